@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "network.h"
+#include "operations.h"
+
+namespace birbs {
+
+enum class OptimizerKind { sgd, adam, adamw };
+
+// As torch.optim.SGD, Adam and AdamW: same formulas, same order of operations.
+struct Optimizer {
+  OptimizerKind kind = OptimizerKind::adamw;
+  float momentum = 0;  // sgd
+  bool nesterov = false;
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;  // adam, adamw
+  float weight_decay = 0;
+};
+
+struct SessionOptions {
+  Network network;
+  uint64_t seed = 0;
+  int batch_size = 0;  // the largest batch of any call
+  int threads = 1;
+  Optimizer optimizer;
+  std::vector<float> class_weights;  // empty: all 1
+  float label_smoothing = 0;
+  float clip_norm = 0;  // global gradient norm; 0: no clipping
+};
+
+// Memory stays the caller's and must live until the call's `done`.
+struct Batch {
+  const uint8_t* images = nullptr;  // count x H x W x 3
+  const int32_t* labels = nullptr;  // count, each 0 .. classes-1
+  int count = 0;                    // 1 .. batch_size
+};
+
+struct StepResult {
+  std::string error;  // empty: the step ran
+  double loss = 0;    // as torch.nn.functional.cross_entropy, reduction mean
+  int correct = 0;    // before the update
+  double gradient_norm = 0;  // global, before clipping
+  double device_seconds = 0;
+};
+
+struct OptimizerState {
+  uint64_t step = 0;  // steps taken; counts dropout and Adam's bias correction
+  // sgd with momentum: the momentum buffers; adam, adamw: first then second
+  // moments; each of Plan::parameter_count floats in Plan order and PyTorch
+  // layout (0 for running statistics). sgd without momentum: empty.
+  std::vector<float> values;
+};
+
+// A network on a device. All calls come from one thread, one after the other;
+// only train_step may return before the step has ended.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // Forward, softmax cross-entropy, backward, clipping, update. `done` is
+  // called exactly once, from any thread, in the order of the calls.
+  virtual void train_step(const Batch& batch, float learning_rate,
+                          std::function<void(StepResult)> done) = 0;
+
+  // Logits, count x classes, without dropout and with running statistics.
+  virtual void predict(const uint8_t* images, int count, float* logits) = 0;
+
+  // The gradients train_step would use before clipping, in Plan order (0 for
+  // running statistics), and the training-mode logits; changes nothing.
+  virtual StepResult gradients(const Batch& batch, float* gradients,
+                               float* logits) = 0;
+
+  // Flat, Plan order, PyTorch layout.
+  virtual void get_parameters(float* values) = 0;
+  virtual void set_parameters(const float* values) = 0;
+  virtual OptimizerState get_optimizer_state() = 0;
+  virtual void set_optimizer_state(const OptimizerState& state) = 0;
+
+  // Bytes of native memory held, for V8's accounting.
+  virtual int64_t memory_bytes() const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;         // "cpu", "portable", "metal"
+  virtual std::string description() const = 0;  // "oneDNN 3.5.3, avx512"
+  virtual std::string unavailable() const = 0;  // empty, or the reason
+  // Both throw Error.
+  virtual std::unique_ptr<Session> create_session(
+      const SessionOptions& options) = 0;
+  virtual std::vector<Tensor> run(const Operation& operation,
+                                  const std::vector<TensorView>& inputs) = 0;
+};
+
+// Refuses options no backend could run; every backend calls it first.
+void check_session_options(const SessionOptions& options);
+
+// "cpu", "portable" or "metal"; throws Error for another name. The backend
+// may be unavailable. Owned by the process.
+Backend& get_backend(const std::string& name);
+std::vector<Backend*> all_backends();
+
+// Each is defined by exactly one folder of this build.
+Backend& cpu_backend();  // cpu/ with oneDNN, else portable/ under its own name
+Backend& portable_backend();
+Backend& metal_backend();  // metal/, else no_metal/
+
+}  // namespace birbs

@@ -1,0 +1,158 @@
+/** The boundary to the native addon, written down by hand; the only file that loads it. */
+import type { Network } from './network.ts';
+
+/** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
+export type DeviceName = 'cpu' | 'portable' | 'metal';
+
+export interface DeviceInfo {
+  name: DeviceName;
+  available: boolean;
+  /** What runs there ("oneDNN 3.5.3"), or why it can't. */
+  description: string;
+}
+
+/** Optimizer as in torch.optim: same formulas, same defaults. */
+export interface OptimizerOptions {
+  kind: 'sgd' | 'adam' | 'adamw';
+  momentum?: number;
+  nesterov?: boolean;
+  beta1?: number;
+  beta2?: number;
+  epsilon?: number;
+  weightDecay?: number;
+}
+
+export interface SessionOptions {
+  device: DeviceName;
+  network: Network;
+  /** 0 to 2^53 - 1. */
+  seed: number;
+  /** The largest batch of any call. */
+  batchSize: number;
+  threads: number;
+  optimizer: OptimizerOptions;
+  /** One weight a class; all 1 when absent. */
+  classWeights?: number[];
+  /** 0 to 1. */
+  labelSmoothing?: number;
+  /** Largest global gradient norm; absent or 0: no clipping. */
+  clipNorm?: number;
+}
+
+export interface ParameterInfo {
+  /** PyTorch's name: "conv1.weight". */
+  name: string;
+  shape: number[];
+  /** In floats, in the flat array of all parameters. */
+  offset: number;
+  size: number;
+  /** False for running statistics. */
+  trainable: boolean;
+}
+
+export interface StepResult {
+  /** Mean softmax cross-entropy of the batch, before the update. */
+  loss: number;
+  correct: number;
+  /** Global norm before clipping. */
+  gradientNorm: number;
+  deviceSeconds: number;
+}
+
+export interface OptimizerState {
+  step: number;
+  /** Moments in parameter order; see `native/backend.h`. */
+  values: Float32Array;
+}
+
+/**
+ * A network on a device. Calls run one after the other on a thread of the session; a second one may
+ * be queued while one runs. Arrays handed in are read, not copied: leave them alone until the promise ends.
+ * After `dispose()` every call rejects.
+ */
+export interface NativeSession {
+  readonly parameters: ParameterInfo[];
+  /** @param images uint8 [count, height, width, 3]; count = labels.length, 1 to batchSize */
+  trainStep(images: Uint8Array, labels: Int32Array, learningRate: number): Promise<StepResult>;
+  /** @returns logits, float32 [count, classes], in evaluation mode */
+  predict(images: Uint8Array, count: number): Promise<Float32Array>;
+  /** What `trainStep` would use, without changing anything. */
+  gradients(
+    images: Uint8Array,
+    labels: Int32Array,
+  ): Promise<StepResult & { gradients: Float32Array; logits: Float32Array }>;
+  getParameters(): Promise<Float32Array>;
+  setParameters(values: Float32Array): Promise<void>;
+  getOptimizerState(): Promise<OptimizerState>;
+  setOptimizerState(state: OptimizerState): Promise<void>;
+  /** Frees the native memory once the queued calls have ended. Twice is fine. */
+  dispose(): Promise<void>;
+}
+
+/** Augmentation of one batch; all randomness is Philox at (seed, augment stream, step, position in the batch). */
+export interface Augmentation {
+  seed: number;
+  step: number;
+  /** Probability of a horizontal flip. */
+  flip: number;
+  /** Largest shift in pixels, each axis, edges repeated. */
+  shift: number;
+  /** Probability of a brightness change, and its largest relative size (0.3: factor 0.7 to 1.3). */
+  brightnessProbability: number;
+  brightness: number;
+  contrastProbability: number;
+  contrast: number;
+}
+
+/** Memory-mapped pixel files, read as one long array of images. */
+export interface NativePixels {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  /**
+   * Copies the images at `rows` (counted over all files in order) into `output`, uint8 [rows.length, height,
+   * width, 3], augmented if asked. Runs on the threads of this object.
+   */
+  assemble(rows: Uint32Array, output: Uint8Array, augmentation?: Augmentation): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** A float32 tensor, packed: images N, C, H, W; weights as PyTorch has them. */
+export interface Tensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+/** Attributes of single operations; see `ops.ts` for the typed functions. */
+export interface OperationAttributes {
+  kernel?: [number, number];
+  stride?: [number, number];
+  dilation?: [number, number];
+  /** top, bottom, left, right */
+  padding?: [number, number, number, number];
+  groups?: number;
+  inputSize?: [number, number];
+  countIncludePad?: boolean;
+  epsilon?: number;
+  labelSmoothing?: number;
+  classWeights?: number[];
+  rate?: number;
+  seed?: number;
+  step?: number;
+  stream?: number;
+}
+
+export interface Addon {
+  devices(): Promise<DeviceInfo[]>;
+  createSession(options: SessionOptions): Promise<NativeSession>;
+  runOperation(
+    device: DeviceName,
+    operation: string,
+    inputs: Tensor[],
+    attributes: OperationAttributes,
+  ): Promise<Tensor[]>;
+  /** Opens finished pixel files (see `src/data/pixels.ts`) of one image size. */
+  openPixels(paths: string[], threads: number): Promise<NativePixels>;
+  /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
+  philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;
+}

@@ -1,0 +1,10 @@
+/** A mistake of the user or of the data: one sentence, shown without a stack trace. Exit code 2 is wrong usage. */
+export class UserError extends Error {
+  override name = 'UserError';
+  constructor(
+    message: string,
+    readonly exitCode: 1 | 2 = 1,
+  ) {
+    super(message);
+  }
+}
