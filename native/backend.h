@@ -14,12 +14,13 @@ namespace birbs {
 enum class OptimizerKind { sgd, adam, adamw };
 
 // As torch.optim.SGD, Adam and AdamW: same formulas, same order of operations.
+// Doubles: 1 - 0.999f is off by 1e-5.
 struct Optimizer {
   OptimizerKind kind = OptimizerKind::adamw;
-  float momentum = 0;  // sgd
+  double momentum = 0;  // sgd
   bool nesterov = false;
-  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;  // adam, adamw
-  float weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // adam, adamw
+  double weight_decay = 0;
 };
 
 struct SessionOptions {
@@ -63,7 +64,8 @@ class Session {
   virtual ~Session() = default;
 
   // Forward, softmax cross-entropy, backward, clipping, update. `done` is
-  // called exactly once, from any thread, in the order of the calls.
+  // called exactly once, from any thread, in the order of the calls; a batch
+  // that is refused ends there too. The other calls throw Error.
   virtual void train_step(const Batch& batch, float learning_rate,
                           std::function<void(StepResult)> done) = 0;
 
@@ -98,8 +100,17 @@ class Backend {
                                   const std::vector<TensorView>& inputs) = 0;
 };
 
-// Refuses options no backend could run; every backend calls it first.
+// Refuses options no backend could run; every backend calls it first, and
+// plan_network next.
 void check_session_options(const SessionOptions& options);
+
+// Refuse a call's arguments before anything has changed.
+void check_batch(const SessionOptions& options, const Batch& batch);
+void check_images(const SessionOptions& options, const uint8_t* images,
+                  int count);
+void check_learning_rate(float learning_rate);
+void check_optimizer_state(const SessionOptions& options, const Plan& plan,
+                           const OptimizerState& state);
 
 // "cpu", "portable" or "metal"; throws Error for another name. The backend
 // may be unavailable. Owned by the process.

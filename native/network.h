@@ -35,15 +35,15 @@ struct Window {
 
 struct Layer {
   LayerKind kind{};
-  std::string name;             // conv2d, batch_norm2d, dense: "conv1", ...
-  int out_features = 0;         // conv2d: output channels; dense: outputs
-  Window window;                // conv2d, max_pool2d, avg_pool2d
-  int groups = 1;               // conv2d
-  bool bias = true;             // conv2d, dense
+  std::string name;               // conv2d, batch_norm2d, dense: "conv1", ...
+  int out_features = 0;           // conv2d: output channels; dense: outputs
+  Window window;                  // conv2d, max_pool2d, avg_pool2d
+  int groups = 1;                 // conv2d
+  bool bias = true;               // conv2d, dense
   bool count_include_pad = true;  // avg_pool2d
-  float epsilon = 1e-5f;        // batch_norm2d
-  float momentum = 0.1f;        // batch_norm2d: weight of the newest batch
-  float rate = 0.5f;            // dropout: probability of zero
+  float epsilon = 1e-5f;          // batch_norm2d
+  float momentum = 0.1f;          // batch_norm2d: weight of the newest batch
+  float rate = 0.5f;              // dropout: probability of zero
 };
 
 // Per image, without the batch. After flatten or dense: {features, 1, 1}.
@@ -80,8 +80,11 @@ struct Plan {
   int64_t parameter_count = 0;  // floats in all, running statistics included
 };
 
-// Shape inference. Throws Error with the layer's number for whatever cannot
-// run; `batch_size` bounds the size of the activations.
+// The layer's type as JavaScript and every message name it: "maxPool2d".
+const char* layer_type(LayerKind kind);
+
+// Shape inference. Throws Error with the layer's number, counted from 1, for
+// whatever cannot run; `batch_size` bounds the size of the activations.
 Plan plan_network(const Network& network, int batch_size);
 
 // Size of one spatial side after a window, 0 or less if the window is larger.

@@ -23,28 +23,28 @@ struct TensorView {
 
 // The single operations of the public API: name, inputs -> outputs.
 enum class OperationKind {
-  conv2d,                  // x, weight [, bias] -> y
-  conv2d_input_gradient,   // dy, weight -> dx (input_height, input_width)
-  conv2d_weight_gradient,  // dy, x -> dweight, dbias
-  max_pool2d,              // x -> y
-  max_pool2d_gradient,     // dy, x -> dx; ties: the first in H, W order
-  avg_pool2d,              // x -> y
-  avg_pool2d_gradient,     // dy, x -> dx
-  global_avg_pool2d,       // x -> y [N, C, 1, 1]
+  conv2d,                      // x, weight [, bias] -> y
+  conv2d_input_gradient,       // dy, weight -> dx (input_height, input_width)
+  conv2d_weight_gradient,      // dy, x -> dweight, dbias
+  max_pool2d,                  // x -> y
+  max_pool2d_gradient,         // dy, x -> dx; ties: the first in H, W order
+  avg_pool2d,                  // x -> y
+  avg_pool2d_gradient,         // dy, x -> dx
+  global_avg_pool2d,           // x -> y [N, C, 1, 1]
   global_avg_pool2d_gradient,  // dy, x -> dx
-  dense,                   // x [N, in], weight [, bias] -> y [N, out]
-  dense_input_gradient,    // dy, weight -> dx
-  dense_weight_gradient,   // dy, x -> dweight, dbias
-  relu,                    // x -> y
-  relu_gradient,           // dy, x -> dx; 0 at x = 0
-  softmax,                 // x [N, K] -> y
-  cross_entropy,           // logits, labels [N] as floats -> loss [1]
-  cross_entropy_gradient,  // logits, labels -> dlogits
-  batch_norm2d,            // x, weight, bias -> y, mean, biased variance
-  batch_norm2d_inference,  // x, weight, bias, mean, variance -> y
-  batch_norm2d_gradient,   // dy, x, weight -> dx, dweight, dbias
-  dropout,                 // x -> y, scaled by 1 / (1 - rate)
-  dropout_gradient,        // dy -> dx
+  dense,                       // x [N, in], weight [, bias] -> y [N, out]
+  dense_input_gradient,        // dy, weight -> dx
+  dense_weight_gradient,       // dy, x -> dweight, dbias
+  relu,                        // x -> y
+  relu_gradient,               // dy, x -> dx; 0 at x = 0
+  softmax,                     // x [N, K] -> y
+  cross_entropy,               // logits, labels [N] as floats -> loss [1]
+  cross_entropy_gradient,      // logits, labels -> dlogits
+  batch_norm2d,                // x, weight, bias -> y, mean, biased variance
+  batch_norm2d_inference,      // x, weight, bias, mean, variance -> y
+  batch_norm2d_gradient,       // dy, x, weight -> dx, dweight, dbias
+  dropout,                     // x -> y, scaled by 1 / (1 - rate)
+  dropout_gradient,            // dy -> dx
 };
 
 struct Operation {
@@ -66,7 +66,12 @@ struct Operation {
 std::vector<std::vector<int64_t>> operation_shapes(
     const Operation& operation, const std::vector<TensorView>& inputs);
 
-const char* operation_name(OperationKind kind);           // "conv2d", ...
-OperationKind operation_kind(const std::string& name);    // throws Error
+// The labels of cross_entropy as integers; throws Error for one that is not a
+// whole number of 0 .. classes-1.
+std::vector<int32_t> read_labels(const TensorView& labels, int64_t classes);
+
+// As JavaScript names them: "maxPool2dGradient".
+const char* operation_name(OperationKind kind);
+OperationKind operation_kind(const std::string& name);  // throws Error
 
 }  // namespace birbs

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace birbs {
 // no two uses ever share numbers. Dropout of layer i uses
 // `dropout_stream + i`.
 enum Stream : uint32_t {
-  init_stream = 0,     // + parameter index
+  init_stream = 0,  // + parameter index
   shuffle_stream = 1u << 16,
   augment_stream = 2u << 16,
   dropout_stream = 3u << 16,

@@ -1,0 +1,422 @@
+#include "operations.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace birbs {
+namespace {
+
+constexpr int64_t max_elements = std::numeric_limits<int32_t>::max();
+
+struct Entry {
+  OperationKind kind;
+  const char* name;
+  size_t least_inputs, most_inputs;
+};
+
+constexpr Entry entries[] = {
+    {OperationKind::conv2d, "conv2d", 2, 3},
+    {OperationKind::conv2d_input_gradient, "conv2dInputGradient", 2, 2},
+    {OperationKind::conv2d_weight_gradient, "conv2dWeightGradient", 2, 2},
+    {OperationKind::max_pool2d, "maxPool2d", 1, 1},
+    {OperationKind::max_pool2d_gradient, "maxPool2dGradient", 2, 2},
+    {OperationKind::avg_pool2d, "avgPool2d", 1, 1},
+    {OperationKind::avg_pool2d_gradient, "avgPool2dGradient", 2, 2},
+    {OperationKind::global_avg_pool2d, "globalAvgPool2d", 1, 1},
+    {OperationKind::global_avg_pool2d_gradient, "globalAvgPool2dGradient", 2,
+     2},
+    {OperationKind::dense, "dense", 2, 3},
+    {OperationKind::dense_input_gradient, "denseInputGradient", 2, 2},
+    {OperationKind::dense_weight_gradient, "denseWeightGradient", 2, 2},
+    {OperationKind::relu, "relu", 1, 1},
+    {OperationKind::relu_gradient, "reluGradient", 2, 2},
+    {OperationKind::softmax, "softmax", 1, 1},
+    {OperationKind::cross_entropy, "crossEntropy", 2, 2},
+    {OperationKind::cross_entropy_gradient, "crossEntropyGradient", 2, 2},
+    {OperationKind::batch_norm2d, "batchNorm2d", 3, 3},
+    {OperationKind::batch_norm2d_inference, "batchNorm2dInference", 5, 5},
+    {OperationKind::batch_norm2d_gradient, "batchNorm2dGradient", 3, 3},
+    {OperationKind::dropout, "dropout", 1, 1},
+    {OperationKind::dropout_gradient, "dropoutGradient", 1, 1},
+};
+
+const Entry& find_entry(OperationKind kind) {
+  for (const Entry& entry : entries) {
+    if (entry.kind == kind) return entry;
+  }
+  throw Error("operation: this kind is unknown.");
+}
+
+using Dimensions = std::vector<int64_t>;
+
+std::string to_text(const Dimensions& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+// Checks the inputs of one operation and works out what leaves it.
+class Checker {
+ public:
+  Checker(const Operation& operation, const std::vector<TensorView>& inputs)
+      : operation_(operation),
+        inputs_(inputs),
+        entry_(find_entry(operation.kind)) {}
+
+  std::vector<Dimensions> shapes() const {
+    check_inputs();
+    auto outputs = infer();
+    for (const Dimensions& output : outputs) check_size(output, "an output");
+    return outputs;
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& text) const {
+    throw Error("[" + std::string(entry_.name) + "] " + text);
+  }
+
+  const Dimensions& shape(size_t index) const { return inputs_[index].shape; }
+
+  void check_size(const Dimensions& shape, const std::string& what) const {
+    int64_t size = 1;
+    for (int64_t side : shape) {
+      if (side < 1 || side > max_elements / size) {
+        refuse("expected " + what + " of 1 to 2^31 - 1 elements, found shape " +
+               to_text(shape) + ".");
+      }
+      size *= side;
+    }
+  }
+
+  void check_inputs() const {
+    if (inputs_.size() < entry_.least_inputs ||
+        inputs_.size() > entry_.most_inputs) {
+      std::string expected = std::to_string(entry_.least_inputs);
+      if (entry_.most_inputs > entry_.least_inputs) {
+        expected += " or " + std::to_string(entry_.most_inputs);
+      }
+      refuse("expected " + expected + " inputs, found " +
+             std::to_string(inputs_.size()) + ".");
+    }
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      std::string what = "input " + std::to_string(i + 1);
+      check_size(shape(i), what);
+      if (!inputs_[i].values) refuse("expected " + what + ", found no values.");
+    }
+  }
+
+  void check_rank(size_t index, size_t rank) const {
+    if (shape(index).size() == rank) return;
+    refuse("expected input " + std::to_string(index + 1) + " with " +
+           std::to_string(rank) + " dimensions, found shape " +
+           to_text(shape(index)) + ".");
+  }
+
+  void check_shape(size_t index, const Dimensions& expected) const {
+    if (shape(index) == expected) return;
+    refuse("expected input " + std::to_string(index + 1) + " of shape " +
+           to_text(expected) + ", found " + to_text(shape(index)) + ".");
+  }
+
+  void check_window(const Window& window, bool pooling) const {
+    for (int side :
+         {window.kernel_height, window.kernel_width, window.stride_height,
+          window.stride_width, window.dilation_height, window.dilation_width}) {
+      if (side < 1 || side > 65535) {
+        refuse("expected kernel, stride and dilation of 1 to 65535, found " +
+               std::to_string(side) + ".");
+      }
+    }
+    for (int pad : {window.pad_top, window.pad_bottom, window.pad_left,
+                    window.pad_right}) {
+      if (pad < 0 || pad > 65535) {
+        refuse("expected padding of 0 to 65535, found " + std::to_string(pad) +
+               ".");
+      }
+    }
+    if (!pooling) return;
+    if (window.dilation_height != 1 || window.dilation_width != 1) {
+      refuse("expected dilation 1, as poolings have none.");
+    }
+    if (std::max(window.pad_top, window.pad_bottom) >= window.kernel_height ||
+        std::max(window.pad_left, window.pad_right) >= window.kernel_width) {
+      refuse("expected padding smaller than the kernel " +
+             std::to_string(window.kernel_height) + " x " +
+             std::to_string(window.kernel_width) + ".");
+    }
+  }
+
+  Dimensions slide(const Dimensions& in, int64_t channels,
+                   const Window& window) const {
+    if (std::max(in[2], in[3]) > std::numeric_limits<int>::max() - 131070) {
+      refuse("expected a smaller image, found shape " + to_text(in) + ".");
+    }
+    int height = output_size(static_cast<int>(in[2]), window.kernel_height,
+                             window.stride_height, window.dilation_height,
+                             window.pad_top, window.pad_bottom);
+    int width = output_size(static_cast<int>(in[3]), window.kernel_width,
+                            window.stride_width, window.dilation_width,
+                            window.pad_left, window.pad_right);
+    if (height < 1 || width < 1) {
+      refuse(
+          "expected a kernel no larger than its padded input, found kernel " +
+          std::to_string(window.kernel_height) + " x " +
+          std::to_string(window.kernel_width) + " on " + to_text(in) + ".");
+    }
+    return {in[0], channels, height, width};
+  }
+
+  Dimensions convolve(const Dimensions& x, const Dimensions& weight) const {
+    const int groups = operation_.groups;
+    if (groups < 1 || x[1] % groups || weight[0] % groups) {
+      refuse("expected groups that divide its " + std::to_string(x[1]) +
+             " input and " + std::to_string(weight[0]) +
+             " output channels, found " + std::to_string(groups) + ".");
+    }
+    const Window& window = operation_.window;
+    Dimensions expected{weight[0], x[1] / groups, window.kernel_height,
+                        window.kernel_width};
+    if (weight != expected) {
+      refuse("expected a weight of shape " + to_text(expected) + ", found " +
+             to_text(weight) + ".");
+    }
+    check_window(window, false);
+    return slide(x, weight[0], window);
+  }
+
+  std::vector<Dimensions> conv2d() const {
+    check_rank(0, 4);
+    check_rank(1, 4);
+    Dimensions y = convolve(shape(0), shape(1));
+    if (inputs_.size() == 3) check_shape(2, {y[1]});
+    return {y};
+  }
+
+  std::vector<Dimensions> conv2d_input_gradient() const {
+    check_rank(0, 4);
+    check_rank(1, 4);
+    const Dimensions& weight = shape(1);
+    if (operation_.input_height < 1 || operation_.input_width < 1) {
+      refuse("expected an input height and width of at least 1, found " +
+             std::to_string(operation_.input_height) + " x " +
+             std::to_string(operation_.input_width) + ".");
+    }
+    if (operation_.groups < 1 || weight[1] > max_elements / operation_.groups) {
+      refuse("expected groups of at least 1, found " +
+             std::to_string(operation_.groups) + ".");
+    }
+    Dimensions x{shape(0)[0], weight[1] * operation_.groups,
+                 operation_.input_height, operation_.input_width};
+    check_size(x, "an output");
+    check_shape(0, convolve(x, weight));
+    return {x};
+  }
+
+  std::vector<Dimensions> conv2d_weight_gradient() const {
+    check_rank(0, 4);
+    check_rank(1, 4);
+    const Dimensions& x = shape(1);
+    const int groups = operation_.groups;
+    Dimensions weight{shape(0)[1], groups < 1 ? 0 : x[1] / groups,
+                      operation_.window.kernel_height,
+                      operation_.window.kernel_width};
+    check_shape(0, convolve(x, weight));
+    return {weight, {weight[0]}};
+  }
+
+  std::vector<Dimensions> pool(bool gradient) const {
+    const size_t x = gradient ? 1 : 0;
+    check_rank(x, 4);
+    check_window(operation_.window, true);
+    Dimensions y = slide(shape(x), shape(x)[1], operation_.window);
+    if (!gradient) return {y};
+    check_shape(0, y);
+    return {shape(1)};
+  }
+
+  std::vector<Dimensions> global_pool(bool gradient) const {
+    const size_t x = gradient ? 1 : 0;
+    check_rank(x, 4);
+    Dimensions y{shape(x)[0], shape(x)[1], 1, 1};
+    if (!gradient) return {y};
+    check_shape(0, y);
+    return {shape(1)};
+  }
+
+  std::vector<Dimensions> dense() const {
+    check_rank(0, 2);
+    check_rank(1, 2);
+    const int64_t count = shape(0)[0], out = shape(1)[0];
+    check_shape(1, {out, shape(0)[1]});
+    if (inputs_.size() == 3) check_shape(2, {out});
+    return {{count, out}};
+  }
+
+  std::vector<Dimensions> dense_input_gradient() const {
+    check_rank(0, 2);
+    check_rank(1, 2);
+    check_shape(0, {shape(0)[0], shape(1)[0]});
+    return {{shape(0)[0], shape(1)[1]}};
+  }
+
+  std::vector<Dimensions> dense_weight_gradient() const {
+    check_rank(0, 2);
+    check_rank(1, 2);
+    check_shape(0, {shape(1)[0], shape(0)[1]});
+    return {{shape(0)[1], shape(1)[1]}, {shape(0)[1]}};
+  }
+
+  std::vector<Dimensions> cross_entropy(bool gradient) const {
+    check_rank(0, 2);
+    check_shape(1, {shape(0)[0]});
+    const int64_t classes = shape(0)[1];
+    const float smoothing = operation_.label_smoothing;
+    if (!(smoothing >= 0 && smoothing <= 1)) {
+      refuse("expected a label smoothing of 0 to 1, found " +
+             std::to_string(smoothing) + ".");
+    }
+    const auto& weights = operation_.class_weights;
+    if (!weights.empty() && static_cast<int64_t>(weights.size()) != classes) {
+      refuse("expected " + std::to_string(classes) + " class weights, found " +
+             std::to_string(weights.size()) + ".");
+    }
+    for (float weight : weights) {
+      if (weight > 0 && std::isfinite(weight)) continue;
+      refuse("expected finite class weights above 0, found " +
+             std::to_string(weight) + ".");
+    }
+    if (gradient) return {shape(0)};
+    return {{1}};
+  }
+
+  void check_epsilon() const {
+    if (operation_.epsilon > 0 && std::isfinite(operation_.epsilon)) return;
+    refuse("expected an epsilon above 0, found " +
+           std::to_string(operation_.epsilon) + ".");
+  }
+
+  std::vector<Dimensions> batch_norm() const {
+    check_rank(0, 4);
+    check_epsilon();
+    const Dimensions channels{shape(0)[1]};
+    for (size_t i = 1; i < inputs_.size(); ++i) check_shape(i, channels);
+    if (operation_.kind == OperationKind::batch_norm2d_inference) {
+      return {shape(0)};
+    }
+    return {shape(0), channels, channels};
+  }
+
+  std::vector<Dimensions> batch_norm_gradient() const {
+    check_rank(1, 4);
+    check_epsilon();
+    check_shape(0, shape(1));
+    const Dimensions channels{shape(1)[1]};
+    check_shape(2, channels);
+    return {shape(1), channels, channels};
+  }
+
+  std::vector<Dimensions> same() const {
+    if (inputs_.size() == 2) check_shape(0, shape(1));
+    return {shape(0)};
+  }
+
+  std::vector<Dimensions> dropout() const {
+    if (!(operation_.rate >= 0 && operation_.rate < 1)) {
+      refuse("expected a rate of 0 to less than 1, found " +
+             std::to_string(operation_.rate) + ".");
+    }
+    return {shape(0)};
+  }
+
+  std::vector<Dimensions> infer() const {
+    switch (operation_.kind) {
+      case OperationKind::conv2d:
+        return conv2d();
+      case OperationKind::conv2d_input_gradient:
+        return conv2d_input_gradient();
+      case OperationKind::conv2d_weight_gradient:
+        return conv2d_weight_gradient();
+      case OperationKind::max_pool2d:
+      case OperationKind::avg_pool2d:
+        return pool(false);
+      case OperationKind::max_pool2d_gradient:
+      case OperationKind::avg_pool2d_gradient:
+        return pool(true);
+      case OperationKind::global_avg_pool2d:
+        return global_pool(false);
+      case OperationKind::global_avg_pool2d_gradient:
+        return global_pool(true);
+      case OperationKind::dense:
+        return dense();
+      case OperationKind::dense_input_gradient:
+        return dense_input_gradient();
+      case OperationKind::dense_weight_gradient:
+        return dense_weight_gradient();
+      case OperationKind::relu:
+      case OperationKind::relu_gradient:
+        return same();
+      case OperationKind::softmax:
+        check_rank(0, 2);
+        return {shape(0)};
+      case OperationKind::cross_entropy:
+        return cross_entropy(false);
+      case OperationKind::cross_entropy_gradient:
+        return cross_entropy(true);
+      case OperationKind::batch_norm2d:
+      case OperationKind::batch_norm2d_inference:
+        return batch_norm();
+      case OperationKind::batch_norm2d_gradient:
+        return batch_norm_gradient();
+      case OperationKind::dropout:
+      case OperationKind::dropout_gradient:
+        return dropout();
+    }
+    refuse("this operation is unknown.");
+  }
+
+  const Operation& operation_;
+  const std::vector<TensorView>& inputs_;
+  const Entry& entry_;
+};
+
+}  // namespace
+
+int64_t TensorView::size() const {
+  int64_t size = 1;
+  for (int64_t side : shape) size *= side;
+  return size;
+}
+
+std::vector<std::vector<int64_t>> operation_shapes(
+    const Operation& operation, const std::vector<TensorView>& inputs) {
+  return Checker(operation, inputs).shapes();
+}
+
+std::vector<int32_t> read_labels(const TensorView& labels, int64_t classes) {
+  std::vector<int32_t> result(labels.size());
+  for (size_t i = 0; i < result.size(); ++i) {
+    float label = labels.values[i];
+    if (!(label >= 0 && label < classes) || label != std::floor(label)) {
+      throw Error("[crossEntropy] expected labels of 0 to " +
+                  std::to_string(classes - 1) + ", found " +
+                  std::to_string(label) + ".");
+    }
+    result[i] = static_cast<int32_t>(label);
+  }
+  return result;
+}
+
+const char* operation_name(OperationKind kind) { return find_entry(kind).name; }
+
+OperationKind operation_kind(const std::string& name) {
+  for (const Entry& entry : entries) {
+    if (name == entry.name) return entry.kind;
+  }
+  throw Error("operation: expected a name such as conv2d, found \"" + name +
+              "\".");
+}
+
+}  // namespace birbs
