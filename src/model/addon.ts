@@ -1,4 +1,9 @@
 /** The boundary to the native addon, written down by hand; the only file that loads it. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../run/errors.ts';
 import type { Network } from './network.ts';
 
 /** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
@@ -155,4 +160,35 @@ export interface Addon {
   openPixels(paths: string[], threads: number): Promise<NativePixels>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
   philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded once. Throws a UserError that names each place tried and what to do. */
+export function loadAddon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  const require = createRequire(import.meta.url);
+  const tried: string[] = [];
+  for (const path of candidates()) {
+    try {
+      return require(path) as Addon;
+    } catch (error) {
+      const [reason] = String((error as Error).message).split('\n');
+      tried.push(`${path}: ${existsSync(path) ? reason : 'no such file'}`);
+    }
+  }
+  throw new UserError(
+    `The native addon could not be loaded (${tried.join('; ')}). Run \`npm run build\` to build it.`,
+  );
+}
+
+function candidates(): string[] {
+  // BIRBS_ADDON: another build of the addon, for example one with sanitizers.
+  const chosen = process.env.BIRBS_ADDON;
+  if (chosen) return [resolve(chosen)];
+  return [fileURLToPath(new URL('../../build/Release/birbs.node', import.meta.url))];
 }

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "worker_thread.h"
+
+// What the addon keeps for each Node environment (main or worker thread).
+struct AddonData {
+  Napi::FunctionReference session_class;
+  Napi::FunctionReference pixels_class;
+  std::unique_ptr<WorkerThread> operations;  // devices, runOperation, philox
+};
+
+AddonData& addon_data(Napi::Env env);

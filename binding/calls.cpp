@@ -1,0 +1,160 @@
+#include "calls.h"
+
+#include "addon.h"
+#include "arguments.h"
+#include "backend.h"
+#include "philox.h"
+
+namespace {
+
+void read_pair(const Napi::Object& object, const char* key, int64_t low,
+               int* first, int* second) {
+  if (!has(object, key)) return;
+  const Napi::Array pair = array_of(object.Get(key), key);
+  const std::string name(key);
+  *first = static_cast<int>(integer_of(pair[0u], name + "[0]", low, 1 << 20));
+  *second = static_cast<int>(integer_of(pair[1u], name + "[1]", low, 1 << 20));
+}
+
+birbs::Operation operation_of(const std::string& name,
+                              const Napi::Object& attributes) {
+  birbs::Operation operation;
+  operation.kind = birbs::operation_kind(name);
+  birbs::Window& window = operation.window;
+  read_pair(attributes, "kernel", 1, &window.kernel_height,
+            &window.kernel_width);
+  read_pair(attributes, "stride", 1, &window.stride_height,
+            &window.stride_width);
+  read_pair(attributes, "dilation", 1, &window.dilation_height,
+            &window.dilation_width);
+  read_pair(attributes, "inputSize", 1, &operation.input_height,
+            &operation.input_width);
+  if (has(attributes, "padding")) {
+    const Napi::Array sides = array_of(attributes.Get("padding"), "padding");
+    int* targets[4] = {&window.pad_top, &window.pad_bottom, &window.pad_left,
+                       &window.pad_right};
+    for (uint32_t i = 0; i < 4; ++i) {
+      *targets[i] = static_cast<int>(integer_of(
+          sides[i], "padding[" + std::to_string(i) + "]", 0, 1 << 20));
+    }
+  }
+  const auto read_float = [&](const char* key, float* number) {
+    if (has(attributes, key)) {
+      *number = static_cast<float>(number_of(attributes.Get(key), key));
+    }
+  };
+  read_float("epsilon", &operation.epsilon);
+  read_float("labelSmoothing", &operation.label_smoothing);
+  read_float("rate", &operation.rate);
+  const auto read_integer = [&](const char* key, int64_t high) -> int64_t {
+    return has(attributes, key) ? integer_of(attributes.Get(key), key, 0, high)
+                                : 0;
+  };
+  const int64_t largest = (int64_t{1} << 53) - 1;
+  operation.seed = static_cast<uint64_t>(read_integer("seed", largest));
+  operation.step = static_cast<uint64_t>(read_integer("step", largest));
+  operation.stream = static_cast<uint32_t>(read_integer("stream", 65535));
+  if (has(attributes, "groups")) {
+    operation.groups = static_cast<int>(
+        integer_of(attributes.Get("groups"), "groups", 1, 1 << 20));
+  }
+  if (has(attributes, "countIncludePad")) {
+    operation.count_include_pad =
+        boolean_of(attributes.Get("countIncludePad"), "countIncludePad");
+  }
+  if (has(attributes, "classWeights")) {
+    operation.class_weights =
+        floats_of(attributes.Get("classWeights"), "classWeights");
+  }
+  return operation;
+}
+
+Napi::Value tensor_list(Napi::Env env,
+                        const std::vector<birbs::Tensor>& tensors) {
+  auto list = Napi::Array::New(env, tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    auto object = Napi::Object::New(env);
+    object.Set("shape", to_array(env, tensors[i].shape));
+    object.Set("data", to_float32_array(env, tensors[i].values));
+    list[static_cast<uint32_t>(i)] = object;
+  }
+  return list;
+}
+
+}  // namespace
+
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  return addon_data(info.Env()).operations->answer({}, []() -> Answer {
+    struct Device {
+      std::string name, description, unavailable;
+    };
+    std::vector<Device> found;
+    for (birbs::Backend* backend : birbs::all_backends()) {
+      found.push_back(
+          {backend->name(), backend->description(), backend->unavailable()});
+    }
+    return [found](Napi::Env env) {
+      auto list = Napi::Array::New(env, found.size());
+      for (size_t i = 0; i < found.size(); ++i) {
+        auto object = Napi::Object::New(env);
+        const bool available = found[i].unavailable.empty();
+        object.Set("name", found[i].name);
+        object.Set("available", available);
+        object.Set("description",
+                   available ? found[i].description : found[i].unavailable);
+        list[static_cast<uint32_t>(i)] = object;
+      }
+      return list;
+    };
+  });
+}
+
+Napi::Value run_operation(const Napi::CallbackInfo& info) {
+  return promise_of(info.Env(), [&]() -> Napi::Value {
+    birbs::Backend& backend = birbs::get_backend(string_of(info[0], "device"));
+    const birbs::Operation operation = operation_of(
+        string_of(info[1], "operation"), object_of(info[3], "attributes"));
+    const Napi::Array list = array_of(info[2], "inputs");
+    std::vector<birbs::TensorView> inputs;
+    std::vector<Napi::Object> pins;
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      const Napi::Value input = list[i];
+      inputs.push_back(tensor_of(input, "inputs[" + std::to_string(i) + "]"));
+      pins.push_back(input.As<Napi::Object>().Get("data").As<Napi::Object>());
+    }
+    return addon_data(info.Env())
+        .operations->answer(pins, [&backend, operation, inputs]() -> Answer {
+          if (!backend.unavailable().empty()) {
+            throw birbs::Error(backend.unavailable());
+          }
+          auto outputs = std::make_shared<std::vector<birbs::Tensor>>(
+              backend.run(operation, inputs));
+          return
+              [outputs](Napi::Env env) { return tensor_list(env, *outputs); };
+        });
+  });
+}
+
+Napi::Value philox(const Napi::CallbackInfo& info) {
+  return promise_of(info.Env(), [&]() -> Napi::Value {
+    const int64_t largest = (int64_t{1} << 53) - 1;
+    const auto seed =
+        static_cast<uint64_t>(integer_of(info[0], "seed", 0, largest));
+    const auto stream =
+        static_cast<uint32_t>(integer_of(info[1], "stream", 0, UINT32_MAX));
+    const auto step =
+        static_cast<uint64_t>(integer_of(info[2], "step", 0, largest));
+    const auto count =
+        static_cast<size_t>(integer_of(info[3], "count", 0, 1 << 28));
+    return addon_data(info.Env())
+        .operations->answer({}, [seed, stream, step, count]() -> Answer {
+          auto words = std::make_shared<std::vector<uint32_t>>(
+              birbs::philox_words(seed, stream, step, count));
+          return [words](Napi::Env env) {
+            auto array = Napi::Uint32Array::New(env, words->size());
+            std::copy(words->begin(), words->end(), array.Data());
+            return array;
+          };
+        });
+  });
+}

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+// openPixels(paths, threads) of src/model/addon.ts.
+Napi::Value open_pixels(const Napi::CallbackInfo& info);
+
+// The class behind it; kept in the addon's own data.
+Napi::Function pixels_class(Napi::Env env);

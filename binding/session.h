@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+// createSession(options) of src/model/addon.ts.
+Napi::Value create_session(const Napi::CallbackInfo& info);
+
+// The class behind it; kept in the addon's own data.
+Napi::Function session_class(Napi::Env env);

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <napi.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+// What turns the result of native work into a JavaScript value, on the
+// JavaScript thread.
+using Answer = std::function<Napi::Value(Napi::Env)>;
+
+// The one answer to one call: settles its promise, from any thread. Later
+// answers to the same call are ignored.
+class Reply {
+ public:
+  void resolve(Answer answer) const;
+  void reject(const std::string& message) const;
+
+  struct Call;
+  explicit Reply(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+
+ private:
+  std::shared_ptr<Call> call_;
+};
+
+// A thread that answers promises, one call after the other: libuv's pool stays
+// free for image decoding. The event loop is kept alive only while a call is
+// open. When Node tears its environment down, the running call ends, queued
+// ones are dropped, and the thread is joined before JavaScript is gone.
+class WorkerThread {
+ public:
+  explicit WorkerThread(Napi::Env env);
+  ~WorkerThread();
+  WorkerThread(const WorkerThread&) = delete;
+
+  // Runs `work`, which may answer now or later. `pins` are kept from the
+  // collector until the promise is settled. A C++ exception rejects.
+  Napi::Promise run(const std::vector<Napi::Object>& pins,
+                    std::function<void(Reply)> work);
+
+  // The usual case: the work's own return value is the answer.
+  Napi::Promise answer(const std::vector<Napi::Object>& pins,
+                       std::function<Answer()> work);
+
+  // Ends the thread; calls still open are never settled. JavaScript thread
+  // only; twice is fine.
+  void stop();
+
+  struct Shared;
+
+ private:
+  napi_env env_;
+  std::shared_ptr<Shared> shared_;
+  std::thread thread_;
+};
+
+// Calls `body`; what it throws (wrong arguments) becomes a rejected promise.
+Napi::Value promise_of(Napi::Env env, const std::function<Napi::Value()>& body);
