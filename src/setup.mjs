@@ -1,0 +1,152 @@
+// Makes a fresh clone ready: packages, compiler, addon. Plain JavaScript, because it runs before anything is
+// installed; does nothing in a tenth of a second when all is in place. `--force` builds the addon anyway.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const addon = join(root, 'build', 'Release', 'birbs.node');
+const addonStamp = join(root, 'build', 'birbs-sources.sha256');
+const packagesStamp = join(root, 'node_modules', 'birbs-lock.sha256');
+
+function say(line) {
+  // On stderr: `--ui json` promises that stdout holds nothing but JSON.
+  process.stderr.write(`setup: ${line}\n`);
+}
+
+function fail(line) {
+  say(line);
+  process.exit(1);
+}
+
+/** Runs a command; its output is shown only if it fails. */
+function run(command, args, env = {}) {
+  const done = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    maxBuffer: 1 << 28,
+    stdio: ['inherit', 'pipe', 'pipe'],
+  });
+  return { ok: done.status === 0, output: `${done.stdout ?? ''}${done.stderr ?? ''}${done.error ?? ''}` };
+}
+
+function has(command) {
+  return run(command, ['--version']).ok;
+}
+
+function read(path) {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+function sha256(paths) {
+  const hash = createHash('sha256');
+  for (const path of paths) {
+    const bytes = readFileSync(path);
+    hash.update(`${path.slice(root.length)}\0${bytes.length}\0`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return entry.isDirectory() ? filesBelow(path) : [path];
+    })
+    .sort();
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    fail(
+      `Node.js 20.19 or newer is needed, this is ${process.versions.node}; get one from https://nodejs.org`,
+    );
+  }
+}
+
+function installPackages() {
+  const lock = join(root, 'package-lock.json');
+  if (!existsSync(lock)) return; // installed as a package: npm has done it
+  const wanted = sha256([lock]);
+  if (read(packagesStamp) === wanted) return;
+  say('installing the npm packages of package-lock.json (once)');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const done = run(npm, ['ci', '--no-audit', '--no-fund']);
+  if (!done.ok) fail(`npm ci failed; its output was:\n${done.output}`);
+  writeFileSync(packagesStamp, wanted);
+}
+
+function missingTools() {
+  const missing = [];
+  if (!has('cmake')) missing.push('cmake');
+  if (!has('make') && !has('ninja')) missing.push('make');
+  if (!has('c++')) missing.push('g++');
+  return missing;
+}
+
+function installToolsMac() {
+  if (!run('xcode-select', ['-p']).ok) {
+    fail('the command line tools are missing; run `xcode-select --install`, then try again');
+  }
+  if (!has('cmake')) fail('cmake is missing; run `brew install cmake onednn`, then try again');
+}
+
+/** apt-get, as root or through sudo. Null where that is not possible. */
+function aptGet() {
+  if (process.platform !== 'linux' || !has('apt-get')) return null;
+  if (process.getuid?.() === 0) return (...args) => run('apt-get', args, aptEnvironment);
+  if (!has('sudo')) return null;
+  const canAsk = process.stdin.isTTY || run('sudo', ['-n', 'true']).ok;
+  return canAsk ? (...args) => run('sudo', ['apt-get', ...args], aptEnvironment) : null;
+}
+
+const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive' };
+
+function hasOneDnn() {
+  return existsSync('/usr/include/oneapi/dnnl/dnnl.hpp') || existsSync('/usr/include/dnnl.hpp');
+}
+
+function installToolsLinux() {
+  const missing = missingTools();
+  const wanted = [...missing, ...(hasOneDnn() ? [] : ['libdnnl-dev'])];
+  if (wanted.length === 0) return;
+  const apt = aptGet();
+  const command = `sudo apt-get install ${wanted.join(' ')}`;
+  if (apt) {
+    say(`installing ${wanted.join(', ')} with apt-get (once)`);
+    const done = apt('update').ok && apt('install', '-y', '--no-install-recommends', ...wanted);
+    if (done && !done.ok) say(`apt-get failed: ${done.output.trim().split('\n').at(-1)}`);
+  }
+  const still = missingTools();
+  if (still.length > 0) fail(`${still.join(', ')} missing; run \`${command}\`, then try again`);
+  if (!hasOneDnn()) {
+    say(
+      `oneDNN could not be installed, so the slower portable kernels are built (\`${command}\` to change that)`,
+    );
+  }
+}
+
+function buildAddon(force) {
+  const sources = [...filesBelow(join(root, 'native')), ...filesBelow(join(root, 'binding'))];
+  const wanted = sha256([join(root, 'CMakeLists.txt'), ...sources]);
+  if (!force && existsSync(addon) && read(addonStamp) === wanted) return;
+  if (process.platform === 'darwin') installToolsMac();
+  else installToolsLinux();
+  say('building the native addon (about a minute)');
+  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
+  // Configured anew each time: a library installed since then is found.
+  let done = run(process.execPath, [cmakeJs, 'configure']);
+  if (done.ok) done = run(process.execPath, [cmakeJs, 'build', '--parallel', '2']);
+  if (!done.ok) fail(`the addon did not build; the compiler's output was:\n${done.output}`);
+  if (!existsSync(addon)) fail(`the build ended without ${addon}; delete the build folder and try again`);
+  writeFileSync(addonStamp, wanted);
+}
+
+checkNode();
+installPackages();
+buildAddon(process.argv.includes('--force'));
