@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+#include "threads.h"
+
+namespace birbs::portable {
+
+void relu(Threads& threads, int64_t size, const float* x, float* y);
+
+// 0 at x = 0.
+void relu_gradient(Threads& threads, int64_t size, const float* dy,
+                   const float* x, float* dx);
+
+// Where in Philox the mask of a dropout lies.
+struct Dropout {
+  float rate;
+  uint64_t seed;
+  uint32_t stream;
+  uint64_t step;
+};
+
+// Zeroes elements with probability `rate` and scales the others by
+// 1 / (1 - rate). Its gradient is the same function of dy.
+void dropout(Threads& threads, const Dropout& dropout, int64_t size,
+             const float* x, float* y);
+
+}  // namespace birbs::portable
