@@ -137,13 +137,13 @@ Napi::Value open_pixels(const Napi::CallbackInfo& info) {
     auto opened = std::make_shared<Opened>();
     opened->threads = static_cast<int>(integer_of(info[1], "threads", 1, 1024));
     opened->thread = std::make_shared<WorkerThread>(env);
-    return opened->thread->answer({}, [opened, paths]() -> Answer {
-      opened->files = std::make_shared<birbs::PixelFiles>(paths);
-      return [opened](Napi::Env answer_env) -> Napi::Value {
+    const auto start = [held = opened.get(), paths]() -> Answer {
+      held->files = std::make_shared<birbs::PixelFiles>(paths);
+      return [held](Napi::Env answer_env) -> Napi::Value {
         return addon_data(answer_env)
-            .pixels_class.New(
-                {Napi::External<Opened>::New(answer_env, opened.get())});
+            .pixels_class.New({Napi::External<Opened>::New(answer_env, held)});
       };
-    });
+    };
+    return opened->thread->answer({}, start, opened);
   });
 }

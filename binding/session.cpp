@@ -349,7 +349,9 @@ void SessionObject::release(Napi::Env env) {
   thread_.reset();
   host_.reset();
   if (memory_ != 0) {
-    Napi::MemoryManagement::AdjustExternalMemory(env, -memory_);
+    // Not through Napi, which throws: finalizers also run when Node goes down.
+    int64_t total;
+    napi_adjust_external_memory(env, -memory_, &total);
   }
   memory_ = 0;
 }
@@ -370,19 +372,19 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
     opened->host = std::make_shared<Host>();
     opened->host->options = session_options_of(object);
     opened->thread = std::make_shared<WorkerThread>(env);
-    return opened->thread->answer({}, [opened, &backend]() -> Answer {
-      Host& host = *opened->host;
+    const auto start = [held = opened.get(), &backend]() -> Answer {
+      Host& host = *held->host;
       if (!backend.unavailable().empty()) {
         throw birbs::Error(backend.unavailable());
       }
       host.plan =
           birbs::plan_network(host.options.network, host.options.batch_size);
       host.session = backend.create_session(host.options);
-      return [opened](Napi::Env answer_env) -> Napi::Value {
+      return [held](Napi::Env answer_env) -> Napi::Value {
         return addon_data(answer_env)
-            .session_class.New(
-                {Napi::External<Opened>::New(answer_env, opened.get())});
+            .session_class.New({Napi::External<Opened>::New(answer_env, held)});
       };
-    });
+    };
+    return opened->thread->answer({}, start, opened);
   });
 }

@@ -29,6 +29,7 @@ struct Job {
 struct Reply::Call {
   Napi::Promise::Deferred deferred;
   std::vector<Napi::ObjectReference> pins;
+  std::shared_ptr<void> keep;
   std::weak_ptr<WorkerThread::Shared> shared;
 };
 
@@ -89,6 +90,8 @@ void WorkerThread::Shared::receive(Napi::Env env,
   if (open.erase(settlement.call) == 0) return;  // answered before
   if (open.empty()) settle.Unref(env);
   call.pins.clear();
+  // Gone only after the answer: it may own what the answer hands over.
+  const std::shared_ptr<void> keep = std::move(call.keep);
   if (!settlement.error.empty()) {
     call.deferred.Reject(Napi::Error::New(env, settlement.error).Value());
     return;
@@ -109,7 +112,12 @@ void settle(Napi::Env env, Napi::Function, std::nullptr_t*,
   std::unique_ptr<Settlement> owned(settlement);
   if (static_cast<napi_env>(env) == nullptr) return;  // Node is going down
   Napi::HandleScope scope(env);
-  if (auto shared = owned->call->shared.lock()) shared->receive(env, *owned);
+  try {
+    if (auto shared = owned->call->shared.lock()) shared->receive(env, *owned);
+  } catch (const Napi::Error&) {
+    // A worker thread of Node's is being terminated: its promises can no longer
+    // be settled, and nobody waits for them.
+  }
 }
 
 void stop_thread(void* thread) { static_cast<WorkerThread*>(thread)->stop(); }
@@ -151,14 +159,19 @@ void WorkerThread::stop() {
   }
   shared_->changed.notify_all();
   thread_.join();
-  for (const auto& call : shared_->open) call->pins.clear();
-  shared_->open.clear();
+  // An open call may keep the owner of this thread: from here on, locals only.
+  const auto open = std::move(shared_->open);
+  for (const auto& call : open) {
+    call->pins.clear();
+    const std::shared_ptr<void> keep = std::move(call->keep);
+  }
 }
 
 Napi::Promise WorkerThread::run(const std::vector<Napi::Object>& pins,
-                                std::function<void(Reply)> work) {
-  auto call = std::make_shared<Reply::Call>(
-      Reply::Call{Napi::Promise::Deferred::New(env_), {}, shared_});
+                                std::function<void(Reply)> work,
+                                std::shared_ptr<void> keep) {
+  auto call = std::make_shared<Reply::Call>(Reply::Call{
+      Napi::Promise::Deferred::New(env_), {}, std::move(keep), shared_});
   for (const Napi::Object& pin : pins) {
     call->pins.push_back(Napi::Persistent(pin));
   }
@@ -173,9 +186,11 @@ Napi::Promise WorkerThread::run(const std::vector<Napi::Object>& pins,
 }
 
 Napi::Promise WorkerThread::answer(const std::vector<Napi::Object>& pins,
-                                   std::function<Answer()> work) {
-  return run(pins,
-             [work = std::move(work)](Reply reply) { reply.resolve(work()); });
+                                   std::function<Answer()> work,
+                                   std::shared_ptr<void> keep) {
+  return run(
+      pins, [work = std::move(work)](Reply reply) { reply.resolve(work()); },
+      std::move(keep));
 }
 
 Napi::Value promise_of(Napi::Env env,

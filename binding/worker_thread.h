@@ -39,11 +39,15 @@ class WorkerThread {
   // Runs `work`, which may answer now or later. `pins` are kept from the
   // collector until the promise is settled. A C++ exception rejects.
   Napi::Promise run(const std::vector<Napi::Object>& pins,
-                    std::function<void(Reply)> work);
+                    std::function<void(Reply)> work,
+                    std::shared_ptr<void> keep = nullptr);
 
-  // The usual case: the work's own return value is the answer.
+  // The usual case: the work's own return value is the answer. `keep` lives
+  // until the promise is settled and dies on the JavaScript thread, as whatever
+  // owns a WorkerThread must.
   Napi::Promise answer(const std::vector<Napi::Object>& pins,
-                       std::function<Answer()> work);
+                       std::function<Answer()> work,
+                       std::shared_ptr<void> keep = nullptr);
 
   // Ends the thread; calls still open are never settled. JavaScript thread
   // only; twice is fine.

@@ -12,17 +12,23 @@ const addon = join(root, 'build', 'Release', 'birbs.node');
 const addonStamp = join(root, 'build', 'birbs-sources.sha256');
 const packagesStamp = join(root, 'node_modules', 'birbs-lock.sha256');
 
+/** @param {string} line */
 function say(line) {
   // On stderr: `--ui json` promises that stdout holds nothing but JSON.
   process.stderr.write(`setup: ${line}\n`);
 }
 
+/** @param {string} line */
 function fail(line) {
   say(line);
   process.exit(1);
 }
 
-/** Runs a command; its output is shown only if it fails. */
+/**
+ * Runs a command; its output is shown only if it fails.
+ * @param {string} command
+ * @param {string[]} args
+ */
 function run(command, args, env = {}) {
   const done = spawnSync(command, args, {
     cwd: root,
@@ -34,14 +40,17 @@ function run(command, args, env = {}) {
   return { ok: done.status === 0, output: `${done.stdout ?? ''}${done.stderr ?? ''}${done.error ?? ''}` };
 }
 
+/** @param {string} command */
 function has(command) {
   return run(command, ['--version']).ok;
 }
 
+/** @param {string} path */
 function read(path) {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
+/** @param {string[]} paths */
 function sha256(paths) {
   const hash = createHash('sha256');
   for (const path of paths) {
@@ -51,6 +60,7 @@ function sha256(paths) {
   return hash.digest('hex');
 }
 
+/** @param {string} folder @returns {string[]} */
 function filesBelow(folder) {
   return readdirSync(folder, { withFileTypes: true })
     .flatMap((entry) => {
@@ -61,7 +71,7 @@ function filesBelow(folder) {
 }
 
 function checkNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
     fail(
       `Node.js 20.19 or newer is needed, this is ${process.versions.node}; get one from https://nodejs.org`,
@@ -82,6 +92,7 @@ function installPackages() {
 }
 
 function missingTools() {
+  /** @type {string[]} */
   const missing = [];
   if (!has('cmake')) missing.push('cmake');
   if (!has('make') && !has('ninja')) missing.push('make');
@@ -96,7 +107,10 @@ function installToolsMac() {
   if (!has('cmake')) fail('cmake is missing; run `brew install cmake onednn`, then try again');
 }
 
-/** apt-get, as root or through sudo. Null where that is not possible. */
+/**
+ * apt-get, as root or through sudo. Null where that is not possible.
+ * @returns {null | ((...args: string[]) => { ok: boolean, output: string })}
+ */
 function aptGet() {
   if (process.platform !== 'linux' || !has('apt-get')) return null;
   if (process.getuid?.() === 0) return (...args) => run('apt-get', args, aptEnvironment);
@@ -131,6 +145,7 @@ function installToolsLinux() {
   }
 }
 
+/** @param {boolean} force */
 function buildAddon(force) {
   const sources = [...filesBelow(join(root, 'native')), ...filesBelow(join(root, 'binding'))];
   const wanted = sha256([join(root, 'CMakeLists.txt'), ...sources]);
