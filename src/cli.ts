@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/** `npx birbs-metal`: the commands by name. */
+import { predictCommand } from './predict.ts';
+import { runCommand } from './run/command.ts';
+import { UserError } from './run/errors.ts';
+import { version } from './run/version.ts';
+import { trainCommand } from './train.ts';
+
+const USAGE = `Trains an image classifier on your own photos: is it a bird?
+
+  birbs-metal train [options]              train; with no options, on a small demo set
+  birbs-metal predict [options] FILE ...   say what is in an image
+
+  birbs-metal train --help, birbs-metal predict --help tell the options; --version the version.`;
+
+async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
+  const predict = 'npx birbs-metal predict';
+  switch (name) {
+    case 'train':
+      return trainCommand(words, signal, { command: 'npx birbs-metal train', predict });
+    case 'predict':
+      return predictCommand(words, signal, { command: predict });
+    case '--version':
+      process.stdout.write(`${version()}\n`);
+      return 0;
+    case '--help':
+    case '-h':
+      process.stdout.write(`${USAGE}\n`);
+      return 0;
+  }
+  const found = name === undefined ? 'nothing' : `"${name}"`;
+  throw new UserError(`Expected train or predict, but found ${found}; birbs-metal --help tells more`, 2);
+}
+
+void runCommand(main);

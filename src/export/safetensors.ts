@@ -1,0 +1,160 @@
+/** The safetensors format: 8 bytes of header length, a JSON header, the tensors one after the other. */
+import { open } from 'node:fs/promises';
+import type { Tensor } from '../model/addon.ts';
+import { UserError } from '../run/errors.ts';
+
+/** Named float32 tensors and free text about them. */
+export interface Safetensors {
+  metadata: Record<string, string>;
+  tensors: Record<string, Tensor>;
+}
+
+const LARGEST_HEADER = 100_000_000;
+/** What one ArrayBuffer of Node 20 is sure to hold. */
+const LARGEST_FILE = 2 ** 32;
+
+/**
+ * Bytes of a safetensors file; float32, little endian, tensors in the order of their names, as Python's writer has them.
+ * @throws UserError when a shape does not fit its data
+ */
+export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Array {
+  const names = Object.keys(tensors).sort(byCodePoints);
+  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
+  let end = 0;
+  for (const name of names) {
+    const { shape, data } = tensors[name]!;
+    if (product(shape) !== data.length)
+      throw new UserError(
+        `Tensor ${name}: expected ${product(shape)} values for ${show(shape)}, but found ${data.length}`,
+      );
+    header[name] = { dtype: 'F32', shape, data_offsets: [end, end + data.byteLength] };
+    end += data.byteLength;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const start = 8 + Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(start + end).fill(0x20, 0, start);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
+  bytes.set(json, 8);
+  let offset = start;
+  for (const name of names) {
+    const { data } = tensors[name]!;
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    offset += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Reads a file nobody vouches for: every length, offset, name and shape is checked before it is used.
+ * @param label what errors call the file
+ * @throws UserError when it is not safetensors, holds anything but float32, or does not add up
+ */
+export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors {
+  const [header, start] = readHeader(bytes, label);
+  const refuse = (reason: string) => new UserError(`${label} is not a usable safetensors file: ${reason}`);
+  const metadata = readMetadata(header.__metadata__, refuse);
+  const entries = Object.entries(header)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, value]) => readEntry(name, value, refuse))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  const tensors: Record<string, Tensor> = Object.create(null);
+  let expected = 0;
+  for (const { name, shape, begin, end } of entries) {
+    // Also what becomes of a name that is there twice: JSON.parse keeps one, and the other leaves a gap.
+    if (begin !== expected)
+      throw refuse(`expected tensor ${name} to begin at byte ${expected}, but it begins at ${begin}`);
+    if (end > bytes.length - start)
+      throw refuse(
+        `tensor ${name} ends at byte ${end} of ${bytes.length - start}; the file is cut short, get it again`,
+      );
+    tensors[name] = { shape, data: new Float32Array(bytes.slice(start + begin, start + end).buffer) };
+    expected = end;
+  }
+  if (expected !== bytes.length - start)
+    throw refuse(`expected ${expected} bytes of tensors, but found ${bytes.length - start}`);
+  return { metadata, tensors };
+}
+
+/** {@link decodeSafetensors} of a file. */
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    throw new UserError(`Could not open ${path}: ${error.code}; expected a .safetensors file`);
+  });
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile() || stat.size > LARGEST_FILE)
+      throw new UserError(
+        `Expected ${path} to be a .safetensors file of at most 4 GB, but found ${stat.isFile() ? `${stat.size} bytes` : 'something that is no file'}`,
+      );
+    const bytes = new Uint8Array(stat.size);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 2 ** 30), done);
+      if (bytesRead === 0) throw new UserError(`${path} became shorter while it was read; try again`);
+      done += bytesRead;
+    }
+    return decodeSafetensors(bytes, path);
+  } finally {
+    await file.close();
+  }
+}
+
+type Refuse = (reason: string) => UserError;
+
+function readHeader(bytes: Uint8Array, label: string): [Record<string, unknown>, number] {
+  const refuse = (reason: string) => new UserError(`${label} is not a safetensors file: ${reason}`);
+  if (bytes.length < 10) throw refuse(`it has only ${bytes.length} bytes`);
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  if (length > LARGEST_HEADER || length > bytes.length - 8)
+    throw refuse(`it claims a header of ${length} bytes in a file of ${bytes.length}`);
+  try {
+    const json = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    const header: unknown = JSON.parse(json);
+    if (typeof header === 'object' && header !== null && !Array.isArray(header))
+      return [header as Record<string, unknown>, 8 + length];
+  } catch {
+    // Not UTF-8 or not JSON: said below.
+  }
+  throw refuse('its header is not a JSON object');
+}
+
+function readMetadata(value: unknown, refuse: Refuse): Record<string, string> {
+  if (value === undefined) return {};
+  const valid =
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string');
+  if (!valid) throw refuse('its metadata is not a list of texts');
+  return { ...value } as Record<string, string>;
+}
+
+function readEntry(name: string, value: unknown, refuse: Refuse) {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+  const naturals = (list: unknown, most: number): list is number[] =>
+    Array.isArray(list) && list.length <= most && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!naturals(shape, 8)) throw refuse(`tensor ${name} has no shape of at most 8 dimensions`);
+  if (!naturals(offsets, 2) || offsets.length !== 2) throw refuse(`tensor ${name} has no two data offsets`);
+  if (dtype !== 'F32')
+    throw refuse(
+      `expected tensor ${name} to be float32 (F32), but it is ${String(dtype)}; save it as float32`,
+    );
+  const [begin, end] = offsets as [number, number];
+  if (end - begin !== product(shape) * 4)
+    throw refuse(
+      `tensor ${name} of shape ${show(shape)} needs ${product(shape) * 4} bytes, but has ${end - begin}`,
+    );
+  return { name, shape, begin, end };
+}
+
+function product(shape: number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+function show(shape: number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** As Rust and Python sort. */
+function byCodePoints(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,52 @@
+/** The public names. */
+export {
+  type Dataset,
+  type DatasetOptions,
+  type DatasetProgress,
+  loadDataset,
+  type Skipped,
+} from './data/dataset.ts';
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  type Safetensors,
+} from './export/safetensors.ts';
+export { encodeWeights, loadWeights, type Weights } from './export/weights.ts';
+export {
+  type DeviceInfo,
+  type DeviceName,
+  loadAddon,
+  type NativeSession,
+  type OptimizerOptions,
+  type OptimizerState,
+  type ParameterInfo,
+  type SessionOptions,
+  type StepResult,
+  type Tensor,
+} from './model/addon.ts';
+export {
+  birbs,
+  birbsBn,
+  type Fit,
+  type Layer,
+  type LayerShape,
+  type Network,
+  type NetworkName,
+  type NetworkShapes,
+  networkShapes,
+  networks,
+  type Padding,
+  type ParameterShape,
+  type PresetOptions,
+  parseNetwork,
+  type Size,
+} from './model/network.ts';
+export * as ops from './model/ops.ts';
+export type { EpochEvent, StepEvent } from './model/trainer.ts';
+export type { PredictOptions, TrainOptions } from './options.ts';
+export { type Prediction, predict } from './predict.ts';
+export { UserError } from './run/errors.ts';
+export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
+export type { Results } from './run/record.ts';
+export { type DataEvent, type StartEvent, type TrainEvent, type TrainHooks, train } from './train.ts';

@@ -1,0 +1,289 @@
+/**
+ * Single operations, each on a chosen device: forward and backward as pairs. Tensors are float32 and packed: images
+ * [N, C, H, W], weights as PyTorch has them ([out, in / groups, kernel height, kernel width], [out, in]), flat values
+ * [N, features]. Every function rejects with one sentence that begins with the operation's name in brackets when a
+ * shape or an option does not fit, or when the device is not there.
+ */
+import { type DeviceName, loadAddon, type OperationAttributes, type Tensor } from './addon.ts';
+import { type Padding, pair, type Size, sides } from './network.ts';
+
+/** Where an operation runs; default `cpu`. */
+export interface DeviceOption {
+  device?: DeviceName;
+}
+
+export interface ConvolutionOptions extends DeviceOption {
+  /** Default 1. */
+  stride?: Size;
+  /** Zeros around the image; default 0. */
+  padding?: Padding;
+  /** Default 1. */
+  dilation?: Size;
+  /** Default 1. */
+  groups?: number;
+}
+
+export interface PoolingOptions extends DeviceOption {
+  kernelSize: Size;
+  /** Default: the kernel size. */
+  stride?: Size;
+  /** Less than the kernel size; default 0. */
+  padding?: Padding;
+}
+
+export interface AveragePoolingOptions extends PoolingOptions {
+  /** Whether padding counts in the mean; default true. */
+  countIncludePad?: boolean;
+}
+
+export interface CrossEntropyOptions extends DeviceOption {
+  /** One weight a class, above 0; default all 1. */
+  classWeights?: number[];
+  /** 0 to 1; default 0. */
+  labelSmoothing?: number;
+}
+
+export interface BatchNormOptions extends DeviceOption {
+  /** Added to the variance; default 1e-5. */
+  epsilon?: number;
+}
+
+export interface DropoutOptions extends DeviceOption {
+  /** Probability of zero, 0 to less than 1. */
+  rate: number;
+  /** 0 to 2^53 - 1; the same seed, step and stream drop the same elements on every device. */
+  seed: number;
+  step?: number;
+  /** A number of the layer's own. */
+  stream?: number;
+}
+
+/** @returns a tensor of `shape` over `data` (copied into float32 unless it is a Float32Array) */
+export function tensor(shape: number[], data: ArrayLike<number>): Tensor {
+  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
+}
+
+/** @returns y [N, out, height, width] of x [N, in, H, W], weight [out, in / groups, kh, kw] and bias [out] */
+export async function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  options: ConvolutionOptions = {},
+): Promise<Tensor> {
+  return first('conv2d', bias ? [x, weight, bias] : [x, weight], convolution(weight, options), options);
+}
+
+/** @param inputSize [H, W] of x, which the shape of y leaves open @returns dx, shaped as x */
+export async function conv2dInputGradient(
+  dy: Tensor,
+  weight: Tensor,
+  inputSize: [height: number, width: number],
+  options: ConvolutionOptions = {},
+): Promise<Tensor> {
+  return first('conv2dInputGradient', [dy, weight], { ...convolution(weight, options), inputSize }, options);
+}
+
+/** @param kernelSize of the weight @returns gradients shaped as the weight and the bias */
+export async function conv2dWeightGradient(
+  dy: Tensor,
+  x: Tensor,
+  kernelSize: Size,
+  options: ConvolutionOptions = {},
+): Promise<{ weight: Tensor; bias: Tensor }> {
+  const attributes = { ...convolutionWindow(options), kernel: pair(kernelSize) };
+  const [weight, bias] = await run('conv2dWeightGradient', [dy, x], attributes, options);
+  return { weight: weight!, bias: bias! };
+}
+
+/** @returns y [N, C, height, width], the largest of each window */
+export async function maxPool2d(x: Tensor, options: PoolingOptions): Promise<Tensor> {
+  return first('maxPool2d', [x], pooling(options), options);
+}
+
+/** @returns dx; where values tie, the first in row order gets the gradient */
+export async function maxPool2dGradient(dy: Tensor, x: Tensor, options: PoolingOptions): Promise<Tensor> {
+  return first('maxPool2dGradient', [dy, x], pooling(options), options);
+}
+
+/** @returns y [N, C, height, width], the mean of each window */
+export async function avgPool2d(x: Tensor, options: AveragePoolingOptions): Promise<Tensor> {
+  return first('avgPool2d', [x], pooling(options), options);
+}
+
+/** @returns dx, shaped as x */
+export async function avgPool2dGradient(
+  dy: Tensor,
+  x: Tensor,
+  options: AveragePoolingOptions,
+): Promise<Tensor> {
+  return first('avgPool2dGradient', [dy, x], pooling(options), options);
+}
+
+/** @returns y [N, C, 1, 1], the mean of each channel */
+export async function globalAvgPool2d(x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('globalAvgPool2d', [x], {}, options);
+}
+
+/** @returns dx, shaped as x */
+export async function globalAvgPool2dGradient(
+  dy: Tensor,
+  x: Tensor,
+  options: DeviceOption = {},
+): Promise<Tensor> {
+  return first('globalAvgPool2dGradient', [dy, x], {}, options);
+}
+
+/** @returns y [N, out] of x [N, in], weight [out, in] and bias [out] */
+export async function dense(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  options: DeviceOption = {},
+): Promise<Tensor> {
+  return first('dense', bias ? [x, weight, bias] : [x, weight], {}, options);
+}
+
+/** @returns dx [N, in] */
+export async function denseInputGradient(
+  dy: Tensor,
+  weight: Tensor,
+  options: DeviceOption = {},
+): Promise<Tensor> {
+  return first('denseInputGradient', [dy, weight], {}, options);
+}
+
+/** @returns gradients shaped as the weight [out, in] and the bias [out] */
+export async function denseWeightGradient(
+  dy: Tensor,
+  x: Tensor,
+  options: DeviceOption = {},
+): Promise<{ weight: Tensor; bias: Tensor }> {
+  const [weight, bias] = await run('denseWeightGradient', [dy, x], {}, options);
+  return { weight: weight!, bias: bias! };
+}
+
+/** @returns max(x, 0), shaped as x */
+export async function relu(x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('relu', [x], {}, options);
+}
+
+/** @returns dx: dy where x is above 0, else 0 */
+export async function reluGradient(dy: Tensor, x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('reluGradient', [dy, x], {}, options);
+}
+
+/** @returns probabilities [N, K] of logits [N, K]; each row sums to 1 */
+export async function softmax(x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('softmax', [x], {}, options);
+}
+
+/** @param labels N classes, each 0 to K - 1 @returns the mean loss, as torch.nn.functional.cross_entropy has it */
+export async function crossEntropy(
+  logits: Tensor,
+  labels: ArrayLike<number>,
+  options: CrossEntropyOptions = {},
+): Promise<number> {
+  const loss = await first('crossEntropy', [logits, labelTensor(labels)], crossEntropyOf(options), options);
+  return loss.data[0]!;
+}
+
+/** @returns the gradient of {@link crossEntropy}, [N, K] */
+export async function crossEntropyGradient(
+  logits: Tensor,
+  labels: ArrayLike<number>,
+  options: CrossEntropyOptions = {},
+): Promise<Tensor> {
+  return first('crossEntropyGradient', [logits, labelTensor(labels)], crossEntropyOf(options), options);
+}
+
+/**
+ * Batch norm as in training: with the mean and the variance of this batch.
+ * @param weight [C] @param bias [C]
+ * @returns y shaped as x; mean and biased variance, each [C]
+ */
+export async function batchNorm2d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  options: BatchNormOptions = {},
+): Promise<{ y: Tensor; mean: Tensor; variance: Tensor }> {
+  const [y, mean, variance] = await run('batchNorm2d', [x, weight, bias], epsilonOf(options), options);
+  return { y: y!, mean: mean!, variance: variance! };
+}
+
+/** Batch norm as in prediction, with a mean and a variance given, each [C]. */
+export async function batchNorm2dInference(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  mean: Tensor,
+  variance: Tensor,
+  options: BatchNormOptions = {},
+): Promise<Tensor> {
+  return first('batchNorm2dInference', [x, weight, bias, mean, variance], epsilonOf(options), options);
+}
+
+/** @returns gradients of {@link batchNorm2d}: shaped as x, and [C] for weight and bias */
+export async function batchNorm2dGradient(
+  dy: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  options: BatchNormOptions = {},
+): Promise<{ x: Tensor; weight: Tensor; bias: Tensor }> {
+  const [dx, dweight, dbias] = await run('batchNorm2dGradient', [dy, x, weight], epsilonOf(options), options);
+  return { x: dx!, weight: dweight!, bias: dbias! };
+}
+
+/** @returns x with a share `rate` of it zero and the rest scaled by 1 / (1 - rate) */
+export async function dropout(x: Tensor, options: DropoutOptions): Promise<Tensor> {
+  return first('dropout', [x], dropoutOf(options), options);
+}
+
+/** @returns dx: dy through the same elements as {@link dropout} with the same options */
+export async function dropoutGradient(dy: Tensor, options: DropoutOptions): Promise<Tensor> {
+  return first('dropoutGradient', [dy], dropoutOf(options), options);
+}
+
+async function run(
+  operation: string,
+  inputs: Tensor[],
+  attributes: OperationAttributes,
+  { device = 'cpu' }: DeviceOption,
+): Promise<Tensor[]> {
+  return loadAddon().runOperation(device, operation, inputs, attributes);
+}
+
+async function first(...call: Parameters<typeof run>): Promise<Tensor> {
+  const [output] = await run(...call);
+  return output!;
+}
+
+function convolution(weight: Tensor, options: ConvolutionOptions): OperationAttributes {
+  return { ...convolutionWindow(options), kernel: [weight.shape[2] ?? 1, weight.shape[3] ?? 1] };
+}
+
+function convolutionWindow(options: ConvolutionOptions): OperationAttributes {
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  return { stride: pair(stride), padding: sides(padding), dilation: pair(dilation), groups };
+}
+
+function pooling(options: AveragePoolingOptions): OperationAttributes {
+  const { kernelSize, stride = kernelSize, padding = 0, countIncludePad = true } = options;
+  return { kernel: pair(kernelSize), stride: pair(stride), padding: sides(padding), countIncludePad };
+}
+
+function labelTensor(labels: ArrayLike<number>): Tensor {
+  return tensor([labels.length], labels);
+}
+
+function crossEntropyOf({ classWeights, labelSmoothing = 0 }: CrossEntropyOptions): OperationAttributes {
+  return classWeights ? { classWeights, labelSmoothing } : { labelSmoothing };
+}
+
+function epsilonOf({ epsilon = 1e-5 }: BatchNormOptions): OperationAttributes {
+  return { epsilon };
+}
+
+function dropoutOf({ rate, seed, step = 0, stream = 0 }: DropoutOptions): OperationAttributes {
+  return { rate, seed, step, stream };
+}

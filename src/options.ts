@@ -1,0 +1,295 @@
+/** Every option once: type, default, check, line of help. */
+import { parseArgs } from 'node:util';
+import { networks } from './model/network.ts';
+import { UserError } from './run/errors.ts';
+import { version } from './run/version.ts';
+
+/** One option: how its value is read from the command line, checked, and told. */
+interface Option<T> {
+  /** The fallback; undefined where there is none or the command works it out. */
+  initial: T;
+  /** Returns the value or throws UserError that begins with what was expected. */
+  check(value: unknown): T;
+  /** From the words of the command line. */
+  read(words: string[]): unknown;
+  takes?: string;
+  help: string;
+}
+
+type Table = Record<string, Option<unknown>>;
+/** The values of a table of options, all there. */
+export type Values<T extends Table> = { [K in keyof T]: T[K] extends Option<infer V> ? V : never };
+
+export type TrainOptions = Values<typeof trainOptions>;
+export type PredictOptions = Values<typeof predictOptions>;
+type Ui = 'plain' | 'json' | 'none';
+
+const devices = ['auto', 'metal', 'cpu', 'portable'] as const;
+
+export const trainOptions = {
+  data: list('SOURCE', 'labelled images; may be given more than once'),
+  birds: list('SOURCE', 'images that are all birds'),
+  notBirds: list('SOURCE', 'images that are all something else'),
+  val: list('SOURCE', 'labelled images to validate on, in place of a share of the others'),
+  valFraction: number(0.2, [0.01, 0.9], 'share of the images held out for validation'),
+  balance: choice(['undersample', 'oversample', 'weights', 'none'], 'undersample', 'classes of unequal size'),
+  imageSize: integer(64, [8, 1024], 'side in pixels that every image is brought to'),
+  fit: choice(['cover', 'contain', 'fill'], 'cover', 'cut to the square, pad to it, or stretch'),
+  augment: flag(true, 'flip, shift, brighten and darken the training images'),
+  network: choice(Object.keys(networks) as (keyof typeof networks)[], 'birbs-bn', 'what is trained'),
+  epochs: integer(20, [1, 100_000], 'times through the training images'),
+  batchSize: integer(32, [1, 65_535], 'images a step'),
+  optimizer: choice(['adamw', 'adam', 'sgd'], 'adamw', 'how the weights move'),
+  learningRate: number(undefined, [1e-9, 100], 'largest step; default 0.001, for sgd 0.01'),
+  schedule: choice(['cosine', 'constant'], 'cosine', 'how the learning rate goes on after a short rise'),
+  momentum: number(0.9, [0, 0.999], 'of sgd'),
+  weightDecay: number(undefined, [0, 1], 'pull of the weights to zero; default 0.01 for adamw, else 0'),
+  labelSmoothing: number(0, [0, 0.9], 'share of each label spread over all classes'),
+  clipNorm: number(0, [0, 1e6], 'largest norm of the gradient; 0: any'),
+  seed: integer(1, [0, Number.MAX_SAFE_INTEGER], 'the same seed gives the same run'),
+  device: choice(devices, 'auto', 'where to train; auto takes the Apple GPU if it can'),
+  threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
+  run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
+  cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),
+  ui: choice(['plain', 'json', 'none'], 'plain' as Ui, 'lines to read, one JSON object a line, or silence'),
+};
+
+export const predictOptions = {
+  model: text('FILE', 'weights (.safetensors) or run folder; default the newest in runs/'),
+  device: choice(devices, 'auto', 'where to run; auto takes the Apple GPU if it can'),
+  threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
+  json: flag(false, 'one JSON object a line'),
+};
+
+/** What a command line came to: values to run with, or a text to print and be done. */
+export type CommandLine<T extends Table> = { values: Values<T>; files: string[] } | { print: string };
+
+const SOURCES = `A SOURCE is one of
+  a folder          of one folder a class (photos/bird, photos/not-bird), subfolders included
+  a .parquet file   or a glob in quotes, 'data/train-*.parquet', in the layout of Hugging Face image sets
+  demo              7,700 small drawings that come with the package: no download, good for a first try
+and ends in ?label=NAME if that label is to be the class and all others its opposite: 'train.parquet?label=bird'.
+For --birds and --not-birds a folder may simply be full of images.
+With no source at all: data/birds if it is there, else demo.`;
+
+export const trainUsage = (command: string) => `Trains an image classifier: is it a bird?
+
+  ${command} [options]
+  ${command} --data photos --epochs 10      your own folders
+  ${command} --birds robins --not-birds cats
+
+${SOURCES}
+
+Options
+${helpLines(trainOptions)}
+
+Ends with 0 when done, 1 when it failed, 2 for a wrong option, 130 after Ctrl-C (what was learnt is saved first).`;
+
+export const predictUsage = (command: string) => `Says what is in an image: bird or not, with its probability.
+
+  ${command} [options] FILE|FOLDER ...
+  ${command} photo.jpg
+  ${command} --model runs/demo --json holiday/
+
+Options
+${helpLines(predictOptions)}
+
+Ends with 0 when every image was read, 1 when one was not, 2 for a wrong option.`;
+
+/** Reads `train` options; files have no place there. */
+export function parseTrain(words: string[], command: string): CommandLine<typeof trainOptions> {
+  const line = parse(trainOptions, words, trainUsage(command));
+  if ('values' in line && line.files.length > 0) {
+    throw new UserError(
+      `Expected only options, but found "${line.files[0]}"; if these are your images, say --data ${line.files[0]}`,
+      2,
+    );
+  }
+  return line;
+}
+
+/** Reads `predict` options and the files they are about. */
+export function parsePredict(words: string[], command: string): CommandLine<typeof predictOptions> {
+  const line = parse(predictOptions, words, predictUsage(command));
+  if ('values' in line && line.files.length === 0)
+    throw new UserError(`Expected an image or a folder of images; for example: ${command} photo.jpg`, 2);
+  return line;
+}
+
+/**
+ * Options as a program gives them: unknown names and wrong values refused, defaults filled in.
+ * @throws UserError with exit code 2
+ */
+export function completeOptions<T extends Table>(table: T, given: Partial<Values<T>>): Values<T> {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(table, name));
+  if (unknown) throw unknownOption(unknown, Object.keys(table));
+  const values = Object.entries(table).map(([name, option]) => {
+    const value = given[name];
+    return [name, value === undefined ? option.initial : checked(name, option, value)];
+  });
+  return Object.fromEntries(values);
+}
+
+function parse<T extends Table>(table: T, words: string[], usage: string): CommandLine<T> {
+  const flags = new Map(Object.keys(table).map((name) => [kebab(name), name]));
+  const { tokens } = parseArgs({
+    args: words,
+    options: Object.fromEntries(
+      [...flags].map(([flag, name]) => [flag, { type: table[name]!.takes ? 'string' : 'boolean' } as const]),
+    ),
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  const files: string[] = [];
+  const found = new Map<string, string[]>();
+  for (const token of tokens) {
+    if (token.kind === 'positional') files.push(token.value);
+    if (token.kind !== 'option') continue;
+    if (token.rawName === '--help' || token.rawName === '-h') return { print: usage };
+    if (token.rawName === '--version') return { print: version() };
+    const [name, word] = readToken(table, flags, token);
+    found.set(name, [...(found.get(name) ?? []), word]);
+  }
+  const given = [...found].map(([name, values]) => [name, table[name]!.read(values)]);
+  return { values: completeOptions(table, Object.fromEntries(given)), files };
+}
+
+interface OptionToken {
+  rawName: string;
+  name: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
+}
+
+function readToken(table: Table, flags: Map<string, string>, token: OptionToken): [string, string] {
+  const { rawName, value, inlineValue } = token;
+  const negated = flags.get(rawName.replace(/^--no-/, ''));
+  if (!flags.has(token.name) && rawName.startsWith('--no-') && negated && !table[negated]!.takes)
+    return [negated, 'false'];
+  const name = rawName.startsWith('--') ? flags.get(token.name) : undefined;
+  if (!name) throw unknownOption(rawName, [...flags.keys(), 'help', 'version']);
+  const { takes } = table[name]!;
+  if (!takes) {
+    if (value !== undefined) throw new UserError(`--${token.name} takes no value, but found "${value}"`, 2);
+    return [name, 'true'];
+  }
+  if (value === undefined || (!inlineValue && value.startsWith('--')))
+    throw new UserError(`--${token.name} needs a value: --${token.name} ${takes}`, 2);
+  return [name, value];
+}
+
+function unknownOption(given: string, known: string[]): UserError {
+  const bare = given.replace(/^-+/, '');
+  const [nearest] = known
+    .map((name) => ({ name, steps: distance(bare, name) }))
+    .sort((a, b) => a.steps - b.steps);
+  const dashes = given.startsWith('-') ? '--' : '';
+  const close = nearest && nearest.steps < bare.length && nearest.steps <= Math.max(2, bare.length / 3);
+  const hint = close ? `did you mean ${dashes}${nearest.name}?` : '--help lists them all';
+  return new UserError(`Unknown option ${given}: ${hint}`, 2);
+}
+
+/** Single-letter changes between two words (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function checked<T>(name: string, option: Option<T>, value: unknown): T {
+  try {
+    return option.check(value);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`--${kebab(name)}: ${error.message}`, 2) : error;
+  }
+}
+
+function refuse(expected: string, found: unknown): never {
+  throw new UserError(`expected ${expected}, but found ${JSON.stringify(found)}`, 2);
+}
+
+function last(words: string[]): string {
+  return words.at(-1)!;
+}
+
+function toNumber(words: string[]): unknown {
+  const word = last(words).trim();
+  return word === '' || Number.isNaN(Number(word)) ? last(words) : Number(word);
+}
+
+function list(takes: string, help: string): Option<string[]> {
+  const check = (value: unknown) =>
+    Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
+      ? (value as string[])
+      : refuse('one or more texts', value);
+  return { initial: [], check, read: (words) => words, takes, help };
+}
+
+function text(takes: string, help: string): Option<string | undefined> {
+  const check = (value: unknown) =>
+    typeof value === 'string' && value !== '' ? value : refuse('a path', value);
+  return { initial: undefined, check, read: last, takes, help };
+}
+
+function flag(initial: boolean, help: string): Option<boolean> {
+  const check = (value: unknown) => (typeof value === 'boolean' ? value : refuse('true or false', value));
+  return { initial, check, read: (words) => last(words) === 'true', help };
+}
+
+function number<T extends number | undefined>(
+  initial: T,
+  [least, most]: [number, number],
+  help: string,
+): Option<T extends number ? number : number | undefined> {
+  const check = (value: unknown) =>
+    typeof value === 'number' && value >= least && value <= most
+      ? value
+      : refuse(`a number from ${least} to ${most}`, value);
+  return { initial: initial as never, check, read: toNumber, takes: 'NUMBER', help };
+}
+
+function integer<T extends number | undefined>(
+  initial: T,
+  [least, most]: [number, number],
+  help: string,
+): Option<T extends number ? number : number | undefined> {
+  const check = (value: unknown) =>
+    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+      ? (value as number)
+      : refuse(`a whole number from ${least} to ${most}`, value);
+  return { initial: initial as never, check, read: toNumber, takes: 'N', help };
+}
+
+function choice<T extends string>(choices: readonly T[], initial: T, help: string): Option<T> {
+  const check = (value: unknown) =>
+    choices.includes(value as T) ? (value as T) : refuse(`one of ${choices.join(', ')}`, value);
+  return { initial, check, read: last, takes: choices.join('|'), help };
+}
+
+function helpLines(table: Table): string {
+  const rows = Object.entries(table).map(([name, { initial, takes, help }]) => {
+    const usual = Array.isArray(initial) || initial === undefined || initial === false ? '' : ` (${initial})`;
+    return initial === true
+      ? [`--no-${kebab(name)}`, `do not ${help}`]
+      : [`--${kebab(name)}${takes ? ` ${takes}` : ''}`, help + usual];
+  });
+  rows.push(['--help, --version', 'this text; the version']);
+  const width = Math.min(32, Math.max(...rows.map(([left]) => left!.length)));
+  return rows
+    .map(([left, right]) =>
+      left!.length > width
+        ? `  ${left}\n  ${' '.repeat(width)}  ${right}`
+        : `  ${left!.padEnd(width)}  ${right}`,
+    )
+    .join('\n');
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

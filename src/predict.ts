@@ -1,0 +1,198 @@
+/** The command that says what is in an image. */
+import { readFile, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
+import { listImageFiles } from './data/folder.ts';
+import { loadWeights } from './export/weights.ts';
+import { loadAddon, type NativeSession } from './model/addon.ts';
+import { activationCount, type Network, networkShapes } from './model/network.ts';
+import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
+import { newestWeights } from './run/checkpoint.ts';
+import { isMain, runCommand } from './run/command.ts';
+import { chooseDevice } from './run/device.ts';
+import { UserError } from './run/errors.ts';
+import { softmax } from './run/metrics.ts';
+
+/** What a model says of one file, or why it could not. */
+export type Prediction =
+  | { file: string; label: string; probabilities: Record<string, number> }
+  | { file: string; error: string };
+
+/**
+ * Predicts files, and the images in folders and their subfolders, in order; a file that is no image is an answer with
+ * an `error`. Only a few batches are in memory at a time.
+ * @throws UserError when there is no model, or it can't run
+ */
+export async function* predict(
+  files: string[],
+  given: Partial<PredictOptions> = {},
+  signal?: AbortSignal,
+): AsyncGenerator<Prediction, void> {
+  const options = completeOptions(predictOptions, given);
+  const { network, values } = await loadWeights(await findWeights(options.model));
+  const { session, batchSize } = await openSession(network, values, options);
+  try {
+    for await (const batch of batchesOf(listFiles(files), batchSize)) {
+      if (signal?.aborted) return;
+      yield* await predictBatch(session, network, batch);
+    }
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** A weights file, a run folder, or the newest run. */
+async function findWeights(model: string | undefined): Promise<string> {
+  if (model === undefined) {
+    const newest = await newestWeights();
+    if (newest) return newest;
+    throw new UserError(
+      'Expected a trained model in runs/, but there is none; train one first, or name one with --model',
+      2,
+    );
+  }
+  const found = await stat(model).catch(() => undefined);
+  if (!found) throw new UserError(`No such model: ${model}; name a .safetensors file or a run folder`, 2);
+  if (!found.isDirectory()) return model;
+  for (const name of ['best.safetensors', 'last.safetensors', 'bird_classifier.safetensors']) {
+    const path = join(model, name);
+    if (await stat(path).catch(() => undefined)) return path;
+  }
+  throw new UserError(
+    `Expected best.safetensors in the run folder ${model}, but it is not there; train it again`,
+    2,
+  );
+}
+
+/** Values between the layers that one batch may have: half a gigabyte. */
+const ACTIVATIONS = 2 ** 27;
+
+async function openSession(network: Network, values: Float32Array, options: PredictOptions) {
+  const addon = loadAddon();
+  const device = chooseDevice(options.device, await addon.devices());
+  const fitting = Math.floor(ACTIVATIONS / activationCount(networkShapes(network)));
+  const batchSize = Math.min(32, Math.max(1, fitting));
+  const threads = options.threads ?? availableParallelism();
+  const optimizer = { kind: 'sgd' } as const;
+  const session = await addon
+    .createSession({ device: device.name, network, seed: 0, batchSize, threads, optimizer })
+    .catch((error: Error) => {
+      throw new UserError(error.message);
+    });
+  await session.setParameters(values);
+  return { session, batchSize };
+}
+
+type Listed = { file: string; error?: string };
+
+async function* listFiles(paths: string[]): AsyncGenerator<Listed, void> {
+  for (const path of paths) {
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => error);
+    if (found instanceof Error) {
+      yield { file: path, error: found.code === 'ENOENT' ? 'no such file' : `can't be read: ${found.code}` };
+    } else if (found.isDirectory()) {
+      const { files, skipped } = await listImageFiles(path);
+      for (const file of files) yield { file };
+      for (const { name, reason } of skipped) yield { file: name, error: reason };
+      if (files.length + skipped.length === 0) yield { file: path, error: 'no image in this folder' };
+    } else if (found.isFile()) {
+      yield { file: path };
+    } else {
+      yield { file: path, error: 'neither a file nor a folder' };
+    }
+  }
+}
+
+async function* batchesOf<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], void> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function predictBatch(
+  session: NativeSession,
+  network: Network,
+  batch: Listed[],
+): Promise<Prediction[]> {
+  const images: (Uint8Array | Error)[] = [];
+  for (let from = 0; from < batch.length; from += DECODES_IN_FLIGHT) {
+    const some = batch.slice(from, from + DECODES_IN_FLIGHT);
+    images.push(...(await Promise.all(some.map((listed) => readImage(listed, network)))));
+  }
+  const readable = images.filter((image) => image instanceof Uint8Array);
+  const classes = network.classNames.length;
+  const logits =
+    readable.length > 0
+      ? await session.predict(new Uint8Array(Buffer.concat(readable)), readable.length)
+      : new Float32Array();
+  const probabilities = softmax(logits, classes);
+  let row = 0;
+  return batch.map(({ file }, i) => {
+    const image = images[i]!;
+    if (image instanceof Error) return { file, error: image.message };
+    const from = row++ * classes;
+    return { file, ...name(probabilities.subarray(from, from + classes), network.classNames) };
+  });
+}
+
+/** Pixels, or the reason why there are none. */
+async function readImage({ file, error }: Listed, { input }: Network): Promise<Uint8Array | Error> {
+  try {
+    if (error !== undefined) return new UserError(error);
+    return await decodeImage(await readFile(file), { size: input.height, fit: input.fit });
+  } catch (failure) {
+    if (failure instanceof UserError) return failure;
+    return new UserError(`can't be read: ${(failure as NodeJS.ErrnoException).code ?? failure}`);
+  }
+}
+
+function name(probabilities: Float64Array, classNames: string[]) {
+  const label = classNames[probabilities.indexOf(Math.max(...probabilities))]!;
+  return {
+    label,
+    probabilities: Object.fromEntries(classNames.map((name, k) => [name, probabilities[k]!])),
+  };
+}
+
+/** The command: prints a line or two a file, and answers with the exit code. */
+export async function predictCommand(
+  words: string[],
+  signal: AbortSignal,
+  { command = 'npx tsx src/predict.ts' } = {},
+): Promise<number> {
+  const line = parsePredict(words, command);
+  if ('print' in line) {
+    process.stdout.write(`${line.print}\n`);
+    return 0;
+  }
+  let failed = 0;
+  for await (const prediction of predict(line.files, line.values, signal)) {
+    if ('error' in prediction) failed += 1;
+    if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
+    else if ('error' in prediction) process.stderr.write(`${prediction.file}: ${prediction.error}\n`);
+    else process.stdout.write(describe(prediction));
+  }
+  if (signal.aborted) return 130;
+  return failed > 0 ? 1 : 0;
+}
+
+/** The verdict, then the most likely classes with a bar each. */
+function describe({ file, label, probabilities }: Extract<Prediction, { label: string }>): string {
+  const ranked = Object.entries(probabilities).sort((a, b) => b[1] - a[1]);
+  const [, highest] = ranked[0]!;
+  const sure = highest < 0.6 ? ', but not at all sure' : highest < 0.8 ? ', probably' : '';
+  const width = Math.max(...ranked.map(([name]) => name.length));
+  const bars = ranked.slice(0, 5).map(([name, share]) => {
+    const filled = Math.round(share * 20);
+    return `  ${name.padEnd(width)} ${(share * 100).toFixed(1).padStart(5)}%  ${'█'.repeat(filled)}${'░'.repeat(20 - filled)}\n`;
+  });
+  return `${file}: ${label}${sure}\n${bars.join('')}`;
+}
+
+if (isMain(import.meta.url)) void runCommand(predictCommand);

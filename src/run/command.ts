@@ -1,0 +1,55 @@
+/** How a command of ours starts and ends: interrupts, broken pipes, errors, exit codes. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { UserError } from './errors.ts';
+
+/** Whether the module at `url` is what Node was told to run. */
+export function isMain(url: string): boolean {
+  const script = process.argv[1];
+  if (!script) return false;
+  try {
+    return realpathSync(script) === realpathSync(fileURLToPath(url));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs a command to its exit code. The first Ctrl-C aborts the signal and lets the command end in its own way, the
+ * second ends at once. A reader of the output that went away (`| head`) is an interrupt too, and no error.
+ */
+export async function runCommand(
+  command: (words: string[], signal: AbortSignal) => Promise<number>,
+): Promise<void> {
+  const controller = new AbortController();
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      controller.abort();
+    });
+  }
+  try {
+    process.exitCode = await command(process.argv.slice(2), controller.signal);
+  } catch (error) {
+    process.exitCode = exitCodeOf(error, controller.signal);
+    if (process.exitCode !== 130) console.error(describe(error));
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+function exitCodeOf(error: unknown, signal: AbortSignal): number {
+  if (signal.aborted && (error as Error)?.name === 'AbortError') return 130;
+  return error instanceof UserError ? error.exitCode : 1;
+}
+
+/** A mistake of the user is a sentence; anything else is a mistake of ours, and its stack helps. */
+function describe(error: unknown): string {
+  if (error instanceof UserError) return `Error: ${error.message}`;
+  return `This should not have happened: ${error instanceof Error ? error.stack : String(error)}`;
+}
