@@ -67,7 +67,7 @@ export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors
       throw refuse(
         `tensor ${name} ends at byte ${end} of ${bytes.length - start}; the file is cut short, get it again`,
       );
-    tensors[name] = { shape, data: new Float32Array(bytes.slice(start + begin, start + end).buffer) };
+    tensors[name] = { shape, data: toFloats(bytes.subarray(start + begin, start + end)) };
     expected = end;
   }
   if (expected !== bytes.length - start)
@@ -144,6 +144,11 @@ function readEntry(name: string, value: unknown, refuse: Refuse) {
       `tensor ${name} of shape ${show(shape)} needs ${product(shape) * 4} bytes, but has ${end - begin}`,
     );
   return { name, shape, begin, end };
+}
+
+/** A copy, as the bytes need not lie where floats may. */
+function toFloats(bytes: Uint8Array): Float32Array {
+  return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
 function product(shape: number[]): number {
