@@ -191,7 +191,12 @@ describe.each(devices)('%s', (device) => {
       ];
       assertClose([found.loss], [expected.loss], passTolerance, 'loss');
       assertClose(await large.getParameters(), await exact.getParameters(), stepsTolerance);
-      assertClose(await large.predict(images, count), await exact.predict(images, count), stepsTolerance, 'logits');
+      assertClose(
+        await large.predict(images, count),
+        await exact.predict(images, count),
+        stepsTolerance,
+        'logits',
+      );
     });
 
     test('overfits one batch', async () => {
