@@ -68,7 +68,7 @@ const SOURCES = `A SOURCE is one of
   a folder          of one folder a class (photos/bird, photos/not-bird), subfolders included
   a .parquet file   or a glob in quotes, 'data/train-*.parquet', in the layout of Hugging Face image sets
   demo              7,700 small drawings that come with the package: no download, good for a first try
-and ends in ?label=NAME if that label is to be the class and all others its opposite: 'train.parquet?label=bird'.
+and may end in ?label=NAME: that label is the class, all others its opposite ('train.parquet?label=bird').
 For --birds and --not-birds a folder may simply be full of images.
 With no source at all: data/birds if it is there, else demo.`;
 
@@ -83,7 +83,7 @@ ${SOURCES}
 Options
 ${helpLines(trainOptions)}
 
-Ends with 0 when done, 1 when it failed, 2 for a wrong option, 130 after Ctrl-C (what was learnt is saved first).`;
+Ends with 0 when done, 1 when it failed, 2 for a wrong option, 130 after Ctrl-C: what was learnt is saved.`;
 
 export const predictUsage = (command: string) => `Says what is in an image: bird or not, with its probability.
 

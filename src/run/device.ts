@@ -6,7 +6,7 @@ export interface ChosenDevice {
   name: DeviceName;
   /** What runs there: "oneDNN 3.5.3". */
   description: string;
-  /** Half a sentence: "you asked for it", "the Apple GPU can't be used: ...". */
+  /** Half a sentence: "you asked for it", "no Apple GPU, as this build is for Linux". */
   reason: string;
 }
 
@@ -30,7 +30,8 @@ export function chooseDevice(requested: 'auto' | DeviceName, devices: DeviceInfo
 function reasonFor(requested: 'auto' | DeviceName, metal: DeviceInfo | undefined): string {
   if (requested !== 'auto') return 'you asked for it';
   if (metal?.available) return 'it is the fastest here';
-  return `no Apple GPU: ${bare(metal?.description ?? 'it is not in this build')}`;
+  const [why] = bare(metal?.description ?? 'it is not in this build').split(';');
+  return `no Apple GPU, as ${why}`;
 }
 
 function bare(sentence: string): string {

@@ -1,0 +1,89 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { writeFileWhole } from '../../src/run/files.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'birbs-files-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('replaces a file whole and leaves nothing beside it', async () => {
+  const path = join(folder, 'a.json');
+  await writeFileWhole(path, 'long text');
+  await writeFileWhole(path, Uint8Array.of(1, 2));
+  expect([...readFileSync(path)]).toEqual([1, 2]);
+  expect(readdirSync(folder)).toEqual(['a.json']);
+});
+
+test('a folder that is not there is named', async () => {
+  const path = join(folder, 'gone', 'a.json');
+  await expect(writeFileWhole(path, 'x')).rejects.toThrow(
+    `Could not save ${path}: ENOENT; choose a folder you may write to with --run`,
+  );
+});
+
+test('a target that can not be replaced leaves no temporary file', async () => {
+  const path = join(folder, 'taken');
+  mkdirSync(join(path, 'inside'), { recursive: true });
+  await expect(writeFileWhole(path, 'x')).rejects.toThrow(`Could not save ${path}`);
+  expect(readdirSync(folder)).toEqual(['taken']);
+});
+
+describe('a full disk', () => {
+  const files = fileURLToPath(new URL('../../src/run/files.ts', import.meta.url));
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+
+  /** Writes 3 MB over a good file where only 2 MB fit, in a process of its own; returns what it said. */
+  function overfill(path: string, before = ''): string {
+    const script = join(folder, 'write.mts');
+    writeFileSync(
+      script,
+      `import { writeFileWhole } from ${JSON.stringify(files)};
+       process.on('SIGXFSZ', () => {});
+       await writeFileWhole(process.argv[2], new Uint8Array(3e6)).then(
+         () => console.log('written'),
+         (error) => console.log(error.name + ': ' + error.message),
+       );`,
+    );
+    const command = `${before}exec "$0" --import tsx "$1" "$2"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', command, process.execPath, script, path], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    return stdout + stderr;
+  }
+
+  function expectIntact(path: string, answer: string) {
+    expect(answer.trim()).toBe(
+      `UserError: Could not save ${path}: the disk is full (3.0 MB were needed); what was saved before is intact, free some space and train again`,
+    );
+    expect(readFileSync(path, 'utf8')).toBe('good');
+    expect(readdirSync(join(path, '..'))).toEqual(['last.safetensors']);
+  }
+
+  test('keeps the good file and says which one failed', () => {
+    const mount = join(folder, 'small');
+    mkdirSync(mount);
+    const path = join(mount, 'last.safetensors');
+    let mounted = false;
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mount], { stdio: 'pipe' });
+      mounted = true;
+    } catch {
+      console.log(
+        'No small tmpfs can be mounted here: a limit on the size of files stands for the full disk.',
+      );
+    }
+    try {
+      writeFileSync(path, 'good');
+      expectIntact(path, overfill(path, mounted ? '' : 'ulimit -f 2048; '));
+    } finally {
+      if (mounted) execFileSync('umount', [mount]);
+    }
+  });
+});
