@@ -14,6 +14,9 @@ export function isMain(url: string): boolean {
   }
 }
 
+/** Milliseconds in which a second signal is an echo of the first. */
+const ECHO = 300;
+
 /**
  * Runs a command to its exit code. The first Ctrl-C aborts the signal and lets the command end in its own way, the
  * second ends at once. A reader of the output that went away (`| head`) is an interrupt too, and no error.
@@ -22,8 +25,11 @@ export async function runCommand(
   command: (words: string[], signal: AbortSignal) => Promise<number>,
 ): Promise<void> {
   const controller = new AbortController();
+  let first = 0;
   const interrupt = () => {
-    if (controller.signal.aborted) process.exit(130);
+    // npm and tsx pass on a Ctrl-C that the terminal has sent to all of us: that is still one.
+    if (controller.signal.aborted && performance.now() - first > ECHO) process.exit(130);
+    first ||= performance.now();
     controller.abort();
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);

@@ -1,0 +1,178 @@
+/** Predicting: files and folders, models of all kinds, what can go wrong. */
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeSafetensors } from '../src/export/safetensors.ts';
+import { encodeWeights, splitValues } from '../src/export/weights.ts';
+import { loadAddon } from '../src/model/addon.ts';
+import { birbs, birbsBn, type Network, networkShapes } from '../src/model/network.ts';
+import { type Prediction, predict } from '../src/predict.ts';
+import { picture, pictureFolder, run, temporaryFolder } from './images.ts';
+
+const folder = temporaryFolder('predict');
+const photos = join(folder, 'photos');
+const model = join(folder, 'runs/demo/best.safetensors');
+const network = birbsBn({ imageSize: 16, classNames: ['bird', 'not-bird'] });
+
+beforeAll(async () => {
+  await pictureFolder(photos, 20, 25);
+  mkdirSync(join(folder, 'runs/demo'), { recursive: true });
+  writeFileSync(model, encodeWeights(network, await freshWeights(network)));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function openSession(network: Network) {
+  const options = { device: 'cpu', network, seed: 5, batchSize: 1, threads: 1 } as const;
+  return loadAddon().createSession({ ...options, optimizer: { kind: 'sgd' } });
+}
+
+async function freshWeights(network: Network): Promise<Float32Array> {
+  const session = await openSession(network);
+  const values = await session.getParameters();
+  await session.dispose();
+  return values;
+}
+
+async function collect(files: string[], options: Parameters<typeof predict>[1]): Promise<Prediction[]> {
+  const found: Prediction[] = [];
+  for await (const prediction of predict(files, options)) found.push(prediction);
+  return found;
+}
+
+const labels = (predictions: Prediction[]) => predictions.map((p) => ('error' in p ? p.error : p.label));
+
+describe('predict()', () => {
+  test('says for each image what the network says of its pixels', async () => {
+    const [path] = [join(photos, 'bird/3.png')];
+    const [prediction] = await collect([path], { model });
+    const pixels = await sharp(path).resize(16, 16, { fit: 'cover' }).removeAlpha().raw().toBuffer();
+    const session = await openSession(network);
+    const [a, b] = await session.predict(new Uint8Array(pixels), 1);
+    await session.dispose();
+    const share = 1 / (1 + Math.exp(b! - a!));
+    if (!prediction || 'error' in prediction) throw new Error('no prediction');
+    expect(prediction.file).toBe(path);
+    expect(prediction.probabilities.bird).toBeCloseTo(share, 5);
+    expect(prediction.probabilities.bird! + prediction.probabilities['not-bird']!).toBeCloseTo(1, 12);
+    expect(prediction.label).toBe(share > 0.5 ? 'bird' : 'not-bird');
+  });
+
+  test('walks folders, in order, and batches do not change the answers', async () => {
+    const all = await collect([photos], { model });
+    expect(all).toHaveLength(45);
+    const files = all.map(({ file }) => file);
+    expect(new Set(files).size).toBe(45);
+    const alone = await Promise.all([0, 31, 32, 44].map((i) => collect([files[i]!], { model })));
+    expect(alone.flat()).toEqual([0, 31, 32, 44].map((i) => all[i]));
+  });
+
+  test('what is no image is an answer, and the others are not lost', async () => {
+    const text = join(folder, 'text.jpg');
+    writeFileSync(text, 'plain words');
+    mkdirSync(join(folder, 'empty'), { recursive: true });
+    const half = join(folder, 'half.png');
+    writeFileSync(half, (await picture(true, 1)).subarray(0, 90));
+    const good = join(photos, 'bird/0.png');
+    const found = await collect([text, join(folder, 'gone.jpg'), join(folder, 'empty'), half, good], {
+      model,
+    });
+    expect(labels(found).slice(0, 3)).toEqual([
+      expect.stringMatching(/text.*, not JPEG, PNG/),
+      'no such file',
+      'no image in this folder',
+    ]);
+    expect(found[3]).toHaveProperty('error');
+    expect(found[4]).toHaveProperty('label');
+  });
+
+  test("a model of the seed's, without metadata", async () => {
+    const seed = birbs({ imageSize: 16, classNames: ['bird', 'not-bird'] });
+    const tensors = splitValues(networkShapes(seed).parameters, await freshWeights(seed));
+    const path = join(folder, 'bird_classifier.safetensors');
+    writeFileSync(path, encodeSafetensors({ metadata: {}, tensors }));
+    const [prediction] = await collect([join(photos, 'bird/0.png')], { model: path });
+    expect(Object.keys((prediction as { probabilities: object }).probabilities)).toEqual([
+      'bird',
+      'not-bird',
+    ]);
+  });
+
+  test('a signal ends it between batches', async () => {
+    const controller = new AbortController();
+    let count = 0;
+    for await (const _ of predict([photos], { model }, controller.signal))
+      if (++count === 1) controller.abort();
+    expect(count).toBe(32);
+  });
+
+  const refusals: [what: string, make: () => Parameters<typeof predict>[1], message: RegExp][] = [
+    [
+      'no such model',
+      () => ({ model: join(folder, 'gone') }),
+      /^No such model: .*gone; name a \.safetensors file/,
+    ],
+    ['a folder without weights', () => ({ model: photos }), /^Expected best\.safetensors in the run folder/],
+    ['a picture as model', () => ({ model: join(photos, 'bird/0.png') }), /0\.png is not a safetensors file/],
+    [
+      'a device that is not there',
+      () => ({ model, device: 'gpu' as never }),
+      /--device: expected one of auto/,
+    ],
+  ];
+  test.each(refusals)('%s is refused', async (_, make, message) => {
+    await expect(collect([photos], make())).rejects.toThrow(message);
+  });
+});
+
+describe('the command', () => {
+  test('--json: an object a line, errors among them, and exit code 1', async () => {
+    const good = join(photos, 'bird/1.png');
+    const { code, stdout, stderr } = await run('predict.ts', ['--model', model, '--json', good, 'gone.jpg']);
+    expect([code, stderr]).toEqual([1, '']);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toEqual([
+      {
+        file: good,
+        label: expect.any(String),
+        probabilities: { bird: expect.any(Number), 'not-bird': expect.any(Number) },
+      },
+      { file: 'gone.jpg', error: 'no such file' },
+    ]);
+  });
+
+  test('for people: verdict, probability, bar; doubt is said; the newest run is the model', async () => {
+    const unsure = join(folder, 'home/runs/new');
+    mkdirSync(unsure, { recursive: true });
+    cpSync(join(folder, 'runs/demo'), join(folder, 'home/runs/old'), { recursive: true });
+    const zeros = new Float32Array((await freshWeights(network)).length);
+    writeFileSync(join(unsure, 'best.safetensors'), encodeWeights(network, zeros));
+    const { code, stdout } = await run('predict.ts', [join(photos, 'bird/1.png')], {
+      cwd: join(folder, 'home'),
+    });
+    expect(code).toBe(0);
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/1\.png: bird, but not at all sure$/),
+      '  bird      50.0%  ██████████░░░░░░░░░░',
+      '  not-bird  50.0%  ██████████░░░░░░░░░░',
+      '',
+    ]);
+  });
+
+  test('wrong usage ends with 2 and one sentence', async () => {
+    const cases: [words: string[], message: string][] = [
+      [[], 'Error: Expected an image or a folder of images; for example: npx tsx src/predict.ts photo.jpg\n'],
+      [['--modle', 'x', 'a.jpg'], 'Error: Unknown option --modle: did you mean --model?\n'],
+      [
+        ['a.jpg'],
+        'Error: Expected a trained model in runs/, but there is none; train one first, or name one with --model\n',
+      ],
+    ];
+    for (const [words, stderr] of cases) {
+      expect(await run('predict.ts', words, { cwd: photos })).toMatchObject({ code: 2, stdout: '', stderr });
+    }
+  });
+});

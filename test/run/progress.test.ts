@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import type { Metrics } from '../../src/run/metrics.ts';
+import { reporter } from '../../src/run/progress.ts';
+import type { Results } from '../../src/run/record.ts';
+import type { TrainEvent } from '../../src/train.ts';
+
+const metrics: Metrics = {
+  ...{ loss: 0.5123, accuracy: 0.74, balancedAccuracy: 0.682, precision: 0.02, recall: 0.625, f1: 0.0488 },
+  auroc: 0.7595,
+  confusion: [
+    [10, 6],
+    [395, 1135],
+  ],
+};
+
+const results: Results = {
+  ...{
+    status: 'done',
+    device: 'cpu',
+    classNames: ['bird', 'not-bird'],
+    epochs: 5,
+    steps: 160,
+    seconds: 75.4,
+  },
+  ...{
+    imagesPerSecond: 400,
+    majorityAccuracy: 0.99,
+    majorityBalancedAccuracy: 0.5,
+    betterThanMajority: true,
+  },
+  ...{ best: { epoch: 3, ...metrics }, final: { epoch: 5, ...metrics } },
+};
+
+const step: TrainEvent = {
+  ...{ type: 'step', epoch: 2, step: 20, progress: 0.25, loss: 0.61, accuracy: 0.7, learningRate: 1e-3 },
+  ...{ gradientNorm: 1, imagesPerSecond: 1234.4 },
+};
+
+const epoch: TrainEvent = {
+  ...{
+    type: 'epoch',
+    epoch: 3,
+    epochs: 10,
+    step: 96,
+    trainLoss: 0.4321,
+    trainAccuracy: 0.8,
+    validation: metrics,
+  },
+  ...{ images: 1024, seconds: 1, imagesPerSecond: 1024, secondsLeft: 80.2 },
+};
+
+function print(events: TrainEvent[], ui: 'plain' | 'json' | 'none' = 'plain', isTTY = false): string {
+  let text = '';
+  const report = reporter(ui, { write: (part) => (text += part), isTTY, columns: 60 }, 'npx predict');
+  for (const event of events) report(event);
+  return text;
+}
+
+const end = (changes: Partial<Results>, run = 'runs/demo') =>
+  print([{ type: 'end', run, results: { ...results, ...changes } }]);
+
+describe('plain', () => {
+  test('an epoch is a line', () => {
+    expect(print([epoch])).toBe(
+      'Epoch  3/10  loss 0.432  validation loss 0.512  balanced accuracy 68.2%  accuracy 74.0%  1,024 images/s  1 min 20 s left\n',
+    );
+  });
+
+  test('what passes is shown on a terminal alone, on one line of its width', () => {
+    const reading: TrainEvent = {
+      type: 'reading',
+      source: 'x'.repeat(90),
+      stage: 'decode',
+      done: 5,
+      total: 7,
+    };
+    expect(print([step, reading])).toBe('');
+    const text = print([step, reading, epoch], 'plain', true);
+    const parts = text.split('\r\x1b[K').slice(1);
+    expect(parts[0]).toBe('Epoch 2: 25.0%  loss 0.610  1,234 images/s');
+    expect(parts[1]).toHaveLength(59);
+    expect(parts[2]).toMatch(/^Epoch {2}3\/10 .*\n$/);
+  });
+
+  test('skipped images: the first names and the number', () => {
+    const skipped = ['a', 'b', 'c', 'd'].map((name) => ({ name: `${name}.jpg`, reason: 'is text' }));
+    const text = print([
+      {
+        ...{ type: 'data', classNames: ['bird', 'not-bird'], skipped, duplicates: 2, dropped: 1, hash: '' },
+        sources: [{ source: 'photos', images: 1500, counts: { bird: 500, 'not-bird': 1000 }, ignored: 0 }],
+        ...{ train: [400, 800], validation: [100, 200], epoch: [400, 400], balance: 'undersample' },
+        ...{ majorityClass: 'not-bird', majorityAccuracy: 2 / 3 },
+      },
+    ]);
+    expect(text.split('\n')).toEqual([
+      'photos: 1,500 images (500 bird, 1,000 not-bird)',
+      'Skipped 4: a.jpg (is text), b.jpg (is text), c.jpg (is text), ...',
+      '2 images repeat another one; they stay on its side of the split',
+      '1 training images are left out: the same images are in --val',
+      'Training on 400 bird, 800 not-bird; an epoch shows 400 bird, 400 not-bird (undersample)',
+      'Validating on 100 bird, 200 not-bird; always guessing not-bird is right for 66.7% of them (balanced accuracy 50.0%)',
+      '',
+    ]);
+  });
+
+  test('the end: scores, confusion, where it is, what to do next', () => {
+    expect(end({}).split('\n')).toEqual([
+      '',
+      'Best epoch: 3. On the validation images:',
+      '  balanced accuracy 68.2%, accuracy 74.0%, AUROC 0.759',
+      '  precision 2.0%, recall 62.5%, F1 0.049',
+      '             said bird   said not-bird',
+      '  bird              10               6',
+      '  not-bird         395           1,135',
+      'Better than guessing: balanced accuracy 68.2% against 50.0% for always guessing the most frequent class. ' +
+        'In plain accuracy that guess is ahead, 99.0% to 74.0%, because one class is rare: it finds none of it.',
+      '',
+      'Done in 1 min 15 s; everything is in runs/demo. Now ask it:',
+      '  npx predict --model runs/demo photo.jpg',
+      '',
+    ]);
+  });
+
+  test('a model that learnt nothing is called so', () => {
+    expect(end({ betterThanMajority: false })).toContain(
+      '\nNO BETTER THAN GUESSING: balanced accuracy 68.2% against',
+    );
+  });
+
+  test('one that wins in every way gets no excuse', () => {
+    expect(end({ majorityAccuracy: 0.6 })).toContain('for always guessing the most frequent class.\n');
+  });
+
+  test('an interrupt before the first epoch says where the weights are', () => {
+    expect(end({ status: 'interrupted', best: null, epochs: 0, steps: 7 })).toBe(
+      '\nInterrupted after 0 epochs and 7 steps; the weights are saved in runs/demo/last.safetensors\n',
+    );
+  });
+
+  test('a folder with a blank is quoted for the shell', () => {
+    expect(end({}, "my 'run'")).toContain(`  npx predict --model 'my '\\''run'\\''' photo.jpg\n`);
+  });
+});
+
+test('json: one object a line, of steps every twentieth', () => {
+  const events = [step, { ...step, step: 21 }, epoch, { type: 'end', run: 'r', results }] as TrainEvent[];
+  const lines = print(events, 'json').trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line))).toEqual([events[0], events[2], events[3]]);
+});
+
+test('none: silence', () => {
+  expect(print([step, epoch, { type: 'end', run: 'r', results }], 'none')).toBe('');
+});
