@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "optimizer.h"
+#include "text.h"
 
 namespace birbs {
 namespace {
@@ -12,22 +13,15 @@ constexpr int max_batch = 65535, max_threads = 1024;
 void check_range(const char* what, double value, double low, double high) {
   if (value >= low && value <= high) return;
   throw Error(std::string("session: expected ") + what + " of " +
-              std::to_string(low) + " to " + std::to_string(high) + ", found " +
-              std::to_string(value) + ".");
-}
-
-void check_whole(const char* what, int value, int low, int high) {
-  if (value >= low && value <= high) return;
-  throw Error(std::string("session: expected ") + what + " of " +
-              std::to_string(low) + " to " + std::to_string(high) + ", found " +
-              std::to_string(value) + ".");
+              number_text(low) + " to " + number_text(high) + ", found " +
+              number_text(value) + ".");
 }
 
 void check_positive(const char* what, double value, bool or_zero) {
   if (std::isfinite(value) && (or_zero ? value >= 0 : value > 0)) return;
   throw Error(std::string("session: expected a finite ") + what +
               (or_zero ? " of 0 or more" : " above 0") + ", found " +
-              std::to_string(value) + ".");
+              number_text(value) + ".");
 }
 
 void check_optimizer(const Optimizer& optimizer) {
@@ -44,7 +38,7 @@ void check_optimizer(const Optimizer& optimizer) {
   for (double beta : {optimizer.beta1, optimizer.beta2}) {
     if (beta >= 0 && beta < 1) continue;
     throw Error("session: expected betas of 0 to less than 1, found " +
-                std::to_string(beta) + ".");
+                number_text(beta) + ".");
   }
   check_positive("epsilon", optimizer.epsilon, false);
 }
@@ -52,8 +46,8 @@ void check_optimizer(const Optimizer& optimizer) {
 }  // namespace
 
 void check_session_options(const SessionOptions& options) {
-  check_whole("a batch size", options.batch_size, 1, max_batch);
-  check_whole("a number of threads", options.threads, 1, max_threads);
+  check_range("a batch size", options.batch_size, 1, max_batch);
+  check_range("a number of threads", options.threads, 1, max_threads);
   check_optimizer(options.optimizer);
   check_range("a label smoothing", options.label_smoothing, 0, 1);
   check_positive("clip norm", options.clip_norm, true);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "philox.h"
+#include "text.h"
 
 namespace birbs {
 namespace {
@@ -176,7 +177,7 @@ class Planner {
                      std::vector<int64_t> shape, bool trainable = true) {
     int64_t size = 1;
     for (int64_t side : shape) size = product({size, side});
-    if (product({1, size}) >= max_elements - plan_.parameter_count) {
+    if (size >= max_elements - plan_.parameter_count) {
       refuse(
           "its parameters bring the network to 2^31 or more; take fewer "
           "features or a smaller image.");
@@ -226,11 +227,11 @@ class Planner {
     take_name(layer);
     if (!(layer.epsilon > 0) || !std::isfinite(layer.epsilon)) {
       refuse("expected an epsilon above 0, found " +
-             std::to_string(layer.epsilon) + ".");
+             number_text(layer.epsilon) + ".");
     }
     if (!(layer.momentum >= 0 && layer.momentum <= 1)) {
       refuse("expected a momentum of 0 to 1, found " +
-             std::to_string(layer.momentum) + ".");
+             number_text(layer.momentum) + ".");
     }
     for (const char* suffix : {"weight", "bias"}) {
       add_parameter(layer, suffix, {shape().channels});
@@ -280,7 +281,7 @@ class Planner {
       case LayerKind::dropout:
         if (!(layer.rate >= 0 && layer.rate < 1)) {
           refuse("expected a rate of 0 to less than 1, found " +
-                 std::to_string(layer.rate) + ".");
+                 number_text(layer.rate) + ".");
         }
         return in;
     }

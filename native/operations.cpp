@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "text.h"
+
 namespace birbs {
 namespace {
 
@@ -276,7 +278,7 @@ class Checker {
     const float smoothing = operation_.label_smoothing;
     if (!(smoothing >= 0 && smoothing <= 1)) {
       refuse("expected a label smoothing of 0 to 1, found " +
-             std::to_string(smoothing) + ".");
+             number_text(smoothing) + ".");
     }
     const auto& weights = operation_.class_weights;
     if (!weights.empty() && static_cast<int64_t>(weights.size()) != classes) {
@@ -286,7 +288,7 @@ class Checker {
     for (float weight : weights) {
       if (weight > 0 && std::isfinite(weight)) continue;
       refuse("expected finite class weights above 0, found " +
-             std::to_string(weight) + ".");
+             number_text(weight) + ".");
     }
     if (gradient) return {shape(0)};
     return {{1}};
@@ -295,7 +297,7 @@ class Checker {
   void check_epsilon() const {
     if (operation_.epsilon > 0 && std::isfinite(operation_.epsilon)) return;
     refuse("expected an epsilon above 0, found " +
-           std::to_string(operation_.epsilon) + ".");
+           number_text(operation_.epsilon) + ".");
   }
 
   std::vector<Dimensions> batch_norm() const {
@@ -326,7 +328,7 @@ class Checker {
   std::vector<Dimensions> dropout() const {
     if (!(operation_.rate >= 0 && operation_.rate < 1)) {
       refuse("expected a rate of 0 to less than 1, found " +
-             std::to_string(operation_.rate) + ".");
+             number_text(operation_.rate) + ".");
     }
     return {shape(0)};
   }
@@ -402,7 +404,7 @@ std::vector<int32_t> read_labels(const TensorView& labels, int64_t classes) {
     if (!(label >= 0 && label < classes) || label != std::floor(label)) {
       throw Error("[crossEntropy] expected labels of 0 to " +
                   std::to_string(classes - 1) + ", found " +
-                  std::to_string(label) + ".");
+                  number_text(label) + ".");
     }
     result[i] = static_cast<int32_t>(label);
   }

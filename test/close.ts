@@ -10,16 +10,16 @@ export interface Tolerance {
 export const operationTolerance: Tolerance = { absolute: 2e-5, relative: 1e-5 };
 
 /** A whole forward and backward pass in float32: roundings of every layer, of gradients of size 0.01 to 1. */
-export const passTolerance: Tolerance = { absolute: 1e-5, relative: 1e-4 };
+export const passTolerance: Tolerance = { absolute: 2e-6, relative: 2e-5 };
 
 /** Ten steps: Adam divides by the root of tiny second moments, so roundings of a gradient grow with each step. */
-export const stepsTolerance: Tolerance = { absolute: 5e-5, relative: 2e-4 };
+export const stepsTolerance: Tolerance = { absolute: 1e-5, relative: 5e-5 };
 
 /**
  * Central differences of float32 results: roundings of 1e-7 over steps of 0.001 and more, and the third derivative
  * times the square of the step.
  */
-export const differenceTolerance: Tolerance = { absolute: 5e-4, relative: 5e-3 };
+export const differenceTolerance: Tolerance = { absolute: 2e-4, relative: 2e-3 };
 
 /**
  * Throws unless the arrays have one length, hold no NaN and agree everywhere.

@@ -35,8 +35,9 @@ std::vector<float>& column_buffer(int64_t size) {
   return buffer;
 }
 
+// a / b rounded up, 0 for a below 0.
 int64_t ceil_divide(int64_t a, int64_t b) {
-  return a > 0 ? (a + b - 1) / b : -(-a / b);
+  return a > 0 ? (a + b - 1) / b : 0;
 }
 
 // Calls line(column row, input row or null, first and last output column whose
@@ -53,8 +54,8 @@ void each_line(const Convolution& convolution, Plane* group, int64_t first_row,
     for (int kh = 0; kh < window.kernel_height; ++kh) {
       for (int kw = 0; kw < window.kernel_width; ++kw) {
         int64_t shift = int64_t{kw} * window.dilation_width - window.pad_left;
-        int64_t first = std::clamp<int64_t>(
-            ceil_divide(-shift, window.stride_width), 0, width);
+        int64_t first =
+            std::min(ceil_divide(-shift, window.stride_width), width);
         int64_t last = std::clamp<int64_t>(
             ceil_divide(in.width - shift, window.stride_width), first, width);
         for (int64_t r = first_row; r < first_row + rows; ++r, ++index) {

@@ -6,7 +6,7 @@
 
 // Where the loader can choose, the innermost loop is compiled for AVX-512, AVX2
 // and the oldest x86-64. Sanitizers start too late for that choice.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && \
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
     !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&          \
     !defined(__SANITIZE_THREAD__)
 #define BIRBS_CLONES \

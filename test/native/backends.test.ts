@@ -237,6 +237,16 @@ describe.each(devices)('%s', (device) => {
     expect(Math.abs((await loss([1, 9])) - plain)).toBeGreaterThan(1e-4);
   });
 
+  test('a clip norm above the gradient changes no bit', async () => {
+    const { network } = networks[0]!;
+    const run = async (clipNorm: number) => {
+      const session = await open(device, network, { clipNorm });
+      await train(session, network, 0, 3, 0.003);
+      return bytes(await session.getParameters());
+    };
+    expect(await run(1e6)).toEqual(await run(0));
+  });
+
   test('clipping bounds the step', async () => {
     const { network } = networks[0]!;
     const optimizer: OptimizerOptions = { kind: 'sgd' };

@@ -105,10 +105,10 @@ const base: Network = network(8, 10, 2, [flatten, dense]);
 const wrongOptions: { options: Partial<SessionOptions>; text: string }[] = [
   { options: { classWeights: [1] }, text: 'expected a class weight for each of the 2 classes, found 1' },
   { options: { classWeights: [1, 0] }, text: 'expected a finite class weight above 0, found 0' },
-  { options: { labelSmoothing: 1.5 }, text: 'expected a label smoothing of 0' },
+  { options: { labelSmoothing: 1.5 }, text: 'expected a label smoothing of 0 to 1, found 1.5' },
   { options: { clipNorm: -1 }, text: 'expected a finite clip norm of 0 or more, found -1' },
   { options: { optimizer: { kind: 'sgd', nesterov: true } }, text: 'Nesterov expects a momentum above 0' },
-  { options: { optimizer: { kind: 'sgd', momentum: 2 } }, text: 'expected a momentum of 0' },
+  { options: { optimizer: { kind: 'sgd', momentum: 2 } }, text: 'expected a momentum of 0 to 1, found 2' },
   { options: { optimizer: { kind: 'adam', beta2: 1 } }, text: 'expected betas of 0 to less than 1' },
   { options: { optimizer: { kind: 'adamw', epsilon: 0 } }, text: 'expected a finite epsilon above 0' },
   { options: { optimizer: { kind: 'adamw', weightDecay: -1 } }, text: 'expected a finite weight decay of 0' },
@@ -189,6 +189,12 @@ const wrongOperations: {
     inputs: [draw(1, 1, 3), { shape: [1], data: Float32Array.of(Number.NaN) }],
     attributes: {},
     text: '[crossEntropy] expected labels of 0 to 2, found nan',
+  },
+  {
+    operation: 'crossEntropyGradient',
+    inputs: [draw(1, 1, 3), { shape: [1], data: Float32Array.of(0.5) }],
+    attributes: {},
+    text: '[crossEntropy] expected labels of 0 to 2, found 0.5',
   },
   {
     operation: 'batchNorm2d',
