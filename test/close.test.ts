@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assertClose } from './close.ts';
+import { assertClose, assertSame } from './close.ts';
 
 const tolerance = { absolute: 0.1, relative: 0.01 };
 
@@ -21,4 +21,10 @@ describe('assertClose', () => {
     expect(() => assertClose([1, Number.NaN], [1, 2], tolerance)).toThrow('[1]: expected 2, found NaN');
     expect(() => assertClose([Infinity], [1], tolerance)).toThrow('found Infinity');
   });
+});
+
+test('assertSame tells 0 from -0, and names the first difference', () => {
+  assertSame(Float32Array.of(1, Number.NaN), Float32Array.of(1, Number.NaN));
+  expect(() => assertSame(Float32Array.of(1, 0), Float32Array.of(1, -0))).toThrow('[1]: expected exactly');
+  expect(() => assertSame(Float32Array.of(1), Float32Array.of())).toThrow('expected 0 values, found 1');
 });

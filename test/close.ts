@@ -55,3 +55,17 @@ export function assertClose(
     );
   }
 }
+
+/** Throws unless the arrays are the same to the last bit. */
+export function assertSame(actual: Float32Array, expected: Float32Array, what = 'values'): void {
+  if (actual.length !== expected.length) {
+    throw new Error(`${what}: expected ${expected.length} values, found ${actual.length}`);
+  }
+  const [found, wanted] = [actual, expected].map((values) => new Uint32Array(values.slice().buffer));
+  const different = wanted!.findIndex((word, i) => word !== found![i]);
+  if (different >= 0) {
+    throw new Error(
+      `${what}[${different}]: expected exactly ${expected[different]}, found ${actual[different]}`,
+    );
+  }
+}

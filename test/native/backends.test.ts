@@ -8,7 +8,7 @@ import type {
   StepResult,
 } from '../../src/model/addon.ts';
 import type { Network } from '../../src/model/network.ts';
-import { assertClose, passTolerance, stepsTolerance } from '../close.ts';
+import { assertClose, assertSame, passTolerance, stepsTolerance } from '../close.ts';
 import { addon, devices } from './devices.ts';
 import { birbsLike, everyLayer } from './networks.ts';
 import { drawImages, drawLabels } from './numbers.ts';
@@ -71,13 +71,11 @@ async function train(session: NativeSession, network: Network, first: number, la
   return results;
 }
 
-const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-
 describe.each(devices.filter((device) => device !== 'portable'))('%s = portable', (device) => {
   describe.each(networks)('$name', ({ network }) => {
     test('the same seed gives the same parameters, byte for byte', async () => {
       const [ours, theirs] = [await open(device, network), await open('portable', network)];
-      expect(bytes(await ours.getParameters())).toEqual(bytes(await theirs.getParameters()));
+      assertSame(await ours.getParameters(), await theirs.getParameters());
     });
 
     test.each([batchSize, 1])('logits, loss and gradients of %i images', async (count) => {
@@ -127,11 +125,12 @@ describe.each(devices)('%s', (device) => {
       const run = async (seed: number) => {
         const session = await open(device, network, { seed });
         await train(session, network, 0, 8, 0.003);
-        return bytes(await session.getParameters());
+        return session.getParameters();
       };
       const first = await run(3);
-      expect(await run(3)).toEqual(first);
-      expect((await run(4)).equals(first)).toBe(false);
+      const other = await run(4);
+      assertSame(await run(3), first);
+      expect(() => assertSame(other, first)).toThrow('expected exactly');
     });
 
     test.each(optimizers)('a run resumed goes on as if never stopped: $rule', async ({ optimizer, rate }) => {
@@ -143,17 +142,17 @@ describe.each(devices)('%s', (device) => {
       await after.setParameters(await before.getParameters());
       await after.setOptimizerState(await before.getOptimizerState());
       await train(after, network, 4, 9, rate);
-      expect(bytes(await after.getParameters())).toEqual(bytes(await through.getParameters()));
+      assertSame(await after.getParameters(), await through.getParameters());
       const [state, other] = [await after.getOptimizerState(), await through.getOptimizerState()];
       expect(state.step).toBe(other.step);
-      expect(bytes(state.values)).toEqual(bytes(other.values));
+      assertSame(state.values, other.values);
     });
 
     test('parameters and moments come back as they were set', async () => {
       const session = await open(device, network);
       const values = (await session.getParameters()).map((_, i) => Math.sin(i));
       await session.setParameters(values);
-      expect(bytes(await session.getParameters())).toEqual(bytes(values));
+      assertSame(await session.getParameters(), values);
       const moments = new Float32Array(2 * values.length).map((_, i) => Math.cos(i) + 2);
       await session.setOptimizerState({ step: 2 ** 40, values: moments });
       const state = await session.getOptimizerState();
@@ -162,7 +161,7 @@ describe.each(devices)('%s', (device) => {
         if (!trainable) continue;
         for (const start of [offset, values.length + offset]) {
           const [found, expected] = [state.values, moments].map((all) => all.subarray(start, start + size));
-          expect(bytes(found!)).toEqual(bytes(expected!));
+          assertSame(found!, expected!);
         }
       }
     });
@@ -174,7 +173,7 @@ describe.each(devices)('%s', (device) => {
       await used.predict(images, batchSize);
       await train(used, network, 0, 2, 0.003);
       await train(fresh, network, 0, 2, 0.003);
-      expect(bytes(await used.getParameters())).toEqual(bytes(await fresh.getParameters()));
+      assertSame(await used.getParameters(), await fresh.getParameters());
     });
 
     test('a ragged batch is a batch of its own size', async () => {
@@ -242,9 +241,9 @@ describe.each(devices)('%s', (device) => {
     const run = async (clipNorm: number) => {
       const session = await open(device, network, { clipNorm });
       await train(session, network, 0, 3, 0.003);
-      return bytes(await session.getParameters());
+      return session.getParameters();
     };
-    expect(await run(1e6)).toEqual(await run(0));
+    assertSame(await run(1e6), await run(0));
   });
 
   test('clipping bounds the step', async () => {
@@ -265,9 +264,9 @@ test.each(networks)('portable, $name: the number of threads changes no bit', asy
   const run = async (threads: number) => {
     const session = await open('portable', network, { threads });
     await train(session, network, 0, 5, 0.003);
-    return bytes(await session.getParameters());
+    return session.getParameters();
   };
   const one = await run(1);
-  expect(await run(2)).toEqual(one);
-  expect(await run(5)).toEqual(one);
+  assertSame(await run(2), one);
+  assertSame(await run(5), one);
 });
