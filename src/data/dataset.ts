@@ -1,5 +1,11 @@
 /** Sources in, one data set of cached pixels out. */
 import type { Fit } from '../model/network.ts';
+import { UserError } from '../run/errors.ts';
+import { assemble, type OpenSource } from './assemble.ts';
+import { type FillOptions, fillPart, type PreparedPart, preparePart } from './fill.ts';
+import { classesOf, type Role } from './labels.ts';
+import { PixelCache } from './pixels.ts';
+import { parseSource, partsOf, type Source } from './source.ts';
 
 /** An image that could not be used, and why in one sentence. */
 export interface Skipped {
@@ -27,8 +33,11 @@ export interface Dataset {
   duplicates: number;
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
   hash: string;
-  /** One line a source: what it is and how many images of each class came from it. */
-  sources: { source: string; images: number; counts: Record<string, number> }[];
+  /**
+   * One line a source: what it is, how many images of each class came from it, and how many files were passed over
+   * because their names say that they are no images.
+   */
+  sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
 }
 
 export interface DatasetProgress {
@@ -42,7 +51,10 @@ export interface DatasetProgress {
 export interface DatasetOptions {
   /** Labelled sources (`--data`): a folder, a parquet file or glob, `demo`; `?label=bird` makes them binary. */
   data: string[];
-  /** Sources of which every image is a bird (`--birds`), or none is (`--not-birds`). */
+  /**
+   * Sources of which every image is a bird (`--birds`), or none is (`--not-birds`); with `?label=NAME` only the images
+   * of that label are taken.
+   */
   birds: string[];
   notBirds: string[];
   /** Labelled sources held out for validation (`--val`). */
@@ -53,4 +65,86 @@ export interface DatasetOptions {
   cacheDir: string;
   onProgress?: (progress: DatasetProgress) => void;
   signal?: AbortSignal;
+}
+
+/**
+ * Lists the sources, decodes what the cache does not hold yet, finds duplicates.
+ * @throws UserError for whatever is wrong with the sources or the cache folder; the signal's reason when it is aborted,
+ *   with all that was decoded kept
+ */
+export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
+  const sources = await parseAll(options);
+  const cache = await PixelCache.open(options.cacheDir, options.imageSize, options.fit);
+  const opened: OpenSource[] = [];
+  try {
+    for (const { role, source } of sources) opened.push(await openSource(role, source, cache, options));
+    for (const source of opened) await fillSource(source, cache, options);
+  } catch (error) {
+    await cache.seal().catch(() => {});
+    throw error;
+  }
+  await cache.seal();
+  return assemble(opened, cache);
+}
+
+async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: Source }[]> {
+  const roles: Role[] = ['data', 'birds', 'notBirds', 'validation'];
+  const texts = roles.flatMap((role) => options[role].map((text) => ({ role, text })));
+  if (texts.every(({ role }) => role === 'validation')) {
+    throw new UserError(
+      'Expected a source of images to train on, but found none; use --data, or --birds and --not-birds',
+      2,
+    );
+  }
+  return Promise.all(texts.map(async ({ role, text }) => ({ role, source: await parseSource(text) })));
+}
+
+async function openSource(
+  role: Role,
+  source: Source,
+  cache: PixelCache,
+  { imageSize, onProgress, signal }: DatasetOptions,
+): Promise<OpenSource> {
+  const oneClass = role === 'birds' || role === 'notBirds';
+  const labelled = !oneClass || source.label !== undefined;
+  const all = await partsOf(source, imageSize, labelled);
+  const parts: PreparedPart[] = [];
+  try {
+    for (const [i, part] of all.entries()) {
+      signal?.throwIfAborted();
+      onProgress?.({ source: source.text, stage: 'list', done: i, total: all.length });
+      parts.push(await preparePart(part, cache, signal));
+    }
+    onProgress?.({ source: source.text, stage: 'list', done: all.length, total: all.length });
+    return { role, source, parts, classOf: classesOf(role, source, parts) };
+  } catch (error) {
+    for (const part of all) await part.close?.();
+    throw error;
+  }
+}
+
+/** Progress is told this often. */
+const PROGRESS_MS = 100;
+
+async function fillSource(opened: OpenSource, cache: PixelCache, options: DatasetOptions): Promise<void> {
+  const { imageSize: size, fit, onProgress, signal } = options;
+  const { source, parts, classOf } = opened;
+  let told = 0;
+  let before = 0;
+  try {
+    for (const part of parts) {
+      const use = (index: number) => classOf(part, index) !== undefined;
+      const onDecoded: FillOptions['onDecoded'] = (done, total) => {
+        const now = performance.now();
+        if (now - told < PROGRESS_MS && done < total) return;
+        told = now;
+        const all = parts.length === 1 ? total : undefined;
+        onProgress?.({ source: source.text, stage: 'decode', done: before + done, total: all });
+        if (done === total) before += total;
+      };
+      await fillPart(part, cache, { size, fit, use, onDecoded, signal });
+    }
+  } finally {
+    for (const { part } of parts) await part.close?.();
+  }
 }

@@ -1,0 +1,217 @@
+/** From filled sources to the data set of a run. */
+import { createHash } from 'node:crypto';
+import { UserError } from '../run/errors.ts';
+import type { Dataset, Skipped } from './dataset.ts';
+import type { PreparedPart } from './fill.ts';
+import { DisjointSets } from './groups.ts';
+import type { ClassOf, Role } from './labels.ts';
+import type { PixelCache, Place } from './pixels.ts';
+import type { Source } from './source.ts';
+
+/** A source, listed; filled when it comes here. */
+export interface OpenSource {
+  role: Role;
+  source: Source;
+  parts: PreparedPart[];
+  classOf: ClassOf;
+}
+
+/** An image that can be used. */
+interface Entry {
+  source: number;
+  name: string;
+  className: string;
+  content: string;
+  group?: string;
+  place: Place;
+}
+
+/** As many as a network may have. */
+const CLASS_LIMIT = 10_000;
+
+/**
+ * Numbers all that can be used, in the order of the sources.
+ * @throws UserError when there is nothing to learn from
+ */
+export function assemble(opened: OpenSource[], cache: PixelCache): Dataset {
+  const skipped: Skipped[] = [];
+  const all = opened.flatMap((source, i) => entriesOf(source, i, cache, skipped));
+  const kept = dropContradictions(all, skipped);
+  const validates = (entry: Entry) => opened[entry.source]!.role === 'validation';
+  const classNames = checkedClasses(opened, kept, skipped);
+  const numbers = new Map(classNames.map((name, i) => [name, i]));
+  const hasValidation = opened.some(({ role }) => role === 'validation');
+  return {
+    classNames,
+    names: kept.map(({ name }) => name),
+    labels: Int32Array.from(kept, ({ className }) => numbers.get(className)!),
+    ...numberRows(kept, cache),
+    groups: groupsOf(kept),
+    ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
+    skipped,
+    duplicates: kept.length - new Set(kept.map(({ place }) => place.pixelHash)).size,
+    hash: hashOf(kept),
+    sources: opened.map((source, i) => tally(source, kept, i)),
+  };
+}
+
+function entriesOf(
+  { role, source, parts, classOf }: OpenSource,
+  number: number,
+  cache: PixelCache,
+  skipped: Skipped[],
+): Entry[] {
+  const entries: Entry[] = [];
+  const labelled = role === 'data' || role === 'validation';
+  for (const prepared of parts) {
+    const { part, listing, contents, reasons, passing } = prepared;
+    skipped.push(...listing.skipped);
+    for (let i = 0; i < listing.count; i++) {
+      const className = classOf(prepared, i);
+      if (className === undefined && !labelled) continue;
+      const name = part.nameOf(listing.names?.[i] ?? String(i));
+      const reason = className === undefined ? 'has no label' : (reasons.get(i) ?? passing.get(i));
+      if (className === undefined || reason !== undefined) {
+        skipped.push({ name, reason: reason! });
+        continue;
+      }
+      const group = listing.groups && `${source.kind} ${listing.groups[i]}`;
+      const content = contents[i]!;
+      entries.push({ source: number, name, className, content, group, place: cache.place(content) });
+    }
+  }
+  return entries;
+}
+
+/** Pictures that come under two classes teach nothing: all of them are left out. */
+function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
+  const firsts = new Map<string, Entry>();
+  const contradictions = new Map<string, string>();
+  for (const entry of entries) {
+    const { pixelHash } = entry.place;
+    const first = firsts.get(pixelHash) ?? entry;
+    firsts.set(pixelHash, first);
+    if (first.className !== entry.className) {
+      contradictions.set(
+        pixelHash,
+        `is the same picture under two labels: ${first.name} is ${first.className}, ${entry.name} is ${entry.className}`,
+      );
+    }
+  }
+  if (contradictions.size === 0) return entries;
+  return entries.filter(({ name, place }) => {
+    const reason = contradictions.get(place.pixelHash);
+    if (reason !== undefined) skipped.push({ name, reason });
+    return reason === undefined;
+  });
+}
+
+/** The class names, sorted; refused if they are no task. */
+function checkedClasses(opened: OpenSource[], kept: Entry[], skipped: Skipped[]): string[] {
+  const texts = (validation: boolean) =>
+    opened
+      .filter(({ role }) => (role === 'validation') === validation)
+      .map(({ source }) => `"${source.text}"`)
+      .join(', ');
+  const classesOf = (validation: boolean) => {
+    const entries = kept.filter(({ source }) => (opened[source]!.role === 'validation') === validation);
+    if (entries.length === 0 && (!validation || texts(true) !== ''))
+      throw nothing(texts(validation), skipped);
+    return new Set(entries.map(({ className }) => className));
+  };
+  const [training, validation] = [classesOf(false), classesOf(true)];
+  const names = [...training].sort();
+  if (names.length === 1) throw oneClass(texts(false), names[0]!);
+  const strange = [...validation].find((name) => !training.has(name));
+  if (strange !== undefined) {
+    throw new UserError(
+      `Expected the classes of the training images (${shortList(names)}) in ${texts(true)}, but found "${strange}"; ` +
+        'use the same ?label= for --val as for --data',
+    );
+  }
+  if (names.length > CLASS_LIMIT) {
+    throw new UserError(
+      `Expected at most ${CLASS_LIMIT} classes, but found ${names.length}; use ?label=NAME`,
+    );
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  const odd = names.find((name) => !/^[^\u0000-\u001f\u007f-\u009f]{1,200}$/u.test(name));
+  if (odd === undefined) return names;
+  throw new UserError(
+    `Expected class names of 1 to 200 printable characters, but found ${JSON.stringify(odd).slice(0, 220)}; rename it`,
+  );
+}
+
+function nothing(texts: string, skipped: Skipped[]): UserError {
+  const [first] = skipped;
+  return new UserError(
+    first
+      ? `Expected images in ${texts}, but none of them can be used (${skipped.length} skipped; ${first.name} ${first.reason})`
+      : `Expected images in ${texts}, but there are none`,
+  );
+}
+
+function oneClass(texts: string, name: string): UserError {
+  const other =
+    name === 'bird' ? '--not-birds FOLDER' : name === 'not-bird' ? '--birds FOLDER' : '--data SOURCE';
+  return new UserError(
+    `Expected images of at least two classes, but all of ${texts} are "${name}"; add a second source with ${other}`,
+  );
+}
+
+function shortList(names: string[]): string {
+  return names.slice(0, 20).join(', ') + (names.length > 20 ? ', ...' : '');
+}
+
+/** The pixel files in use, and each image's row over all of them in order. */
+function numberRows(kept: Entry[], cache: PixelCache): { rows: Uint32Array; pixelFiles: string[] } {
+  const { files } = cache;
+  const used = [...new Set(kept.map(({ place }) => place.file))].sort((a, b) => a - b);
+  const firsts = new Map<number, number>();
+  let next = 0;
+  for (const file of used) {
+    firsts.set(file, next);
+    next += files[file]!.count;
+  }
+  return {
+    rows: Uint32Array.from(kept, ({ place }) => firsts.get(place.file)! + place.row),
+    pixelFiles: used.map((file) => files[file]!.path),
+  };
+}
+
+function groupsOf(kept: Entry[]): Int32Array {
+  const sets = new DisjointSets(kept.length);
+  const firsts = new Map<string, number>();
+  for (const [i, { group, place }] of kept.entries()) {
+    for (const key of [place.pixelHash, ...(group === undefined ? [] : [`group ${group}`])]) {
+      const first = firsts.get(key);
+      if (first === undefined) firsts.set(key, i);
+      else sets.join(first, i);
+    }
+  }
+  return sets.numbers();
+}
+
+/** Lines at a time; a hash a line would be slow, one long text large. */
+const LINES = 4096;
+
+function hashOf(kept: Entry[]): string {
+  const hash = createHash('sha256');
+  for (let begin = 0; begin < kept.length; begin += LINES) {
+    const lines = kept.slice(begin, begin + LINES);
+    hash.update(lines.map(({ name, className, content }) => `${name}\0${className}\0${content}\n`).join(''));
+  }
+  return hash.digest('hex');
+}
+
+function tally({ source, parts }: OpenSource, kept: Entry[], number: number): Dataset['sources'][number] {
+  const counts: Record<string, number> = {};
+  let images = 0;
+  for (const entry of kept) {
+    if (entry.source !== number) continue;
+    images += 1;
+    counts[entry.className] = (counts[entry.className] ?? 0) + 1;
+  }
+  const ignored = parts.reduce((sum, { listing }) => sum + listing.ignored, 0);
+  return { source: source.text, images, counts, ignored };
+}

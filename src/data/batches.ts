@@ -1,0 +1,70 @@
+/** Batches of pixels, each assembled while the one before is trained on. */
+import type { Augmentation, NativePixels } from '../model/addon.ts';
+import type { Dataset } from './dataset.ts';
+
+/** How training images are changed; `batches` adds seed and step. */
+export type AugmentationSettings = Omit<Augmentation, 'seed' | 'step'>;
+
+export interface Batch {
+  /** uint8 [n, height, width, 3] */
+  images: Uint8Array;
+  labels: Int32Array;
+  /** In the data set. */
+  positions: Uint32Array;
+  /** How long this batch was waited for. */
+  waitSeconds: number;
+}
+
+export interface BatchOptions {
+  batchSize: number;
+  /** For the first batch; its step goes up by one a batch. Absent: the images as they are. */
+  augmentation?: Augmentation;
+  signal?: AbortSignal;
+}
+
+/** One batch is trained on, one waits for that, one is assembled. */
+const BUFFERS = 3;
+
+/**
+ * The images at the positions of `order`, in batches; the last one may be smaller. A batch may be read until two more
+ * were asked for: its memory is used again.
+ * @throws the signal's reason when it is aborted
+ */
+export async function* batches(
+  pixels: NativePixels,
+  dataset: Pick<Dataset, 'labels' | 'rows'>,
+  order: Uint32Array,
+  { batchSize, augmentation, signal }: BatchOptions,
+): AsyncGenerator<Batch, void> {
+  const imageBytes = pixels.height * pixels.width * 3;
+  const largest = Math.min(batchSize, order.length);
+  const buffers = Array.from({ length: BUFFERS }, () => new Uint8Array(largest * imageBytes));
+  const count = Math.ceil(order.length / batchSize);
+  const begin = (number: number) => {
+    if (number >= count) return undefined;
+    const positions = order.slice(number * batchSize, (number + 1) * batchSize);
+    const images = buffers[number % BUFFERS]!.subarray(0, positions.length * imageBytes);
+    const rows = positions.map((position) => dataset.rows[position]!);
+    const augment = augmentation && { ...augmentation, step: augmentation.step + number };
+    const done = pixels.assemble(rows, images, augment);
+    // Told where it is awaited.
+    done.catch(() => {});
+    return { positions, images, done };
+  };
+  let next = begin(0);
+  try {
+    for (let number = 0; number < count; number++) {
+      signal?.throwIfAborted();
+      const { positions, images, done } = next!;
+      const waiting = performance.now();
+      await done;
+      const waitSeconds = (performance.now() - waiting) / 1000;
+      next = begin(number + 1);
+      const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
+      yield { images, labels, positions, waitSeconds };
+    }
+  } finally {
+    // Nothing is written to the buffers once this has ended.
+    await next?.done.catch(() => {});
+  }
+}

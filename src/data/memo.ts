@@ -1,0 +1,75 @@
+/** What the cache remembers of a part of a source, so that nothing is read again that did not change. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONTENT_DIGITS, cut, writeWhole } from './pixels.ts';
+import type { Listing } from './source.ts';
+
+/** Raise it when the listing of the same part would come out different. */
+const MEMO_VERSION = 1;
+
+export interface Memo {
+  stamp?: string;
+  listing: Listing;
+  /** Content hash of each image; empty where it was not read or can't be decoded. */
+  contents: string[];
+  /** Why an image can't be decoded, by its index. */
+  reasons: Map<number, string>;
+}
+
+const NOTHING = '-'.repeat(CONTENT_DIGITS);
+
+/** Undefined when there is none, or none that can be trusted. */
+export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
+  try {
+    const memo = JSON.parse(await readFile(memoPath(folder, key), 'utf8'));
+    const { version, stamp, count, labels, contents, reasons, ...rest } = memo;
+    const right =
+      version === MEMO_VERSION &&
+      memo.key === key &&
+      labels.length === count &&
+      contents.length === count * CONTENT_DIGITS &&
+      [rest.names, rest.groups, rest.stamps].every((list) => list === undefined || list.length === count);
+    if (!right) return undefined;
+    return {
+      stamp,
+      listing: {
+        count,
+        names: rest.names,
+        labels: Int32Array.from(labels),
+        labelNames: rest.labelNames,
+        groups: rest.groups,
+        stamps: rest.stamps,
+        skipped: [],
+        ignored: rest.ignored,
+      },
+      contents: cut(contents, CONTENT_DIGITS).map((content) => (content === NOTHING ? '' : content)),
+      reasons: new Map(reasons),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export async function writeMemo(folder: string, key: string, memo: Memo): Promise<void> {
+  const { count, names, labels, labelNames, groups, stamps, ignored } = memo.listing;
+  const json = {
+    version: MEMO_VERSION,
+    key,
+    stamp: memo.stamp,
+    count,
+    names,
+    labels: Array.from(labels),
+    labelNames,
+    groups,
+    stamps,
+    ignored,
+    contents: memo.contents.map((content) => content || NOTHING).join(''),
+    reasons: [...memo.reasons],
+  };
+  await writeWhole(memoPath(folder, key), JSON.stringify(json));
+}
+
+function memoPath(folder: string, key: string): string {
+  return join(folder, `memo-${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+}
