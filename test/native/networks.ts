@@ -62,3 +62,26 @@ export function everyLayer(height: number, width: number, classes: number): Netw
     { type: 'dense', name: 'fc', outFeatures: classes, bias: false },
   ]);
 }
+
+/** No kinks: what differs by a rounding stays so for a hundred steps. */
+export function smooth(height: number, width: number, classes: number): Network {
+  return network(height, width, classes, [
+    { type: 'conv2d', name: 'conv1', outChannels: 8, kernelSize: 3, padding: 1 },
+    { type: 'batchNorm2d', name: 'bn1' },
+    { type: 'avgPool2d', kernelSize: 2 },
+    {
+      type: 'conv2d',
+      name: 'conv2',
+      outChannels: 10,
+      kernelSize: [3, 2],
+      stride: [1, 2],
+      groups: 2,
+      bias: false,
+    },
+    { type: 'dropout', rate: 0.3 },
+    { type: 'avgPool2d', kernelSize: 2, padding: [1, 0, 0, 1], countIncludePad: false },
+    { type: 'flatten' },
+    { type: 'dense', name: 'fc1', outFeatures: 12 },
+    { type: 'dense', name: 'fc2', outFeatures: classes },
+  ]);
+}
