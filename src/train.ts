@@ -1,7 +1,7 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Balance, classWeights, epochOrder } from './data/balance.ts';
+import { type Balance, classWeights, countClasses, epochOrder } from './data/balance.ts';
 import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
@@ -33,9 +33,11 @@ export interface DataEvent
   type: 'data';
   train: number[];
   validation: number[];
-  /** Images an epoch shows, after balancing. */
-  epoch: number[];
+  /** Training images after balancing: of one draw. */
+  balanced: number[];
   balance: Balance;
+  /** Draws an epoch is made of. */
+  draws: number;
   /** Training images left out because the validation has them. */
   dropped: number;
   majorityClass: string;
@@ -98,7 +100,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       device: device.name,
     });
     onEvent(startEvent(run, network, plan.stepsPerEpoch, options));
-    const training = { session, pixels, dataset, ...split, ...plan, ...options };
+    const training = { ...options, ...plan, ...split, session, pixels, dataset };
     for await (const event of trainEpochs(training, signal)) {
       await record.add(event);
       onEvent(event);
@@ -155,7 +157,7 @@ async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
   }
   const stepsPerEpoch = Math.ceil(images / batchSize);
   const steps = stepsPerEpoch * epochs;
-  const counts = (positions: Uint32Array) => countClasses(dataset, positions);
+  const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
   const validation = counts(split.val);
   const event: DataEvent = {
     type: 'data',
@@ -166,8 +168,9 @@ async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
     hash: dataset.hash,
     train: counts(split.train),
     validation,
-    epoch: counts(draw).map((count) => count * rounds),
+    balanced: counts(draw),
     balance,
+    draws: rounds,
     dropped: split.dropped,
     majorityClass: classNames[validation.indexOf(Math.max(...validation))]!,
     majorityAccuracy: Math.max(...validation) / split.val.length,
@@ -191,12 +194,6 @@ function augmentationFor(imageSize: number) {
     contrastProbability: 0.3,
     contrast: 0.2,
   };
-}
-
-function countClasses({ labels, classNames }: Dataset, positions: Uint32Array): number[] {
-  const counts = classNames.map(() => 0);
-  for (const position of positions) counts[labels[position]!]! += 1;
-  return counts;
 }
 
 function startEvent(run: string, network: Network, stepsPerEpoch: number, options: Settled): StartEvent {

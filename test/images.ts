@@ -1,9 +1,11 @@
 /** Pictures that a small network tells apart in an epoch or two, and the commands as processes. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Binary, Field, makeVector, Struct, Table, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow';
+import { Compression, Table as ParquetTable, WriterPropertiesBuilder, writeParquet } from 'parquet-wasm';
 import sharp from 'sharp';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,6 +40,33 @@ export async function pictureFolder(folder: string, birds: number, others: numbe
       await sharp(await picture(name === 'bird', i)).toFile(join(folder, name, `${i}.png`));
   }
   return folder;
+}
+
+/**
+ * A parquet file in the layout of Hugging Face image sets: `image: struct<bytes, path>`, `label` 0 to 2, named cat,
+ * bird, frog; every third row a bird.
+ */
+export async function pictureParquet(path: string, rows: number): Promise<string> {
+  const images = await Promise.all(
+    Array.from({ length: rows }, async (_, i) => ({
+      bytes: new Uint8Array(await picture(i % 3 === 1, i)),
+      path: `${i}.png`,
+    })),
+  );
+  const type = new Struct<{ bytes: Binary; path: Utf8 }>([
+    new Field('bytes', new Binary(), true),
+    new Field('path', new Utf8(), true),
+  ]);
+  const labels = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i % 3));
+  const table = new Table({ image: vectorFromArray(images, type), label: makeVector(labels) });
+  const names = { label: { names: ['cat', 'bird', 'frog'], _type: 'ClassLabel' } };
+  const properties = new WriterPropertiesBuilder()
+    .setCompression(Compression.SNAPPY)
+    .setMaxRowGroupSize(50)
+    .setKeyValueMetadata(new Map([['huggingface', JSON.stringify({ info: { features: names } })]]))
+    .build();
+  writeFileSync(path, writeParquet(ParquetTable.fromIPCStream(tableToIPC(table, 'stream')), properties));
+  return path;
 }
 
 export interface Ended {

@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import type { TrainOptions } from '../src/options.ts';
 import { loadState, type Position } from '../src/run/checkpoint.ts';
 import type { Results } from '../src/run/record.ts';
-import { type TrainEvent, train } from '../src/train.ts';
-import { pictureFolder, run, temporaryFolder } from './images.ts';
+import { type DataEvent, type TrainEvent, train } from '../src/train.ts';
+import { pictureFolder, pictureParquet, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('train');
 const photos = join(folder, 'photos');
@@ -62,17 +63,18 @@ describe('train()', () => {
 
   test('tells what happens in order', () => {
     const kinds = events.map(({ type }) => type).filter((type) => type !== 'reading');
-    const epoch = [...Array(6).fill('step'), 'epoch'];
+    const epoch = [...Array(12).fill('step'), 'epoch'];
     expect(kinds).toEqual(['device', 'data', 'start', ...epoch, ...epoch, ...epoch, 'end']);
     const data = events.find((event) => event.type === 'data');
     expect(data).toMatchObject({
       train: [24, 72],
       validation: [6, 18],
-      epoch: [24, 24],
+      balanced: [24, 24],
+      draws: 2,
       balance: 'undersample',
     });
     const steps = events.filter((event) => event.type === 'step').map(({ step }) => step);
-    expect(steps).toEqual(Array.from({ length: 18 }, (_, i) => i + 1));
+    expect(steps).toEqual(Array.from({ length: 36 }, (_, i) => i + 1));
   });
 
   test('leaves the run folder of the design', async () => {
@@ -100,8 +102,8 @@ describe('train()', () => {
     const best = await loadWeights(join(folder, 'first/best.safetensors'));
     expect(best.network.classNames).toEqual(['bird', 'not-bird']);
     const state = await loadState(join(folder, 'first/state.safetensors'), best.network);
-    expect(state.position).toEqual<Position>({ epoch: 3, step: 18, seed: 1, best: results.best });
-    expect(state.optimizer.step).toBe(18);
+    expect(state.position).toEqual<Position>({ epoch: 3, step: 36, seed: 1, best: results.best });
+    expect(state.optimizer.step).toBe(36);
   });
 
   test('the same seed gives the same run, byte for byte, whatever the threads; another seed another', async () => {
@@ -117,11 +119,11 @@ describe('train()', () => {
     const controller = new AbortController();
     let steps = 0;
     const onEvent = (event: TrainEvent) => {
-      if (event.type === 'step' && ++steps === 8) controller.abort();
+      if (event.type === 'step' && ++steps === 14) controller.abort();
     };
     const stopped = await train(small('stopped'), { onEvent, signal: controller.signal });
     expect(stopped).toMatchObject({ status: 'interrupted', epochs: 1 });
-    expect(stopped.steps).toBeLessThanOrEqual(10);
+    expect(stopped.steps).toBeLessThanOrEqual(16);
     const { network } = await loadWeights(join(folder, 'stopped/last.safetensors'));
     const { position } = await loadState(join(folder, 'stopped/state.safetensors'), network);
     expect(position).toMatchObject({ epoch: 1, step: stopped.steps });
@@ -129,13 +131,13 @@ describe('train()', () => {
   });
 
   test.each(['oversample', 'weights', 'none'] as const)('balance %s', async (balance) => {
-    let epoch: number[] = [];
+    let balanced: number[] = [];
     const onEvent = (event: TrainEvent) => {
-      if (event.type === 'data') epoch = event.epoch;
+      if (event.type === 'data') balanced = event.balanced;
     };
     const run = { ...small(`balance-${balance}`), balance, epochs: 2, network: 'birbs' as const };
     const { best } = await train(run, { onEvent });
-    expect(epoch).toEqual(balance === 'oversample' ? [72, 72] : [24, 72]);
+    expect(balanced).toEqual(balance === 'oversample' ? [72, 72] : [24, 72]);
     expect(best!.loss).toBeLessThan(Math.log(2));
   });
 
@@ -174,7 +176,7 @@ describe('the command', () => {
     const lines = stdout.split('\n');
     expect(lines[0]).toMatch(/^Training on cpu \(.+\): you asked for it\. Data: .+photos\.$/);
     expect(stdout).toContain(
-      'Training on 24 bird, 72 not-bird; an epoch shows 24 bird, 24 not-bird (undersample)',
+      'Training on 24 bird, 72 not-bird; balanced to 24 bird, 24 not-bird (undersample, drawn anew 2 times an epoch)',
     );
     expect(stdout).toContain('always guessing not-bird is right for 75.0% of them (balanced accuracy 50.0%)');
     expect(stdout.match(/^Epoch \d\/3 {2}loss .* images\/s/gm)).toHaveLength(3);
@@ -262,3 +264,41 @@ function once(pattern: RegExp, then: (kill: (signal: NodeJS.Signals) => void) =>
     then(kill);
   };
 }
+
+describe('real data', () => {
+  test('the demo: drawings, split by concept', async () => {
+    let data: DataEvent | undefined;
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'data') data = event;
+    };
+    const options = { ...small('demo'), data: ['demo'], epochs: 1, batchSize: 32 };
+    const results = await train(options, { onEvent });
+    expect(data!.train[0]! + data!.validation[0]!).toBe(80);
+    expect(data!.train[1]! + data!.validation[1]!).toBeGreaterThan(7000);
+    expect(results.majorityAccuracy).toBeGreaterThan(0.985);
+    expect(data!.balanced[0]).toBe(data!.balanced[1]);
+    expect(results.best!.auroc).toBeGreaterThan(0);
+  });
+
+  test('parquet: CIFAR-10 where it is beside the repository, else a small file of our own', async () => {
+    const cifar = fileURLToPath(
+      new URL('../../shared/data/cifar10/test-00000-of-00001.parquet', import.meta.url),
+    );
+    const there = existsSync(cifar);
+    if (!there)
+      console.log('No ../shared/data/cifar10: a parquet file of 600 pictures of our own stands for it.');
+    const path = there ? cifar : await pictureParquet(join(folder, 'own.parquet'), 600);
+    const options = {
+      ...small('parquet'),
+      data: [`${path}?label=bird`],
+      threads: 2,
+      imageSize: 32,
+      batchSize: 32,
+    };
+    const results = await train({ ...options, epochs: 4 });
+    expect(results.classNames).toEqual(['bird', 'not-bird']);
+    expect(results.majorityAccuracy).toBeCloseTo(there ? 0.9 : 2 / 3, 2);
+    expect(results.best!.balancedAccuracy).toBeGreaterThan(0.6);
+    expect(results.betterThanMajority).toBe(true);
+  });
+});

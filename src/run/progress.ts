@@ -104,7 +104,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
   const row = (counts: number[]) => counts.map((n, k) => `${count(n)} ${classNames[k]}`).join(', ');
   lines.push(
-    `Training on ${row(event.train)}; an epoch shows ${row(event.epoch)} (${event.balance})`,
+    `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
   );
   return lines;

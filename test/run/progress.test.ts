@@ -88,7 +88,13 @@ describe('plain', () => {
       {
         ...{ type: 'data', classNames: ['bird', 'not-bird'], skipped, duplicates: 2, dropped: 1, hash: '' },
         sources: [{ source: 'photos', images: 1500, counts: { bird: 500, 'not-bird': 1000 }, ignored: 0 }],
-        ...{ train: [400, 800], validation: [100, 200], epoch: [400, 400], balance: 'undersample' },
+        ...{
+          train: [400, 800],
+          validation: [100, 200],
+          balanced: [400, 400],
+          balance: 'undersample',
+          draws: 2,
+        },
         ...{ majorityClass: 'not-bird', majorityAccuracy: 2 / 3 },
       },
     ]);
@@ -97,7 +103,7 @@ describe('plain', () => {
       'Skipped 4: a.jpg (is text), b.jpg (is text), c.jpg (is text), ...',
       '2 images repeat another one; they stay on its side of the split',
       '1 training images are left out: the same images are in --val',
-      'Training on 400 bird, 800 not-bird; an epoch shows 400 bird, 400 not-bird (undersample)',
+      'Training on 400 bird, 800 not-bird; balanced to 400 bird, 400 not-bird (undersample, drawn anew 2 times an epoch)',
       'Validating on 100 bird, 200 not-bird; always guessing not-bird is right for 66.7% of them (balanced accuracy 50.0%)',
       '',
     ]);
