@@ -20,7 +20,7 @@ export interface SplitOptions {
 
 /**
  * Splits class by class and by whole groups, so that no duplicate and no concept is on both sides. Of a class, the
- * images held out are as near to the fraction as its groups allow: no further off than half its largest group.
+ * images held out are as near to the fraction as its groups allow, and never none nor all of two groups or more.
  * @throws UserError when a side would be left without a class, or with nothing
  */
 export async function splitDataset(
@@ -64,15 +64,22 @@ async function drawn(
     const total = [...size.values()].reduce((sum, count) => sum + count, 0);
     const target = fraction * total;
     // A group of several classes may be held already.
-    let count = [...held].reduce((sum, group) => sum + (size.get(group) ?? 0), 0);
-    for (const group of await shuffle(Uint32Array.from(size.keys()), seed, Use.split, label)) {
+    let count = [...size].reduce((sum, [group, images]) => sum + (held.has(group) ? images : 0), 0);
+    // The last one stays for training, whatever the fraction.
+    const order = await shuffle(Uint32Array.from(size.keys()), seed, Use.split, label);
+    for (const group of order.subarray(0, -1)) {
       const next = count + size.get(group)!;
       if (held.has(group) || Math.abs(next - target) > Math.abs(count - target)) continue;
       held.add(group);
       count = next;
     }
+    if (count === 0 && size.size > 1) held.add(smallest(size));
   }
   return held;
+}
+
+function smallest(sizes: Map<number, number>): number {
+  return [...sizes].reduce((least, group) => (group[1] < least[1] ? group : least))[0];
 }
 
 function check(
