@@ -63,10 +63,13 @@ export function everyLayer(height: number, width: number, classes: number): Netw
   ]);
 }
 
-/** No kinks: what differs by a rounding stays so for a hundred steps. */
+/**
+ * No kinks, and no bias before a batch norm (its gradient is rounding alone, which Adam blows up): what differs by a
+ * rounding stays so for a hundred steps.
+ */
 export function smooth(height: number, width: number, classes: number): Network {
   return network(height, width, classes, [
-    { type: 'conv2d', name: 'conv1', outChannels: 8, kernelSize: 3, padding: 1 },
+    { type: 'conv2d', name: 'conv1', outChannels: 8, kernelSize: 3, padding: 1, bias: false },
     { type: 'batchNorm2d', name: 'bn1' },
     { type: 'avgPool2d', kernelSize: 2 },
     {
