@@ -63,7 +63,7 @@ class OpenFile {
   bytes(start, end) {
     const { size, mtimeMs } = this.opened;
     if (!(start >= 0 && start <= end && end <= size)) {
-      throw new Error(`it points to bytes ${start} to ${end} of ${size}`);
+      throw new Error(`damaged: it points to bytes ${start} to ${end} of ${size}; fetch it again`);
     }
     const buffer = new ArrayBuffer(end - start);
     let done = 0;
@@ -74,15 +74,23 @@ class OpenFile {
     }
     const now = fstatSync(this.descriptor);
     if (done < buffer.byteLength || now.size !== size || now.mtimeMs !== mtimeMs) {
-      throw new Error('it was changed while it was read');
+      throw new Error('it was changed while it was read; start again');
     }
     return buffer;
   }
 
-  /** @template T @param {Promise<T>} reading @returns {Promise<T>} */
-  guard(reading) {
-    reading.catch(() => {});
-    return Promise.race([reading, this.failed]);
+  /**
+   * @template T
+   * @param {Promise<T>} reading
+   * @param {string} problem what it means when the reading fails
+   * @returns {Promise<T>}
+   */
+  guard(reading, problem) {
+    const told = reading.catch((error) => {
+      throw new Error(`${problem} (${error?.message ?? error}); fetch it again`);
+    });
+    told.catch(() => {});
+    return Promise.race([told, this.failed]);
   }
 }
 
@@ -106,9 +114,9 @@ async function open({ path, labelled, stamp }) {
   const file = new OpenFile(path);
   const { size, mtimeMs, ino } = file.opened;
   if (stamp !== undefined && stamp !== `${size}:${mtimeMs}:${ino}`)
-    throw new Error('it was changed while it was read');
+    throw new Error('it was changed while it was read; start again');
   const blob = /** @type {Blob} */ (/** @type {unknown} */ (new FileBlob(file, 0, file.opened.size)));
-  const parquet = await file.guard(ParquetFile.fromFile(blob));
+  const parquet = await file.guard(ParquetFile.fromFile(blob), 'not a parquet file, or a damaged one');
   const { fields } = tableFromIPC(parquet.schema().intoIPCStream()).schema;
   const image = imageColumn(fields);
   const label = labelled ? labelColumn(fields, image.name) : undefined;
@@ -144,9 +152,9 @@ function imageColumn(fields) {
   const named = found.filter(({ name }) => name === 'image' || name === 'img');
   const [image, other] = named.length > 0 ? named : found;
   if (image && !other) return image;
-  const expected = 'an image column, a struct of "bytes" and "path"';
   throw new Error(
-    `expected ${image ? 'one image column' : expected}, but ${image ? 'there are several' : 'there is none'}, among ${told(fields)}`,
+    `expected one image column, a struct of "bytes" and "path", but ${image ? 'there are several' : 'there is none'} ` +
+      `among ${told(fields)}; use a file in the image layout of Hugging Face`,
   );
 }
 
@@ -166,7 +174,7 @@ function labelColumn(fields, image) {
     : found;
   if (label && !other) return label.name;
   throw new Error(
-    `expected a column "label" of whole numbers or text, or one such column of another name, but found ${told(fields)}`,
+    `expected a column "label" of whole numbers or text, or one such column of another name, but found ${told(fields)}; for images of one kind use --birds or --not-birds`,
   );
 }
 
@@ -302,7 +310,8 @@ async function read(group, columns, rows = {}) {
   if (!Number.isInteger(group) || group < 0 || group >= groups) {
     throw new Error(`it has ${groups} row groups, no number ${group}`);
   }
-  const table = await file.guard(parquet.read({ rowGroups: [group], columns, ...rows }));
+  const reading = parquet.read({ rowGroups: [group], columns, ...rows });
+  const table = await file.guard(reading, `row group ${group} can't be read, the file is damaged`);
   return tableFromIPC(table.intoIPCStream());
 }
 

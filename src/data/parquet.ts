@@ -210,7 +210,7 @@ export class ParquetReader {
   }
 }
 
-const DAMAGED = 'the file is damaged; fetch it again';
+const DAMAGED = 'the file is damaged, fetch it again';
 
 /** One question to the worker: its answer, or an error however it fails. */
 function ask(worker: Worker, message: object, seconds: number): Promise<unknown> {
@@ -220,11 +220,11 @@ function ask(worker: Worker, message: object, seconds: number): Promise<unknown>
       else end(() => resolve(said.answer));
     };
     const onError = (error: Error) =>
-      end(() => reject(new Error(`it can't be read (${firstLine(error)}): ${DAMAGED}`)));
+      end(() => reject(new Error(`it can't be read (${firstLine(error)}); ${DAMAGED}`)));
     const onExit = (code: number) =>
-      end(() => reject(new Error(`the reader ended with ${code}: ${DAMAGED}`)));
+      end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
     const timer = setTimeout(
-      () => end(() => reject(new Error(`no answer in ${Math.round(seconds)} seconds: ${DAMAGED}`))),
+      () => end(() => reject(new Error(`no answer in ${Math.round(seconds)} seconds; ${DAMAGED}`))),
       seconds * 1000,
     );
     const end = (settle: () => void) => {
