@@ -1,0 +1,24 @@
+#pragma once
+
+#include "stage.h"
+
+namespace birbs::cpu {
+
+// Batch normalization and its ReLU, if the node has it.
+class BatchNormStage : public Stage {
+ public:
+  BatchNormStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
+                 Shared& shared);
+  void forward(const Phase& phase) override;
+  void backward() override;
+  void update_statistics() override;
+
+ private:
+  const Node& node_;
+  Wiring wiring_;
+  Shared& shared_;
+  float *mean_, *variance_;  // of the batch
+  Call training_, inference_, backward_;
+};
+
+}  // namespace birbs::cpu

@@ -1,0 +1,242 @@
+#include "convolution.h"
+
+#include <algorithm>
+
+#include "elementwise.h"
+#include "max_pool_2x2.h"
+#include "parallel.h"
+
+namespace birbs::cpu {
+namespace {
+
+constexpr auto any = memory::format_tag::any;
+constexpr auto direct = dnnl::algorithm::convolution_direct;
+
+// Unpooled outputs up to this size at a time: a share of the last cache level.
+constexpr int64_t middle_bytes = int64_t{4} << 20;
+
+int images_at_once(const Node& node, int batch_size) {
+  if (!node.pooled) return batch_size;
+  const int64_t image = node.middle.shape.size() * sizeof(float);
+  return static_cast<int>(
+      std::clamp<int64_t>(middle_bytes / image, 1, batch_size));
+}
+
+void add(const float* part, float* sum, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) sum[i] += part[i];
+}
+
+}  // namespace
+
+int ConvolutionDescs::references() const {
+  return is_reference(forward) + (backward && is_reference(*backward)) +
+         is_reference(weights);
+}
+
+ConvolutionDescs describe_convolution(const Layer& layer, const Node& node,
+                                      const memory::desc& source,
+                                      const memory::desc& target) {
+  const Geometry at = geometry_of(layer.window);
+  const auto weights = describe_memory(
+      convolution_weights(layer.out_features, node.in.shape.channels,
+                          layer.window, layer.groups),
+      any);
+  const auto bias =
+      layer.bias ? describe_memory({layer.out_features}, memory::format_tag::x)
+                 : memory::desc();
+  const auto plain = attributes_with(false);
+  ConvolutionDescs descs;
+  // Pooling applies ReLU itself.
+  descs.forward = describe_forward<dnnl::convolution_forward>(
+      attributes_with(node.relu && !node.pooled),
+      dnnl::prop_kind::forward_training, direct, source, weights, bias, target,
+      at.strides, at.dilations, at.pad_before, at.pad_after);
+  const memory::desc x = descs.forward.src_desc();
+  const memory::desc y = descs.forward.dst_desc();
+  descs.weights = describe_backward<dnnl::convolution_backward_weights>(
+      plain, descs.forward, direct, x, weights, bias, y, at.strides,
+      at.dilations, at.pad_before, at.pad_after);
+  if (node.input_gradient) {
+    descs.backward = describe_backward<dnnl::convolution_backward_data>(
+        plain, descs.forward, direct, x, weights, y, at.strides, at.dilations,
+        at.pad_before, at.pad_after);
+  }
+  return descs;
+}
+
+void choose_convolution(const Layer& layer, Node& node, const Layout* in,
+                        int batch_size) {
+  node.images = images_at_once(node, batch_size);
+  const Node unsettled = node;
+  auto desc = [&](const Layout& layout, memory::format_tag tag) {
+    return describe_memory(layout.dims(node.images), tag);
+  };
+  const auto first_source =
+      in ? in->desc(unsettled.images) : desc(unsettled.in, any);
+  const auto plain = memory::format_tag::nchw;
+  const std::pair<memory::desc, memory::desc> candidates[] = {
+      {first_source, desc(unsettled.middle, any)},
+      {desc(unsettled.in, any), desc(unsettled.middle, any)},
+      {desc(unsettled.in, plain), desc(unsettled.middle, any)},
+      {desc(unsettled.in, plain), desc(unsettled.middle, plain)}};
+  int fewest = 4;
+  for (const auto& [source, target] : candidates) {
+    const auto descs = describe_convolution(layer, unsettled, source, target);
+    const auto from = layout_of(descs.forward.src_desc(), unsettled.in.shape,
+                                unsettled.images);
+    const auto to = layout_of(descs.forward.dst_desc(), unsettled.middle.shape,
+                              unsettled.images);
+    if (!from || !to || descs.references() >= fewest) continue;
+    fewest = descs.references();
+    node.in = *from;
+    node.middle = *to;
+    node.weights = descs.forward.weights_desc();
+    if (fewest == 0) break;
+  }
+}
+
+ConvolutionStage::ConvolutionStage(const Node& node, const Wiring& wiring,
+                                   NodeMemory& kept, Shared& shared)
+    : node_(node),
+      layer_(shared.options.network.layers[node.layer]),
+      wiring_(wiring),
+      shared_(shared) {
+  const int images = std::min(node.images, wiring.count);
+  if (node.pooled) {
+    middle_ = static_cast<float*>(
+        shared.middle.reserve(images * node.middle.size() * sizeof(float)));
+    taken_ = static_cast<uint8_t*>(
+        kept.workspace.reserve(wiring.count * node.out.size()));
+  }
+  for (int first = 0; first < wiring.count; first += images) {
+    add_part(first, std::min(images, wiring.count - first));
+  }
+}
+
+float* ConvolutionStage::output(int first) const {
+  return node_.pooled ? middle_ : wiring_.y + first * node_.out.size();
+}
+
+uint8_t* ConvolutionStage::taken(int first) const {
+  return taken_ + first * node_.out.size();
+}
+
+// The weights in another layout, and the call that brings them there.
+memory ConvolutionStage::weights_for(const memory::desc& wanted, void* buffer,
+                                     Call& reorder) {
+  memory own = attach(node_.weights, shared_.parameters.value(node_.layer, 0));
+  if (wanted == node_.weights) return own;
+  memory other = attach(wanted, buffer);
+  reorder = {dnnl::reorder(own, other),
+             {{DNNL_ARG_FROM, own}, {DNNL_ARG_TO, other}}};
+  return other;
+}
+
+void ConvolutionStage::add_part(int first, int count) {
+  const auto source = node_.in.desc(count), target = node_.middle.desc(count);
+  const auto descs = describe_convolution(layer_, node_, source, target);
+  const memory x = attach(source, wiring_.x + first * node_.in.size());
+  const memory y = attach(target, output(first));
+  const memory dy = attach(
+      target, node_.pooled ? middle_ : wiring_.dy + first * node_.out.size());
+
+  const auto wanted = descs.forward.weights_desc();
+  Arguments arguments{
+      {DNNL_ARG_SRC, x},
+      {DNNL_ARG_DST, y},
+      {DNNL_ARG_WEIGHTS,
+       weights_for(wanted, shared_.weights.reserve(wanted.get_size()),
+                   forward_weights_)}};
+  if (layer_.bias) {
+    arguments.insert(
+        {DNNL_ARG_BIAS, attach(descs.forward.bias_desc(),
+                               shared_.parameters.value(node_.layer, 1))});
+  }
+  Part part{first, count, {}, {}, {}};
+  part.forward =
+      prepare(shared_, descs.forward, dnnl::convolution_forward(descs.forward),
+              std::move(arguments));
+  part.weights = weights_call(descs, x, dy, first == 0);
+  if (descs.backward) {
+    const auto layout = descs.backward->weights_desc();
+    const memory weights = weights_for(
+        layout, shared_.weights.reserve(layout.get_size()), backward_weights_);
+    const memory dx = attach(source, wiring_.dx + first * node_.in.size());
+    part.backward = prepare(shared_, *descs.backward,
+                            dnnl::convolution_backward_data(*descs.backward),
+                            {{DNNL_ARG_DIFF_DST, dy},
+                             {DNNL_ARG_WEIGHTS, weights},
+                             {DNNL_ARG_DIFF_SRC, dx}});
+  }
+  parts_.push_back(std::move(part));
+}
+
+// The first part writes the sum, each later one a part that is then added.
+Call ConvolutionStage::weights_call(const ConvolutionDescs& descs,
+                                    const memory& source, const memory& dy,
+                                    bool first) {
+  const memory::desc layout = descs.weights.diff_weights_desc();
+  const Parameters& parameters = shared_.parameters;
+  if (first) {
+    weight_size_ = static_cast<int64_t>(layout.get_size() / sizeof(float));
+    weight_sum_ = parameters.gradient(node_.layer, 0);
+    bias_sum_ = parameters.gradient(node_.layer, 1);
+    if (layout != node_.weights) {
+      const memory other =
+          attach(layout, shared_.weight_gradient.reserve(layout.get_size()));
+      const memory own = attach(node_.weights, weight_sum_);
+      gradient_ = {dnnl::reorder(other, own),
+                   {{DNNL_ARG_FROM, other}, {DNNL_ARG_TO, own}}};
+      weight_sum_ = static_cast<float*>(other.get_data_handle());
+    }
+  }
+  // Room for a bias behind the weights.
+  weight_part_ = static_cast<float*>(shared_.weight_part.reserve(
+      layout.get_size() + layer_.out_features * sizeof(float)));
+  bias_part_ = weight_part_ + weight_size_;
+  Arguments arguments{{DNNL_ARG_SRC, source},
+                      {DNNL_ARG_DIFF_DST, dy},
+                      {DNNL_ARG_DIFF_WEIGHTS,
+                       attach(layout, first ? weight_sum_ : weight_part_)}};
+  if (layer_.bias) {
+    arguments.insert(
+        {DNNL_ARG_DIFF_BIAS, attach(descs.weights.diff_bias_desc(),
+                                    first ? bias_sum_ : bias_part_)});
+  }
+  return prepare(shared_, descs.weights,
+                 dnnl::convolution_backward_weights(descs.weights),
+                 std::move(arguments));
+}
+
+void ConvolutionStage::forward(const Phase&) {
+  if (forward_weights_) forward_weights_.run(shared_.stream);
+  for (const Part& part : parts_) {
+    part.forward.run(shared_.stream);
+    if (!node_.pooled) continue;
+    max_pool_2x2(node_.middle, part.count, node_.relu, middle_,
+                 wiring_.y + part.first * node_.out.size(), taken(part.first));
+  }
+}
+
+void ConvolutionStage::backward() {
+  if (backward_weights_) backward_weights_.run(shared_.stream);
+  if (node_.relu && !node_.pooled) {
+    relu_gradient(wiring_.count * node_.out.size(), wiring_.y, wiring_.dy);
+  }
+  for (const Part& part : parts_) {
+    if (node_.pooled) {
+      max_pool_2x2_gradient(node_.middle, part.count,
+                            wiring_.dy + part.first * node_.out.size(),
+                            taken(part.first), middle_);
+    }
+    part.weights.run(shared_.stream);
+    if (part.first > 0) {
+      add(weight_part_, weight_sum_, weight_size_);
+      if (layer_.bias) add(bias_part_, bias_sum_, layer_.out_features);
+    }
+    if (part.backward) part.backward.run(shared_.stream);
+  }
+  if (gradient_) gradient_.run(shared_.stream);
+}
+
+}  // namespace birbs::cpu

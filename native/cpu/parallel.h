@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace birbs::cpu {
+
+// How many threads the loops below and oneDNN's take, for this calling thread.
+inline void set_threads([[maybe_unused]] int threads) {
+#ifdef _OPENMP
+  omp_set_num_threads(threads);
+#endif
+}
+
+// Of the thread that runs a task below: 0 .. threads-1.
+inline int thread_index() {
+#ifdef _OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+// Calls task(first, last) once a thread with its share of 0 .. count-1: the
+// same shares each time, so that results repeat. `floats` says how much is
+// touched in all; little is not worth waking threads for. A task must not
+// throw.
+template <typename Task>
+void parallel(int64_t count, [[maybe_unused]] int64_t floats,
+              const Task& task) {
+#ifdef _OPENMP
+  if (count > 1 && floats > 16384) {
+#pragma omp parallel
+    {
+      const int64_t threads = omp_get_num_threads();
+      const int64_t thread = omp_get_thread_num();
+      task(count * thread / threads, count * (thread + 1) / threads);
+    }
+    return;
+  }
+#endif
+  task(int64_t{0}, count);
+}
+
+}  // namespace birbs::cpu

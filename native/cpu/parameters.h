@@ -1,0 +1,69 @@
+#pragma once
+
+#include <vector>
+
+#include "buffer.h"
+#include "graph.h"
+
+namespace birbs::cpu {
+
+// Some consecutive weights and what belongs to them.
+struct Chunk {
+  float* values;
+  const float* gradients;
+  float *first, *second;  // moments; null where the optimizer has none
+  int64_t count;
+};
+
+// All parameters, gradients and moments, each tensor in the layout its
+// primitive likes; PyTorch's layout only at the door. The gradients of dense
+// weights are never stored (see DenseGradient), so these weights come last.
+class Parameters {
+ public:
+  Parameters(const Network& network, const Plan& plan, const Graph& graph,
+             int moments);
+
+  // The nth parameter of a layer, null if it has none: values, gradients.
+  float* value(size_t layer, size_t nth) const;
+  float* gradient(size_t layer, size_t nth) const;
+  bool has(size_t layer, size_t nth) const;
+
+  // Part of the parameters with stored gradients, or of any others.
+  Chunk chunk(int64_t offset, int64_t count) const;
+  Chunk chunk(float* values, const float* gradients, int64_t count) const;
+  int64_t stored() const { return stored_; }
+  int64_t size() const { return size_; }
+  const float* values() const { return values_.floats(); }
+
+  // PyTorch's layout, Plan order. Statistics are running means and variances.
+  void read_values(float* flat) const;
+  void write_values(const float* flat);
+  void read_moments(float* flat) const;
+  void write_moments(const float* flat);
+  // From an array laid out as values().
+  void read_gradients(const float* packed, float* flat) const;
+
+  int64_t bytes() const;
+
+ private:
+  struct Slot {
+    int64_t offset = 0;  // in the arrays below; running statistics in theirs
+    int64_t size = 0;
+    const Node* dense = nullptr;        // dense weights
+    const Node* convolution = nullptr;  // convolution weights
+  };
+  void unpack(size_t index, const float* packed, float* flat) const;
+  void pack(size_t index, const float* flat, float* packed) const;
+  const Slot* find(size_t layer, size_t nth) const;
+  float* moment(int which) const;
+
+  const Network& network_;
+  const Plan& plan_;
+  int moments_;
+  std::vector<Slot> slots_;                  // of each parameter
+  std::vector<std::vector<size_t>> layers_;  // parameters of each layer
+  int64_t stored_ = 0, size_ = 0;
+  Buffer values_, gradients_, moment_values_, statistics_;
+};
+
+}  // namespace birbs::cpu

@@ -1,0 +1,351 @@
+#include "run_operation.h"
+
+#include "backend.h"
+#include "onednn.h"
+
+namespace birbs::cpu {
+namespace {
+
+using tag = memory::format_tag;
+using dnnl::algorithm;
+using dnnl::prop_kind;
+
+constexpr auto direct = algorithm::convolution_direct;
+constexpr auto training = prop_kind::forward_training;
+const auto scale_and_shift =
+    dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+
+memory::dims dims_of(const std::vector<int64_t>& shape) {
+  return memory::dims(shape.begin(), shape.end());
+}
+
+memory::desc image_desc(const std::vector<int64_t>& shape) {
+  return describe_memory(dims_of(shape), tag::nchw);
+}
+
+memory::desc matrix_desc(const std::vector<int64_t>& shape) {
+  return describe_memory(dims_of(shape), tag::ab);
+}
+
+memory::desc vector_desc(int64_t size) {
+  return describe_memory({size}, tag::x);
+}
+
+// The operation, its checked inputs and its outputs, ready to be filled.
+class Run {
+ public:
+  Run(const Operation& operation, const std::vector<TensorView>& inputs)
+      : operation_(operation), inputs_(inputs), at_(geometry()) {
+    for (auto& shape : operation_shapes(operation, inputs)) {
+      const size_t size = TensorView{shape}.size();
+      outputs_.push_back({std::move(shape), std::vector<float>(size)});
+    }
+  }
+
+  std::vector<Tensor> outputs() {
+    fill();
+    return std::move(outputs_);
+  }
+
+ private:
+  const std::vector<int64_t>& in(size_t index) const {
+    return inputs_[index].shape;
+  }
+  const std::vector<int64_t>& out(size_t index) const {
+    return outputs_[index].shape;
+  }
+  memory input(size_t index, const memory::desc& desc) const {
+    return attach(desc, inputs_[index].values);
+  }
+  memory output(size_t index, const memory::desc& desc) const {
+    return attach(desc, outputs_[index].values.data());
+  }
+
+  // `x` is the shape of the pooled image.
+  Geometry geometry() const {
+    Window window = operation_.window;
+    const bool whole =
+        operation_.kind == OperationKind::global_avg_pool2d ||
+        operation_.kind == OperationKind::global_avg_pool2d_gradient;
+    const std::vector<int64_t>* image = nullptr;
+    if (whole && !inputs_.empty()) image = &inputs_.back().shape;
+    if (image && image->size() == 4) {
+      window = Window{};
+      window.kernel_height = static_cast<int>((*image)[2]);
+      window.kernel_width = static_cast<int>((*image)[3]);
+    }
+    return geometry_of(window);
+  }
+
+  template <typename Primitive>
+  void execute(const Primitive& primitive, const Arguments& arguments) {
+    primitive.execute(stream_, arguments);
+    stream_.wait();
+  }
+
+  memory::desc weights_desc(const std::vector<int64_t>& shape) const {
+    const int groups = operation_.groups;
+    memory::dims dims = dims_of(shape);
+    if (groups > 1) {
+      dims[0] /= groups;
+      dims.insert(dims.begin(), groups);
+    }
+    return describe_memory(dims, plain_weights(groups));
+  }
+
+  dnnl::convolution_forward::primitive_desc convolution(
+      const std::vector<int64_t>& x, const std::vector<int64_t>& weights,
+      const std::vector<int64_t>& y, bool bias) const {
+    return describe_forward<dnnl::convolution_forward>(
+        {}, training, direct, image_desc(x), weights_desc(weights),
+        bias ? vector_desc(weights[0]) : memory::desc(), image_desc(y),
+        at_.strides, at_.dilations, at_.pad_before, at_.pad_after);
+  }
+
+  void convolve() {
+    const bool bias = inputs_.size() > 2;
+    const auto desc = convolution(in(0), in(1), out(0), bias);
+    Arguments arguments{{DNNL_ARG_SRC, input(0, desc.src_desc())},
+                        {DNNL_ARG_WEIGHTS, input(1, desc.weights_desc())},
+                        {DNNL_ARG_DST, output(0, desc.dst_desc())}};
+    if (bias) {
+      arguments.insert({DNNL_ARG_BIAS, input(2, desc.bias_desc())});
+    }
+    execute(dnnl::convolution_forward(desc), arguments);
+  }
+
+  void convolve_input_gradient() {
+    const auto hint = convolution(out(0), in(1), in(0), false);
+    const auto desc = describe_backward<dnnl::convolution_backward_data>(
+        {}, hint, direct, hint.src_desc(), hint.weights_desc(), hint.dst_desc(),
+        at_.strides, at_.dilations, at_.pad_before, at_.pad_after);
+    execute(dnnl::convolution_backward_data(desc),
+            {{DNNL_ARG_DIFF_DST, input(0, hint.dst_desc())},
+             {DNNL_ARG_WEIGHTS, input(1, hint.weights_desc())},
+             {DNNL_ARG_DIFF_SRC, output(0, hint.src_desc())}});
+  }
+
+  void convolve_weight_gradient() {
+    const auto hint = convolution(in(1), out(0), in(0), true);
+    const auto desc = describe_backward<dnnl::convolution_backward_weights>(
+        {}, hint, direct, hint.src_desc(), hint.weights_desc(),
+        hint.bias_desc(), hint.dst_desc(), at_.strides, at_.dilations,
+        at_.pad_before, at_.pad_after);
+    execute(dnnl::convolution_backward_weights(desc),
+            {{DNNL_ARG_DIFF_DST, input(0, hint.dst_desc())},
+             {DNNL_ARG_SRC, input(1, hint.src_desc())},
+             {DNNL_ARG_DIFF_WEIGHTS, output(0, hint.weights_desc())},
+             {DNNL_ARG_DIFF_BIAS, output(1, hint.bias_desc())}});
+  }
+
+  // With `x` where the values of the image are, for max pooling's gradient.
+  void pool(algorithm kind, const std::vector<int64_t>& x,
+            const std::vector<int64_t>& y, bool gradient) {
+    const auto source = image_desc(x), target = image_desc(y);
+    const auto desc =
+        describe_pooling({}, kind, source, target, at_.strides, at_.kernel,
+                         at_.pad_before, at_.pad_after);
+    const size_t image = gradient ? 1 : 0;
+    Arguments forward{{DNNL_ARG_SRC, input(image, source)}};
+    Arguments backward{{DNNL_ARG_DIFF_DST, input(0, target)},
+                       {DNNL_ARG_DIFF_SRC, output(0, source)}};
+    if (kind == algorithm::pooling_max) {
+      const memory workspace(desc.workspace_desc(), cpu_engine());
+      forward.insert({DNNL_ARG_WORKSPACE, workspace});
+      backward.insert({DNNL_ARG_WORKSPACE, workspace});
+    }
+    forward.insert({DNNL_ARG_DST, gradient ? memory(target, cpu_engine())
+                                           : output(0, target)});
+    if (!gradient || kind == algorithm::pooling_max) {
+      execute(dnnl::pooling_forward(desc), forward);
+    }
+    if (!gradient) return;
+    const auto back =
+        describe_pooling_gradient({}, desc, kind, source, target, at_.strides,
+                                  at_.kernel, at_.pad_before, at_.pad_after);
+    execute(dnnl::pooling_backward(back), backward);
+  }
+
+  algorithm average() const {
+    const bool padding =
+        operation_.count_include_pad &&
+        (operation_.kind == OperationKind::avg_pool2d ||
+         operation_.kind == OperationKind::avg_pool2d_gradient);
+    return padding ? algorithm::pooling_avg_include_padding
+                   : algorithm::pooling_avg_exclude_padding;
+  }
+
+  dnnl::inner_product_forward::primitive_desc inner_product(
+      const std::vector<int64_t>& x, const std::vector<int64_t>& weights,
+      const std::vector<int64_t>& y, bool bias) const {
+    return describe_forward<dnnl::inner_product_forward>(
+        {}, training, matrix_desc(x), matrix_desc(weights),
+        bias ? vector_desc(weights[0]) : memory::desc(), matrix_desc(y));
+  }
+
+  void dense() {
+    const bool bias = inputs_.size() > 2;
+    const auto desc = inner_product(in(0), in(1), out(0), bias);
+    Arguments arguments{{DNNL_ARG_SRC, input(0, desc.src_desc())},
+                        {DNNL_ARG_WEIGHTS, input(1, desc.weights_desc())},
+                        {DNNL_ARG_DST, output(0, desc.dst_desc())}};
+    if (bias) {
+      arguments.insert({DNNL_ARG_BIAS, input(2, desc.bias_desc())});
+    }
+    execute(dnnl::inner_product_forward(desc), arguments);
+  }
+
+  void dense_input_gradient() {
+    const auto hint = inner_product(out(0), in(1), in(0), false);
+    const auto desc = describe_backward<dnnl::inner_product_backward_data>(
+        {}, hint, hint.src_desc(), hint.weights_desc(), hint.dst_desc());
+    execute(dnnl::inner_product_backward_data(desc),
+            {{DNNL_ARG_DIFF_DST, input(0, hint.dst_desc())},
+             {DNNL_ARG_WEIGHTS, input(1, hint.weights_desc())},
+             {DNNL_ARG_DIFF_SRC, output(0, hint.src_desc())}});
+  }
+
+  void dense_weight_gradient() {
+    const auto hint = inner_product(in(1), out(0), in(0), true);
+    const auto desc = describe_backward<dnnl::inner_product_backward_weights>(
+        {}, hint, hint.src_desc(), hint.weights_desc(), hint.bias_desc(),
+        hint.dst_desc());
+    execute(dnnl::inner_product_backward_weights(desc),
+            {{DNNL_ARG_DIFF_DST, input(0, hint.dst_desc())},
+             {DNNL_ARG_SRC, input(1, hint.src_desc())},
+             {DNNL_ARG_DIFF_WEIGHTS, output(0, hint.weights_desc())},
+             {DNNL_ARG_DIFF_BIAS, output(1, hint.bias_desc())}});
+  }
+
+  void relu(bool gradient) {
+    const auto data = vector_desc(inputs_[0].size());
+    const auto desc = describe_relu(data);
+    if (!gradient) {
+      return execute(
+          dnnl::eltwise_forward(desc),
+          {{DNNL_ARG_SRC, input(0, data)}, {DNNL_ARG_DST, output(0, data)}});
+    }
+    execute(dnnl::eltwise_backward(describe_relu_gradient(desc, data)),
+            {{DNNL_ARG_DIFF_DST, input(0, data)},
+             {DNNL_ARG_SRC, input(1, data)},
+             {DNNL_ARG_DIFF_SRC, output(0, data)}});
+  }
+
+  void softmax() {
+    const auto data = matrix_desc(in(0));
+    execute(dnnl::softmax_forward(describe_softmax(data, 1)),
+            {{DNNL_ARG_SRC, input(0, data)}, {DNNL_ARG_DST, output(0, data)}});
+  }
+
+  void batch_norm(bool inference) {
+    const auto data = image_desc(in(0)), vector = vector_desc(in(0)[1]);
+    const auto desc = describe_batch_norm(
+        {}, inference ? prop_kind::forward_inference : training, data,
+        operation_.epsilon,
+        inference
+            ? scale_and_shift | dnnl::normalization_flags::use_global_stats
+            : scale_and_shift);
+    execute(
+        dnnl::batch_normalization_forward(desc),
+        {{DNNL_ARG_SRC, input(0, data)},
+         {DNNL_ARG_SCALE, input(1, vector)},
+         {DNNL_ARG_SHIFT, input(2, vector)},
+         {DNNL_ARG_MEAN, inference ? input(3, vector) : output(1, vector)},
+         {DNNL_ARG_VARIANCE, inference ? input(4, vector) : output(2, vector)},
+         {DNNL_ARG_DST, output(0, data)}});
+  }
+
+  void batch_norm_gradient() {
+    const auto data = image_desc(in(1)), vector = vector_desc(in(1)[1]);
+    const memory mean(vector, cpu_engine()), variance(vector, cpu_engine());
+    const auto desc = describe_batch_norm({}, training, data,
+                                          operation_.epsilon, scale_and_shift);
+    execute(dnnl::batch_normalization_forward(desc),
+            {{DNNL_ARG_SRC, input(1, data)},
+             {DNNL_ARG_SCALE, input(2, vector)},
+             {DNNL_ARG_SHIFT, input(2, vector)},  // y is not wanted
+             {DNNL_ARG_MEAN, mean},
+             {DNNL_ARG_VARIANCE, variance},
+             {DNNL_ARG_DST, output(0, data)}});
+    const auto back = describe_batch_norm_gradient(
+        {}, desc, data, operation_.epsilon, scale_and_shift);
+    Arguments arguments{{DNNL_ARG_DIFF_DST, input(0, data)},
+                        {DNNL_ARG_SRC, input(1, data)},
+                        {DNNL_ARG_SCALE, input(2, vector)},
+                        {DNNL_ARG_MEAN, mean},
+                        {DNNL_ARG_VARIANCE, variance},
+                        {DNNL_ARG_DIFF_SRC, output(0, data)},
+                        {DNNL_ARG_DIFF_SCALE, output(1, vector)},
+                        {DNNL_ARG_DIFF_SHIFT, output(2, vector)}};
+    add_gradient_shift(arguments, input(2, vector));
+    execute(dnnl::batch_normalization_backward(back), arguments);
+  }
+
+  void fill() {
+    switch (operation_.kind) {
+      case OperationKind::conv2d:
+        return convolve();
+      case OperationKind::conv2d_input_gradient:
+        return convolve_input_gradient();
+      case OperationKind::conv2d_weight_gradient:
+        return convolve_weight_gradient();
+      case OperationKind::max_pool2d:
+        return pool(algorithm::pooling_max, in(0), out(0), false);
+      case OperationKind::max_pool2d_gradient:
+        return pool(algorithm::pooling_max, in(1), in(0), true);
+      case OperationKind::avg_pool2d:
+      case OperationKind::global_avg_pool2d:
+        return pool(average(), in(0), out(0), false);
+      case OperationKind::avg_pool2d_gradient:
+      case OperationKind::global_avg_pool2d_gradient:
+        return pool(average(), in(1), in(0), true);
+      case OperationKind::dense:
+        return dense();
+      case OperationKind::dense_input_gradient:
+        return dense_input_gradient();
+      case OperationKind::dense_weight_gradient:
+        return dense_weight_gradient();
+      case OperationKind::relu:
+        return relu(false);
+      case OperationKind::relu_gradient:
+        return relu(true);
+      case OperationKind::softmax:
+        return softmax();
+      case OperationKind::batch_norm2d:
+        return batch_norm(false);
+      case OperationKind::batch_norm2d_inference:
+        return batch_norm(true);
+      case OperationKind::batch_norm2d_gradient:
+        return batch_norm_gradient();
+      case OperationKind::cross_entropy:
+      case OperationKind::cross_entropy_gradient:
+      case OperationKind::dropout:
+      case OperationKind::dropout_gradient:
+        // oneDNN has none of these.
+        outputs_ = portable_backend().run(operation_, inputs_);
+        return;
+    }
+  }
+
+  const Operation& operation_;
+  const std::vector<TensorView>& inputs_;
+  Geometry at_;
+  std::vector<Tensor> outputs_;
+  dnnl::stream stream_{cpu_engine()};
+};
+
+}  // namespace
+
+std::vector<Tensor> run_operation(const Operation& operation,
+                                  const std::vector<TensorView>& inputs) {
+  try {
+    return Run(operation, inputs).outputs();
+  } catch (const dnnl::error& error) {
+    throw Error("[" + std::string(operation_name(operation.kind)) +
+                "] oneDNN failed, " + error.what() + " (" +
+                dnnl_status2str(error.status) +
+                "); take the portable device for this operation.");
+  }
+}
+
+}  // namespace birbs::cpu
