@@ -171,6 +171,9 @@ export function loadAddon(): Addon {
 }
 
 function load(): Addon {
+  // OpenMP's threads would spin while they wait, and where other programs want the cores too (decoding does) that
+  // makes a step ten times slower. Read by its library when the addon loads.
+  process.env.OMP_WAIT_POLICY ??= 'passive';
   const require = createRequire(import.meta.url);
   const tried: string[] = [];
   for (const path of candidates()) {
