@@ -46,7 +46,11 @@ export const trainOptions = {
   weightDecay: number(undefined, [0, 1], 'pull of the weights to zero; default 0.01 for adamw, else 0'),
   labelSmoothing: number(0, [0, 0.9], 'share of each label spread over all classes'),
   clipNorm: number(0, [0, 1e6], 'largest norm of the gradient; 0: any'),
-  seed: integer(1, [0, Number.MAX_SAFE_INTEGER], 'the same seed gives the same run'),
+  seed: integer(
+    1,
+    [0, Number.MAX_SAFE_INTEGER],
+    'the same seed (and device, and threads) gives the same run',
+  ),
   device: choice(devices, 'auto', 'where to train; auto takes the Apple GPU if it can'),
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),

@@ -69,6 +69,7 @@ export interface TrainHooks {
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
   const { onEvent = () => {}, signal } = hooks;
+  const begin = performance.now();
   const options = settle(completeOptions(trainOptions, given));
   const addon = loadAddon();
   const device = chooseDevice(options.device, await addon.devices());
@@ -93,11 +94,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
     await saveJson(run, 'run.json', describeRun(options, device, plan.event, network));
     const record = startRecord({
       ...plan.event,
-      folder: run,
-      network,
-      session,
-      seed: options.seed,
-      device: device.name,
+      ...{ folder: run, network, session, begin, seed: options.seed, device: device.name },
     });
     onEvent(startEvent(run, network, plan.stepsPerEpoch, options));
     const training = { ...options, ...plan, ...split, session, pixels, dataset };

@@ -6,6 +6,7 @@ import { crc32, deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeSafetensors } from '../src/export/safetensors.ts';
 import { loadWeights, splitValues } from '../src/export/weights.ts';
+import { loadAddon } from '../src/model/addon.ts';
 import { birbsBn, networkShapes, parameterCount } from '../src/model/network.ts';
 import { pictureFolder, pictureParquet, run, temporaryFolder } from './images.ts';
 
@@ -37,10 +38,30 @@ const train = (...words: string[]) =>
 
 describe('training', () => {
   const cases: [what: string, words: string, code: number, sentence: string][] = [
-    ['a missing folder', '--data nowhere', 1, 'TODO'],
-    ['an empty folder', '--data empty', 1, 'TODO'],
-    ['one class only', '--data one', 1, 'TODO'],
-    ['no decodable image', '--data text', 1, 'TODO'],
+    [
+      'a missing folder',
+      '--data nowhere',
+      1,
+      'No such folder: "nowhere" (a source is a folder, a .parquet file or glob, or demo); check the path',
+    ],
+    [
+      'an empty folder',
+      '--data empty',
+      1,
+      'Expected images in "empty", but found nothing; put one folder of images a class in it',
+    ],
+    [
+      'one class only',
+      '--data one',
+      1,
+      'Expected images of at least two classes, but all of "one" are "bird"; add a second source with --not-birds FOLDER',
+    ],
+    [
+      'no decodable image',
+      '--data text',
+      1,
+      'Expected images in "text", but none of them can be used (6 skipped; text/bird/1.jpg is text, not JPEG, PNG, WebP, GIF, AVIF or TIFF)',
+    ],
     [
       'birds without their opposite',
       '--birds good/bird',
@@ -61,15 +82,29 @@ describe('training', () => {
       'Expected a new or empty folder for --run, but taken has 1 files in it; choose another or delete it',
     ],
     [
-      'Metal where there is none',
-      '--data good --device metal',
-      2,
-      "--device metal can't be used here: this build is for Linux, and Metal needs macOS 13 or newer on Apple silicon; use the device cpu",
+      'a truncated parquet file',
+      '--data cut.parquet',
+      1,
+      '"cut.parquet": not a parquet file, or a damaged one (Parquet error: Invalid Parquet file. Corrupt footer); fetch it again',
     ],
-    ['a truncated parquet file', '--data cut.parquet', 1, 'TODO'],
-    ['wrong columns', '--data columns.parquet', 1, 'TODO'],
-    ['a file that is no parquet at all', '--data text.parquet', 1, 'TODO'],
-    ['a label that is not there', '--data good?label=cat', 1, 'TODO'],
+    [
+      'wrong columns',
+      '--data columns.parquet',
+      1,
+      '"columns.parquet": expected one image column, a struct of "bytes" and "path", but there is none among the columns a (Int32), b (Float64); use a file in the image layout of Hugging Face',
+    ],
+    [
+      'a file that is no parquet at all',
+      '--data text.parquet',
+      1,
+      '"text.parquet": not a parquet file, or a damaged one (Parquet error: Invalid Parquet file. Corrupt footer); fetch it again',
+    ],
+    [
+      'a label that is not there',
+      '--data good?label=cat',
+      1,
+      'Expected a label of "good?label=cat", but it has no "cat"; its labels are bird, not-bird',
+    ],
   ];
   test.each(cases)('%s', async (_, words, code, sentence) => {
     const run = `run-${crc32(words)}`;
@@ -78,6 +113,18 @@ describe('training', () => {
     expect(ended.stderr).toBe(`Error: ${sentence}\n`);
     expect(ended.code).toBe(code);
     expect(existsSync(at(run, 'results.json'))).toBe(false);
+  });
+});
+
+test('Metal where there is none is refused, not replaced', async () => {
+  const metal = (await loadAddon().devices()).find(({ name }) => name === 'metal')!;
+  if (metal.available) return console.log('Metal is here: test/run/device.test.ts has the refusal.');
+  const ended = await train('--data', 'good', '--device', 'metal', '--run', 'metal');
+  const reason = metal.description.replace(/\.$/, '');
+  expect(ended).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: `Error: --device metal can't be used here: ${reason}\n`,
   });
 });
 

@@ -43,7 +43,7 @@ export async function runCommand(
     process.exitCode = await command(process.argv.slice(2), controller.signal);
   } catch (error) {
     process.exitCode = exitCodeOf(error, controller.signal);
-    if (process.exitCode !== 130) console.error(describe(error));
+    console.error(process.exitCode === 130 ? 'Interrupted.' : describe(error));
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }

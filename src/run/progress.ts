@@ -24,7 +24,7 @@ export function reporter(
   const passing = output.isTTY ? '\r\x1b[K' : '';
   return (event) => {
     if (event.type === 'step' || event.type === 'reading') {
-      if (passing) output.write(passing + passingLine(event).slice(0, (output.columns ?? 80) - 1));
+      if (passing) output.write(passing + passingLine(event).slice(0, (output.columns || 80) - 1));
       return;
     }
     for (const line of lastingLines(event, predict)) output.write(`${passing}${line}\n`);
@@ -47,9 +47,9 @@ function throttle(): (event: TrainEvent) => boolean {
 /** A line that the next one replaces. */
 function passingLine(event: Extract<TrainEvent, { type: 'step' | 'reading' }>): string {
   if (event.type === 'reading') {
+    if (event.stage === 'list') return `Looking through ${event.source}`;
     const of = event.total === undefined ? '' : ` of ${count(event.total)}`;
-    const verb = event.stage === 'list' ? 'Looking through' : 'Reading';
-    return `${verb} ${event.source}: ${count(event.done)}${of} images`;
+    return `Reading ${event.source}: ${count(event.done)}${of} images`;
   }
   const { epoch, progress, loss, imagesPerSecond } = event;
   return `Epoch ${epoch}: ${percent(progress)}  loss ${loss.toFixed(3)}  ${count(imagesPerSecond)} images/s`;
@@ -149,8 +149,8 @@ function verdict({ best, betterThanMajority, majorityAccuracy, majorityBalancedA
   if (!betterThanMajority) return `NO BETTER THAN GUESSING: ${scores}; more images or more epochs may help.`;
   if (best!.accuracy > majorityAccuracy) return `Better than guessing: ${scores}.`;
   return (
-    `Better than guessing: ${scores}. In plain accuracy that guess is ahead, ${percent(majorityAccuracy)} to ${percent(best!.accuracy)}, ` +
-    'because one class is rare: it finds none of it.'
+    `Better than guessing: ${scores}. Plain accuracy favours that guess, ${percent(majorityAccuracy)} to ${percent(best!.accuracy)}: ` +
+    'it misses only what is rare, but all of it.'
   );
 }
 

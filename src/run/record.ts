@@ -13,6 +13,7 @@ export interface Results {
   /** Epochs and steps done. */
   epochs: number;
   steps: number;
+  /** Of the whole run, reading the images included. */
   seconds: number;
   /** Of training, without validation. */
   imagesPerSecond: number;
@@ -35,6 +36,8 @@ export interface RunFacts {
   seed: number;
   device: string;
   majorityAccuracy: number;
+  /** When the run began, by `performance.now()`. */
+  begin: number;
 }
 
 export interface RunRecord {
@@ -49,7 +52,6 @@ export const STEPS_A_LINE = 20;
 
 export function startRecord(facts: RunFacts): RunRecord {
   const { folder, network, session, seed } = facts;
-  const begin = performance.now();
   const lines: unknown[] = [];
   const position = { epoch: 0, step: 0, seed, best: null as EpochMetrics | null };
   const trained = { images: 0, seconds: 0 };
@@ -86,7 +88,7 @@ export function startRecord(facts: RunFacts): RunRecord {
         classNames: network.classNames,
         epochs: position.epoch,
         steps: position.step,
-        seconds: (performance.now() - begin) / 1000,
+        seconds: (performance.now() - facts.begin) / 1000,
         imagesPerSecond: trained.seconds > 0 ? trained.images / trained.seconds : 0,
         majorityAccuracy: facts.majorityAccuracy,
         majorityBalancedAccuracy: 1 / network.classNames.length,

@@ -119,7 +119,7 @@ describe('plain', () => {
       '  bird              10               6',
       '  not-bird         395           1,135',
       'Better than guessing: balanced accuracy 68.2% against 50.0% for always guessing the most frequent class. ' +
-        'In plain accuracy that guess is ahead, 99.0% to 74.0%, because one class is rare: it finds none of it.',
+        'Plain accuracy favours that guess, 99.0% to 74.0%: it misses only what is rare, but all of it.',
       '',
       'Done in 1 min 15 s; everything is in runs/demo. Now ask it:',
       '  npx predict --model runs/demo photo.jpg',
