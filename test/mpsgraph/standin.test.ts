@@ -1,0 +1,97 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+interface Case {
+  name: string;
+  expect: string;
+}
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const build = join(folder, '../../build/standin');
+
+// Why the stand-in can't be built here, '' where it can.
+function missing(): string {
+  if (process.platform !== 'linux') return 'the stand-in is for Linux; here the real frameworks are tested';
+  const needs = {
+    'libgnustep-base-dev': '/usr/include/GNUstep/Foundation/Foundation.h',
+    'libblocksruntime-dev': '/usr/include/Block.h',
+  };
+  for (const [name, file] of Object.entries(needs)) {
+    if (!existsSync(file)) return `${file} is missing: apt install ${name}`;
+  }
+  const clang = ['clang++-19', 'clang++-18', 'clang++-17', 'clang++-16', 'clang++'];
+  if (!clang.some((name) => spawnSync(name, ['--version']).status === 0))
+    return 'no clang++: apt install clang-19';
+  return '';
+}
+
+// The program with the cases: built here, unless the environment names one.
+function program(): string {
+  const given = process.env.BIRBS_STANDIN_SELFTEST;
+  if (given) return given;
+  execFileSync('cmake', ['-S', folder, '-B', build, '-DCMAKE_BUILD_TYPE=Release'], { stdio: 'pipe' });
+  execFileSync('cmake', ['--build', build, '--target', 'standin_selftest', '--parallel', '2'], {
+    stdio: 'pipe',
+  });
+  return join(build, 'standin_selftest');
+}
+
+const reason = missing();
+
+if (reason === '') {
+  const selftest = program();
+  const cases = JSON.parse(execFileSync(selftest, ['list'], { encoding: 'utf8' }));
+  const run = (name: string, env: NodeJS.ProcessEnv = {}) =>
+    spawnSync(selftest, [name], { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } });
+
+  describe('the MPSGraph stand-in aborts on', () => {
+    it.each(cases.strict as Case[])('$name', ({ name, expect: sentence }) => {
+      const { signal, stderr } = run(name);
+      const [first] = stderr.split('\n');
+      expect(first).toMatch(/^MPSGraph stand-in: .+ \(.+\)$/);
+      expect(first).toContain(sentence);
+      expect(signal).toBe('SIGABRT');
+    });
+  });
+
+  describe.each([
+    ['numbers', cases.numbers as Case[]],
+    ['behaviour', cases.behaviour as Case[]],
+  ])('the MPSGraph stand-in: %s', (_, list) => {
+    it.each(list)('$name', ({ name }) => {
+      const { status, signal, stderr } = run(name);
+      expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
+    });
+  });
+
+  it('takes settings and faults from the environment', () => {
+    expect(run('poison until done', { BIRBS_STANDIN_DEVICE: 'none' }).status).not.toBe(0);
+    expect(run('poison until done', { BIRBS_STANDIN_INJECT: 'timeout@1' }).stderr).toBe('3 * 1 + 1\n');
+    expect(run('poison until done', { BIRBS_STANDIN_INJECT: 'timeout@2' }).status).toBe(0);
+    const file = join(mkdtempSync(join(tmpdir(), 'birbs-standin-')), 'counters.json');
+    expect(run('counters', { BIRBS_STANDIN_COUNTERS: file }).status).toBe(0);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      commits: 2,
+      hostWaits: 1,
+      maxInFlight: 2,
+      failed: 0,
+    });
+  });
+
+  it('declares each selector on a line of its own, once', () => {
+    const headers = join(folder, 'include');
+    const grep = spawnSync('grep', ['-rhE', '^[-+] ?\\(', headers], { encoding: 'utf8' });
+    const lines = grep.stdout.trim().split('\n');
+    expect(lines.length).toBeGreaterThan(150);
+    expect(lines.filter((line) => !/;(\s*\/\/ macOS \d+\.\d+)?$/.test(line))).toEqual([]);
+  });
+} else {
+  it(`the MPSGraph stand-in is not tested: ${reason}`, () => {
+    console.warn(`MPSGraph stand-in: not tested, ${reason}`);
+    expect(reason).not.toBe('');
+  });
+}
