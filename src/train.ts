@@ -117,6 +117,8 @@ function settle(options: TrainOptions) {
     const [given, missing] = birds.length > 0 ? ['birds', 'not-birds'] : ['not-birds', 'birds'];
     throw new UserError(`--${given} needs images of the other kind: add --${missing} SOURCE`, 2);
   }
+  // Known before any image is read: an image size that makes too large a network.
+  networkShapes(networks[options.network]({ ...options, classNames: ['bird', 'not-bird'] }));
   const none = options.data.length + birds.length + notBirds.length === 0;
   return {
     ...options,

@@ -76,6 +76,12 @@ describe('training', () => {
       'Expected --batch-size of at most 20, the training images of an epoch, but found 64; choose a smaller one or add images',
     ],
     [
+      'an image size for which the network is too large',
+      '--data nowhere --image-size 1000',
+      1,
+      'Expected a network of at most 268435456 weights, but it has 512094690; use a smaller image size',
+    ],
+    [
       'a run folder that exists',
       '--data good --run taken',
       2,

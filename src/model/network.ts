@@ -69,7 +69,7 @@ const LIMITS = {
   features: 65_536,
   layers: 256,
   classes: 10_000,
-  parameters: 2 ** 29,
+  parameters: 2 ** 28,
   activations: 2 ** 28,
 };
 

@@ -85,24 +85,33 @@ function lastingLines(event: Lasting, predict: string): string[] {
   }
 }
 
+/** With more classes than this, the lines and the confusion matrix would not be read. */
+const MOST_CLASSES = 10;
+
 function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   const { classNames, skipped, majorityClass } = event;
+  const more = classNames.length > MOST_CLASSES ? ', ...' : '';
+  const row = (counts: number[]) =>
+    counts
+      .slice(0, MOST_CLASSES)
+      .map((n, k) => `${count(n)} ${classNames[k]}`)
+      .join(', ') + more;
   const lines = event.sources.map(
     ({ source, images, counts }) =>
       `${source}: ${count(images)} images (${Object.entries(counts)
+        .slice(0, MOST_CLASSES)
         .map(([name, n]) => `${count(n)} ${name}`)
-        .join(', ')})`,
+        .join(', ')}${more})`,
   );
   if (skipped.length > 0) {
     const shown = skipped.slice(0, 3).map(({ name, reason }) => `${name} (${reason})`);
-    const more = skipped.length > 3 ? ', ...' : '';
-    lines.push(`Skipped ${count(skipped.length)}: ${shown.join(', ')}${more}`);
+    const others = skipped.length > 3 ? ', ...' : '';
+    lines.push(`Skipped ${count(skipped.length)}: ${shown.join(', ')}${others}`);
   }
   if (event.duplicates > 0)
     lines.push(`${count(event.duplicates)} images repeat another one; they stay on its side of the split`);
   if (event.dropped > 0)
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
-  const row = (counts: number[]) => counts.map((n, k) => `${count(n)} ${classNames[k]}`).join(', ');
   lines.push(
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
@@ -129,9 +138,9 @@ function endLines(results: Results, run: string, predict: string): string[] {
   ];
 }
 
-/** Rows are the truth; the largest confusion matrix worth printing has ten classes. */
+/** Rows are the truth. */
 function confusionLines(names: string[], confusion: number[][]): string[] {
-  if (names.length > 10) return [];
+  if (names.length > MOST_CLASSES) return [];
   const left = Math.max(...names.map((name) => name.length)) + 2;
   const heads = names.map((name) => `said ${name}`);
   const cell = (text: string, k: number) => text.padStart(Math.max(heads[k]!.length, 7) + 3);
