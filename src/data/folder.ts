@@ -35,7 +35,7 @@ interface Found {
 export async function listImageFiles(
   folder: string,
 ): Promise<{ files: string[]; skipped: Skipped[]; ignored: number }> {
-  const { files, skipped, ignored } = await walk(folder);
+  const { files, skipped, ignored } = await walk(folder, false);
   const full = (name: string) => join(folder, name);
   return {
     files: files.map(({ name }) => full(name)),
@@ -53,7 +53,7 @@ export async function folderPart(folder: string, labelled: boolean): Promise<Par
   return {
     key: `folder ${labelled} ${key}`,
     nameOf: (name) => join(folder, name),
-    list: async () => listing(folder, await walk(folder), labelled),
+    list: async () => listing(folder, await walk(folder, labelled), labelled),
     read: (listing, wanted, signal) => readFiles(folder, listing, wanted, signal),
   };
 }
@@ -100,10 +100,12 @@ function emptyFolder(folder: string, { ignored, skipped }: Found): UserError {
   );
 }
 
-async function walk(root: string): Promise<Found> {
+/** Each folder is entered once, however many links lead to it; once a class if there are classes. */
+async function walk(root: string, labelled: boolean): Promise<Found> {
   const found: Found = { files: [], skipped: [], ignored: 0 };
+  const { dev, ino } = statSync(root);
+  const rootId = `${dev}:${ino}`;
   const entered = new Set<string>();
-  // Class by class, so that a folder linked from two of them is seen in both.
   const queue: { name: string; top: string }[] = [{ name: '', top: '' }];
   let seen = 0;
   for (let folder = queue.pop(); folder; folder = queue.pop()) {
@@ -111,8 +113,8 @@ async function walk(root: string): Promise<Found> {
       if (++seen % ENTRIES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
       const name = folder.name === '' ? entry.name : `${folder.name}/${entry.name}`;
       const inner = visit(root, name, entry, found);
-      if (inner === undefined) continue;
-      const top = folder.top || entry.name;
+      if (inner === undefined || inner === rootId) continue;
+      const top = labelled ? folder.top || entry.name : '';
       if (entered.has(`${top} ${inner}`)) continue;
       entered.add(`${top} ${inner}`);
       queue.push({ name, top });

@@ -221,8 +221,7 @@ function ask(worker: Worker, message: object, seconds: number): Promise<unknown>
     };
     const onError = (error: Error) =>
       end(() => reject(new Error(`it can't be read (${firstLine(error)}); ${DAMAGED}`)));
-    const onExit = (code: number) =>
-      end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
+    const onExit = (code: number) => end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
     const timer = setTimeout(
       () => end(() => reject(new Error(`no answer in ${Math.round(seconds)} seconds; ${DAMAGED}`))),
       seconds * 1000,
