@@ -2,11 +2,14 @@
 
 #include <cmath>
 
+#include "simd.h"
+
 namespace birbs {
 namespace {
 
-void update_sgd(const UpdateRule& rule, float* values, const float* gradients,
-                float* momenta, int64_t count) {
+BIRBS_CLONES void update_sgd(const UpdateRule& rule, float* values,
+                             const float* gradients, float* momenta,
+                             int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     float gradient = gradients[i] * rule.gradient_scale;
     gradient += rule.weight_decay * values[i];
@@ -19,8 +22,9 @@ void update_sgd(const UpdateRule& rule, float* values, const float* gradients,
   }
 }
 
-void update_adam(const UpdateRule& rule, float* values, const float* gradients,
-                 float* first, float* second, int64_t count) {
+BIRBS_CLONES void update_adam(const UpdateRule& rule, float* values,
+                              const float* gradients, float* first,
+                              float* second, int64_t count) {
   // adam adds the decay to the gradient, adamw takes it off the value.
   float added = rule.kind == OptimizerKind::adam ? rule.weight_decay : 0;
   for (int64_t i = 0; i < count; ++i) {
