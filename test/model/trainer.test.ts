@@ -1,0 +1,104 @@
+/** The trainer against a device of our own making: what it is given, when, and what becomes of its faults. */
+import { describe, expect, test } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
+import type { NativePixels, NativeSession, StepResult } from '../../src/model/addon.ts';
+import { roundsAnEpoch, type Training, trainEpochs } from '../../src/model/trainer.ts';
+
+const IMAGES = 40;
+
+/** 8 birds and 32 others; the first 4 bytes of each picture are its number. */
+function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Training {
+  const labels = Int32Array.from({ length: IMAGES }, (_, i) => (i < 8 ? 0 : 1));
+  const dataset = {
+    ...{ classNames: ['bird', 'not-bird'], labels, rows: Uint32Array.from(labels.keys()) },
+  } as Dataset;
+  const pixels = {
+    ...{ count: IMAGES, height: 2, width: 2 },
+    async assemble(rows: Uint32Array, output: Uint8Array) {
+      for (const [i, row] of rows.entries()) output[i * 12] = row;
+    },
+  } as NativePixels;
+  const numbers = (images: Uint8Array) =>
+    Array.from({ length: images.length / 12 }, (_, i) => images[i * 12]!);
+  const session = {
+    async trainStep(images: Uint8Array, _: Int32Array, rate: number): Promise<StepResult> {
+      await step(numbers(images), rate);
+      // Read again when the step ends: nobody may have written to it.
+      return { loss: numbers(images)[0]!, correct: 1, gradientNorm: 1, deviceSeconds: 0 };
+    },
+    predict: async (_: Uint8Array, count: number) => new Float32Array(count * 2),
+  } as unknown as NativeSession;
+  return {
+    ...{ session, pixels, dataset, train: dataset.rows, val: Uint32Array.of(0, 39), balance: 'undersample' },
+    ...{ rounds: 2, epochs: 3, batchSize: 4, seed: 1 },
+    schedule: { kind: 'constant', learningRate: 1, steps: 24, warmup: 4 },
+  };
+}
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+test('every round draws other negatives, and each birds all', async () => {
+  const seen: number[] = [];
+  const training = makeTraining(async (rows) => void seen.push(...rows));
+  for await (const _ of trainEpochs(training));
+  const rounds = Array.from({ length: 6 }, (_, i) => seen.slice(i * 16, (i + 1) * 16));
+  for (const round of rounds) expect(round.filter((row) => row < 8).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  const negatives = rounds.map((round) => round.filter((row) => row >= 8));
+  // 32 negatives serve four rounds of eight without a repeat.
+  expect(new Set(negatives.slice(0, 4).flat()).size).toBe(32);
+});
+
+test('a step is always queued while another runs, never more, and its pictures stay as they were', async () => {
+  let running = 0;
+  const most: number[] = [];
+  const firsts: number[] = [];
+  const training = makeTraining(async (rows) => {
+    most.push(++running);
+    firsts.push(rows[0]!);
+    await pause(3);
+    running -= 1;
+  });
+  const losses: number[] = [];
+  for await (const event of trainEpochs(training)) if (event.type === 'step') losses.push(event.loss);
+  expect(Math.max(...most)).toBe(2);
+  expect(most.filter((count) => count === 2).length).toBeGreaterThan(most.length / 2);
+  expect(losses).toEqual(firsts);
+});
+
+test('the learning rate follows the schedule over the epochs', async () => {
+  const rates: number[] = [];
+  for await (const _ of trainEpochs(makeTraining(async (_, rate) => void rates.push(rate))));
+  expect(rates).toEqual([0.25, 0.5, 0.75, ...Array(21).fill(1)]);
+});
+
+test('a step that fails ends the training with its own words, and no rejection is left over', async () => {
+  let steps = 0;
+  const training = makeTraining(async () => {
+    const step = ++steps;
+    await pause(1);
+    if (step === 3) throw new Error('device gone');
+  });
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  const drain = async () => {
+    for await (const _ of trainEpochs(training)) await pause(5);
+  };
+  await expect(drain()).rejects.toThrow('device gone');
+  await pause(10);
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+  expect(steps).toBe(4);
+});
+
+describe('how many draws an epoch joins', () => {
+  test.each([
+    ['a rare class: enough for a thousand images', 'undersample', 128, 5867, 8],
+    ['a large enough draw', 'undersample', 5000, 47_500, 1],
+    ['never more images than there are', 'undersample', 80, 300, 3],
+    ['few images, well balanced', 'undersample', 80, 90, 1],
+    ['another balance', 'oversample', 128, 128, 1],
+  ] as const)('%s', (_, balance, drawn, images, rounds) => {
+    expect(roundsAnEpoch(balance, drawn, images)).toBe(rounds);
+  });
+});
