@@ -1,6 +1,6 @@
 /** Events of a training, to lines in the terminal. */
 import type { TrainEvent } from '../train.ts';
-import { type Results, STEPS_A_LINE } from './record.ts';
+import { isTold, type Results } from './record.ts';
 
 export interface Output {
   write(text: string): unknown;
@@ -31,11 +31,11 @@ export function reporter(
   };
 }
 
-/** What goes to a program: every twentieth step, and at most one line a second while images are read. */
+/** What goes to a program: some of the steps, and at most one line a second while images are read. */
 function throttle(): (event: TrainEvent) => boolean {
   let next = 0;
   return (event) => {
-    if (event.type === 'step') return event.step % STEPS_A_LINE === 0;
+    if (event.type === 'step') return isTold(event.step);
     if (event.type !== 'reading') return true;
     const now = performance.now();
     if (now < next) return false;

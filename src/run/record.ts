@@ -47,8 +47,10 @@ export interface RunRecord {
   end(status: Results['status']): Promise<Results>;
 }
 
-/** A line of the log every so many steps. */
-export const STEPS_A_LINE = 20;
+/** Steps that are told and kept: the first, then every twentieth. */
+export function isTold(step: number): boolean {
+  return step === 1 || step % 20 === 0;
+}
 
 export function startRecord(facts: RunFacts): RunRecord {
   const { folder, network, session, seed } = facts;
@@ -68,7 +70,7 @@ export function startRecord(facts: RunFacts): RunRecord {
     async add(event) {
       position.step = event.step;
       if (event.type === 'step') {
-        if (event.step % STEPS_A_LINE === 0) lines.push(event);
+        if (isTold(event.step)) lines.push(event);
         return;
       }
       lines.push(event);

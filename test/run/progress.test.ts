@@ -148,10 +148,16 @@ describe('plain', () => {
   });
 });
 
-test('json: one object a line, of steps every twentieth', () => {
-  const events = [step, { ...step, step: 21 }, epoch, { type: 'end', run: 'r', results }] as TrainEvent[];
+test('json: one object a line, of steps the first and every twentieth', () => {
+  const events = [
+    { ...step, step: 1 },
+    step,
+    { ...step, step: 21 },
+    epoch,
+    { type: 'end', run: 'r', results },
+  ] as TrainEvent[];
   const lines = print(events, 'json').trimEnd().split('\n');
-  expect(lines.map((line) => JSON.parse(line))).toEqual([events[0], events[2], events[3]]);
+  expect(lines.map((line) => JSON.parse(line))).toEqual([events[0], events[1], events[3], events[4]]);
 });
 
 test('none: silence', () => {
