@@ -95,6 +95,8 @@ export async function* trainEpochs(
     if (signal?.aborted) return;
     const seconds = since(epochBegin);
     const validation = await evaluate(training);
+    // A last step too far shows only here: a step tells the loss of before it.
+    if (!Number.isFinite(validation.loss)) throw lossError(step, learningRateAt(training.schedule, step - 1));
     yield {
       type: 'epoch',
       epoch,
@@ -181,8 +183,12 @@ async function* runSteps(
 
 function finite(done: DoneStep, step: number): DoneStep {
   if (Number.isFinite(done.result.loss)) return done;
-  throw new UserError(
-    `The loss is no number any more at step ${step}: expected a learning rate that the network can follow, but found ${done.learningRate}; try a tenth of it with --learning-rate`,
+  throw lossError(step, done.learningRate);
+}
+
+function lossError(step: number, learningRate: number): UserError {
+  return new UserError(
+    `The loss is no number any more at step ${step}: expected a learning rate that the network can follow, but found ${learningRate}; try a tenth of it with --learning-rate`,
   );
 }
 

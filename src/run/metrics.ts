@@ -88,7 +88,7 @@ function auroc(scores: Float64Array, labels: Int32Array, positive: number): numb
   let rankSum = 0;
   let positives = 0;
   for (let from = 0; from < order.length; ) {
-    let to = from;
+    let to = from + 1;
     while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
     for (let i = from; i < to; i++) {
       if (labels[order[i]!] !== positive) continue;

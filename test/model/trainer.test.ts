@@ -91,6 +91,19 @@ test('a step that fails ends the training with its own words, and no rejection i
   expect(steps).toBe(4);
 });
 
+test('weights that were lost in the last step of an epoch are noticed before they are saved', async () => {
+  const training = makeTraining(async () => {});
+  training.session.predict = async (_, count) => new Float32Array(count * 2).fill(Number.NaN);
+  const kinds: string[] = [];
+  const drain = async () => {
+    for await (const { type } of trainEpochs(training)) kinds.push(type);
+  };
+  await expect(drain()).rejects.toThrow(
+    /^The loss is no number any more at step 8: .* but found 1; try a tenth/,
+  );
+  expect(kinds).not.toContain('epoch');
+});
+
 describe('how many draws an epoch joins', () => {
   test.each([
     ['a rare class: enough for a thousand images', 'undersample', 128, 5867, 8],

@@ -53,6 +53,11 @@ describe('classes without images', () => {
   });
 });
 
+test('logits that are no numbers give a loss that is none, in finite time', () => {
+  const metrics = computeMetrics(Float32Array.of(Number.NaN, 1, 0, Number.NaN), Int32Array.of(0, 1), 2);
+  expect(metrics.loss).toBeNaN();
+});
+
 test('softmax and loss stand logits beyond the range of exp', () => {
   const logits = Float32Array.of(1e4, -1e4, -3e4, -1e4);
   expect(Array.from(softmax(logits, 2))).toEqual([1, 0, 0, 1]);
