@@ -193,12 +193,14 @@ describe('a second start', () => {
   test('parquet is not opened again while it does not change', async () => {
     const folder = testFolder();
     const path = join(folder, 'a.parquet');
-    const images = await Promise.all([0, 1, 2].map((i) => plain(i)));
+    // One row has no bytes: that is remembered too.
+    const images = [await plain(0), await plain(1), null];
     write(folder, { 'a.parquet': parquet({ images, labels: ['a', 'b', 'a'] }) });
     const given = options(folder, { data: [path] });
     const time = new Date(1e12);
     utimesSync(path, time, time);
     const first = await load(given);
+    expect(first.dataset.skipped).toEqual([{ name: `${path}#2`, reason: 'has no image bytes' }]);
     // Bytes that no reader would accept, with the size and time of before.
     writeFileSync(path, Buffer.alloc(statSync(path).size));
     utimesSync(path, time, time);
