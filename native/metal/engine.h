@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend.h"
+
+// The wall around Apple's half: no Objective-C type here, and nothing throws,
+// because a C++ exception must not cross an Objective-C++ function everywhere.
+// A returned string is empty, or one sentence about what went wrong.
+namespace birbs::metal {
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Steps in flight at most; a further one waits for the oldest.
+  static constexpr int steps_in_flight = 3;
+
+  // `done` is called once, from a thread of Metal's, in the order of the calls;
+  // not at all if a sentence is returned. The batch is read before returning.
+  virtual std::string train(const Batch& batch, float learning_rate,
+                            uint64_t step,
+                            std::function<void(StepResult)> done) noexcept = 0;
+  // The others wait for the steps in flight, and for their own end.
+  virtual std::string predict(const uint8_t* images, int count,
+                              float* logits) noexcept = 0;
+  virtual std::string gradients(const Batch& batch, uint64_t step,
+                                float* gradients, float* logits,
+                                StepResult* result) noexcept = 0;
+  // PyTorch layout, Plan order. `moments` are OptimizerState::values.
+  virtual std::string get(std::vector<float>* parameters,
+                          std::vector<float>* moments) noexcept = 0;
+  virtual std::string set(const float* parameters,
+                          const float* moments) noexcept = 0;  // null: keep
+  virtual int64_t memory_bytes() const noexcept = 0;
+};
+
+// Everything must have been checked: plan_network, check_session_options,
+// check_limits. `parameters` in Plan order, PyTorch layout.
+std::unique_ptr<Engine> make_engine(const SessionOptions& options,
+                                    const Plan& plan, const float* parameters,
+                                    std::string* error) noexcept;
+
+// One operation of the public API; shapes were checked by operation_shapes.
+std::string run_on_device(const Operation& operation,
+                          const std::vector<TensorView>& inputs,
+                          std::vector<Tensor>* outputs) noexcept;
+
+}  // namespace birbs::metal

@@ -1,0 +1,438 @@
+#include "engine.h"
+
+#include <cmath>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+
+#include "limits.h"
+#include "network_graph.h"
+#include "objects.h"
+
+namespace birbs::metal {
+
+namespace {
+
+using Arranged = Owned<NSArray<MPSGraphTensorData*>*>;
+
+// The buffers of one step in flight.
+struct Slot {
+  Storage images, labels, valid, scalar, result;
+  std::vector<Storage> masks;
+  Arranged feeds, results;
+  bool busy = false;
+};
+
+class MetalEngine final : public Engine {
+ public:
+  MetalEngine(const SessionOptions& options, const Plan& plan)
+      : options_(options), plan_(plan), doors_(doors(options.network, plan)) {}
+  ~MetalEngine() override;
+
+  std::string open(const float* parameters);
+
+  std::string train(const Batch& batch, float learning_rate, uint64_t step,
+                    std::function<void(StepResult)> done) noexcept override;
+  std::string predict(const uint8_t* images, int count,
+                      float* logits) noexcept override;
+  std::string gradients(const Batch& batch, uint64_t step, float* gradients,
+                        float* logits, StepResult* result) noexcept override;
+  std::string get(std::vector<float>* parameters,
+                  std::vector<float>* moments) noexcept override;
+  std::string set(const float* parameters,
+                  const float* moments) noexcept override;
+  int64_t memory_bytes() const noexcept override { return memory_; }
+
+ private:
+  std::vector<Value> train_feeds() const;
+  std::string allocate(Slot* slot);
+  std::string out_of_memory() const;
+  Slot& free_slot();
+  void drain();
+  void fill(Slot* slot, const Batch& batch, float learning_rate,
+            uint64_t step) const;
+  void fill_scalars(float* scalar, int count, float learning_rate,
+                    uint64_t step) const;
+  std::string compile_gradients();
+  std::string compile_transfer();
+  std::vector<Value> stored() const;
+  StepResult step_result(const Storage& result, double seconds) const;
+
+  const SessionOptions options_;
+  const Plan plan_;
+  const std::vector<Door> doors_;
+  Owned<id<MTLCommandQueue>> queue_;
+  NetworkGraph network_;  // outlives the executables below
+  Executable train_, predict_, gradients_, load_, read_;
+  std::vector<Value> load_feeds_, gradient_targets_;
+  Value load_target_;
+  std::vector<Slot> slots_;
+  Storage logits_;
+  Arranged predict_feeds_, predict_results_;
+  int64_t memory_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t next_ = 0;     // the slot of the next step
+  std::string broken_;  // the first error; nothing runs after it
+};
+
+MetalEngine::~MetalEngine() { drain(); }
+
+std::string MetalEngine::out_of_memory() const {
+  std::string text = "Metal: not enough memory for batch size " +
+                     std::to_string(options_.batch_size);
+  const uint64_t limit = [shared_device() recommendedMaxWorkingSetSize];
+  const int64_t weights = plan_.parameter_count * 4 * 4;
+  const int64_t room = static_cast<int64_t>(limit) - weights;
+  const int64_t fits = room / bytes_per_image(options_.network, plan_);
+  if (limit == 0) return text + "; choose a smaller one";
+  if (fits < 1) return text + "; choose a smaller image size";
+  if (fits >= options_.batch_size) {
+    return text + ": other programs hold it; close some or choose a smaller "
+                  "batch";
+  }
+  return text + "; " + std::to_string(fits) + " would fit";
+}
+
+std::vector<Value> MetalEngine::train_feeds() const {
+  std::vector<Value> feeds{network_.images, network_.labels, network_.valid,
+                           network_.scalar};
+  for (const DropoutFeed& dropout : network_.dropouts) {
+    feeds.push_back(dropout.mask);
+  }
+  return feeds;
+}
+
+std::string MetalEngine::allocate(Slot* slot) {
+  bool enough = slot->images.allocate(network_.images) &&
+                slot->labels.allocate(network_.labels) &&
+                slot->valid.allocate(network_.valid) &&
+                slot->scalar.allocate(network_.scalar) &&
+                slot->result.allocate(network_.train_result);
+  slot->masks = std::vector<Storage>(network_.dropouts.size());
+  for (size_t i = 0; enough && i < slot->masks.size(); ++i) {
+    enough = slot->masks[i].allocate(network_.dropouts[i].mask);
+  }
+  if (!enough) return out_of_memory();
+  std::vector<const Storage*> feeds{&slot->images, &slot->labels, &slot->valid,
+                                    &slot->scalar};
+  for (const Storage& mask : slot->masks) {
+    feeds.push_back(&mask);
+    memory_ += static_cast<int64_t>(mask.size());
+  }
+  memory_ += static_cast<int64_t>(slot->images.size());
+  slot->feeds = train_.arrange_feeds(feeds);
+  slot->results = train_.arrange_results({&slot->result});
+  return "";
+}
+
+std::string MetalEngine::open(const float* parameters) {
+  queue_ = Owned<id<MTLCommandQueue>>([shared_device() newCommandQueue]);
+  if (!queue_) return "Metal: the device gave no command queue";
+  build_network_graph(options_, plan_, doors_, parameters, false, &network_);
+  std::string failed =
+      train_.compile(network_.graph, train_feeds(), {network_.train_result},
+                     network_.updates.get());
+  if (failed.empty()) {
+    failed = predict_.compile(network_.graph, {network_.images},
+                              {network_.logits}, nil);
+  }
+  if (!failed.empty()) return failed;
+  slots_ = std::vector<Slot>(steps_in_flight);
+  for (Slot& slot : slots_) {
+    failed = allocate(&slot);
+    if (!failed.empty()) return failed;
+  }
+  if (!logits_.allocate(network_.logits)) return out_of_memory();
+  predict_feeds_ = predict_.arrange_feeds({&slots_[0].images});
+  predict_results_ = predict_.arrange_results({&logits_});
+  const auto sets = static_cast<int64_t>(1 + network_.moments.size() /
+                                                 plan_.parameters.size());
+  memory_ += plan_.parameter_count * 4 * (sets + 1) +
+             options_.batch_size * bytes_per_image(options_.network, plan_);
+  return "";
+}
+
+Slot& MetalEngine::free_slot() {
+  std::unique_lock lock(mutex_);
+  Slot& slot = slots_[next_];
+  next_ = (next_ + 1) % slots_.size();
+  changed_.wait(lock, [&] { return !slot.busy; });
+  slot.busy = true;
+  return slot;
+}
+
+void MetalEngine::drain() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    for (const Slot& slot : slots_) {
+      if (slot.busy) return false;
+    }
+    return true;
+  });
+}
+
+void MetalEngine::fill_scalars(float* scalar, int count, float learning_rate,
+                               uint64_t step) const {
+  const Optimizer& o = options_.optimizer;
+  const double rate = learning_rate, t = static_cast<double>(step) + 1;
+  scalar[scalar_count_valid] = static_cast<float>(count);
+  scalar[scalar_learning_rate] = learning_rate;
+  scalar[scalar_step_size] =
+      static_cast<float>(rate / (1 - std::pow(o.beta1, t)));
+  scalar[scalar_second_scale] =
+      static_cast<float>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
+  scalar[scalar_keep] = static_cast<float>(1 - rate * o.weight_decay);
+}
+
+// The one copy of the input. What is left of a larger batch before stays behind
+// the valid rows: it is masked out, and its numbers are finite.
+void MetalEngine::fill(Slot* slot, const Batch& batch, float learning_rate,
+                       uint64_t step) const {
+  const auto count = static_cast<size_t>(batch.count);
+  const size_t image = static_cast<size_t>(options_.network.input.size());
+  std::memcpy(slot->images.bytes(), batch.images, count * image);
+  std::memcpy(slot->labels.bytes(), batch.labels, count * sizeof(int32_t));
+  auto* valid = static_cast<float*>(slot->valid.bytes());
+  for (size_t i = 0; i < static_cast<size_t>(options_.batch_size); ++i) {
+    valid[i] = i < count ? 1.0f : 0.0f;
+  }
+  fill_scalars(static_cast<float*>(slot->scalar.bytes()), batch.count,
+               learning_rate, step);
+  for (size_t i = 0; i < slot->masks.size(); ++i) {
+    const DropoutFeed& dropout = network_.dropouts[i];
+    fill_dropout_mask(options_.seed, dropout.layer, step, batch.count,
+                      dropout.shape, dropout.rate,
+                      static_cast<uint8_t*>(slot->masks[i].bytes()));
+  }
+}
+
+StepResult MetalEngine::step_result(const Storage& result,
+                                    double seconds) const {
+  const auto* numbers = static_cast<const float*>(result.bytes());
+  StepResult step;
+  step.loss = numbers[result_loss];
+  step.correct = static_cast<int>(std::lround(numbers[result_correct]));
+  step.gradient_norm = numbers[result_norm];
+  step.device_seconds = seconds;
+  return step;
+}
+
+std::string MetalEngine::train(const Batch& batch, float learning_rate,
+                               uint64_t step,
+                               std::function<void(StepResult)> done) noexcept {
+  Slot& slot = free_slot();
+  std::string failed;
+  {
+    const std::lock_guard lock(mutex_);
+    failed = broken_;
+  }
+  if (failed.empty()) {
+    fill(&slot, batch, learning_rate, step);
+    @autoreleasepool {
+      Slot* used = &slot;
+      failed =
+          submit(queue_.get(), train_, slot.feeds.get(), slot.results.get(),
+                 [this, used, done = std::move(done)](const Ended& ended) {
+                   StepResult result;
+                   if (ended.error.empty()) {
+                     result = step_result(used->result, ended.seconds);
+                   }
+                   result.error = ended.error;
+                   // Answered before the slot is free: after that this object
+                   // may go.
+                   done(result);
+                   const std::lock_guard lock(mutex_);
+                   if (broken_.empty()) broken_ = ended.error;
+                   used->busy = false;
+                   changed_.notify_all();
+                 });
+    }
+  }
+  if (!failed.empty()) {
+    const std::lock_guard lock(mutex_);
+    slot.busy = false;
+    changed_.notify_all();
+  }
+  return failed;
+}
+
+std::string MetalEngine::predict(const uint8_t* images, int count,
+                                 float* logits) noexcept {
+  drain();
+  if (!broken_.empty()) return broken_;
+  const size_t image = static_cast<size_t>(options_.network.input.size());
+  std::memcpy(slots_[0].images.bytes(), images,
+              static_cast<size_t>(count) * image);
+  std::string failed;
+  @autoreleasepool {
+    failed = run(queue_.get(), predict_, predict_feeds_.get(),
+                 predict_results_.get());
+  }
+  if (!failed.empty()) return broken_ = failed;
+  std::memcpy(
+      logits, logits_.bytes(),
+      static_cast<size_t>(count) * options_.network.classes * sizeof(float));
+  return "";
+}
+
+std::string MetalEngine::compile_gradients() {
+  if (gradients_) return "";
+  gradient_targets_ = {network_.train_result, network_.train_logits};
+  for (const Value& gradient : network_.gradients) {
+    if (gradient.tensor != nil) gradient_targets_.push_back(gradient);
+  }
+  return gradients_.compile(network_.graph, train_feeds(), gradient_targets_,
+                            nil);
+}
+
+std::string MetalEngine::gradients(const Batch& batch, uint64_t step,
+                                   float* gradients, float* logits,
+                                   StepResult* result) noexcept {
+  drain();
+  if (!broken_.empty()) return broken_;
+  @autoreleasepool {
+    std::string failed = compile_gradients();
+    if (!failed.empty()) return failed;
+    Slot& slot = slots_[0];
+    fill(&slot, batch, 0, step);
+    std::vector<Storage> storages(gradient_targets_.size());
+    std::vector<const Storage*> targets,
+        feeds{&slot.images, &slot.labels, &slot.valid, &slot.scalar};
+    for (const Storage& mask : slot.masks) feeds.push_back(&mask);
+    for (size_t i = 0; i < storages.size(); ++i) {
+      if (!storages[i].allocate(gradient_targets_[i])) return out_of_memory();
+      targets.push_back(&storages[i]);
+    }
+    const Arranged arranged_feeds = gradients_.arrange_feeds(feeds);
+    const Arranged arranged_results = gradients_.arrange_results(targets);
+    failed = run(queue_.get(), gradients_, arranged_feeds.get(),
+                 arranged_results.get());
+    if (!failed.empty()) return broken_ = failed;
+    *result = step_result(storages[0], 0);
+    std::memcpy(logits, storages[1].bytes(),
+                static_cast<size_t>(batch.count) * options_.network.classes *
+                    sizeof(float));
+    std::memset(gradients, 0, plan_.parameter_count * sizeof(float));
+    size_t next = 2;
+    for (size_t p = 0; p < doors_.size(); ++p) {
+      if (network_.gradients[p].tensor == nil) continue;
+      from_device(doors_[p],
+                  static_cast<const float*>(storages[next++].bytes()),
+                  gradients + doors_[p].offset);
+    }
+  }
+  return "";
+}
+
+// Everything the device keeps: weights first, then the moments.
+std::vector<Value> MetalEngine::stored() const {
+  std::vector<Value> all = network_.variables;
+  all.insert(all.end(), network_.moments.begin(), network_.moments.end());
+  return all;
+}
+
+std::string MetalEngine::compile_transfer() {
+  if (read_) return "";
+  Graph& graph = network_.graph;
+  std::vector<Value> read;
+  NSMutableArray<MPSGraphOperation*>* assigns = [NSMutableArray array];
+  for (const Value& variable : stored()) {
+    read.push_back(graph.read(variable));
+    load_feeds_.push_back(
+        graph.placeholder(variable.shape, MPSDataTypeFloat32));
+    MPSGraphOperation* assign = graph.assign(variable, load_feeds_.back());
+    if (assign != nil) [assigns addObject:assign];
+  }
+  // Whether a run may have assignments only is not documented: a small target.
+  const Value& first = load_feeds_.front();
+  load_target_ = graph.sum(graph.reshape(first, {first.size()}), {0});
+  std::string failed = read_.compile(graph, {}, read, nil);
+  if (failed.empty()) {
+    failed = load_.compile(graph, load_feeds_, {load_target_}, assigns);
+  }
+  return failed;
+}
+
+std::string MetalEngine::get(std::vector<float>* parameters,
+                             std::vector<float>* moments) noexcept {
+  drain();
+  if (!broken_.empty()) return broken_;
+  @autoreleasepool {
+    std::string failed = compile_transfer();
+    if (!failed.empty()) return failed;
+    const std::vector<Value> values = stored();
+    std::vector<Storage> storages(values.size());
+    std::vector<const Storage*> targets;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!storages[i].allocate(values[i])) return out_of_memory();
+      targets.push_back(&storages[i]);
+    }
+    const Arranged feeds = read_.arrange_feeds({});
+    const Arranged results = read_.arrange_results(targets);
+    failed = run(queue_.get(), read_, feeds.get(), results.get());
+    if (!failed.empty()) return broken_ = failed;
+    const auto count = static_cast<size_t>(plan_.parameter_count);
+    if (parameters != nullptr) parameters->assign(count, 0.0f);
+    if (moments != nullptr) {
+      moments->assign(count * (network_.moments.size() / doors_.size()), 0.0f);
+    }
+    for (size_t i = 0; i < values.size(); ++i) {
+      const Door& door = doors_[i % doors_.size()];
+      const size_t set = i / doors_.size();
+      std::vector<float>* target = set == 0 ? parameters : moments;
+      if (target == nullptr) continue;
+      const size_t base = set == 0 ? 0 : (set - 1) * count;
+      from_device(door, static_cast<const float*>(storages[i].bytes()),
+                  target->data() + base + static_cast<size_t>(door.offset));
+    }
+  }
+  return "";
+}
+
+std::string MetalEngine::set(const float* parameters,
+                             const float* moments) noexcept {
+  std::vector<float> kept_parameters, kept_moments;
+  std::string failed = get(parameters == nullptr ? &kept_parameters : nullptr,
+                           moments == nullptr ? &kept_moments : nullptr);
+  if (!failed.empty()) return failed;
+  if (parameters == nullptr) parameters = kept_parameters.data();
+  if (moments == nullptr) moments = kept_moments.data();
+  @autoreleasepool {
+    const auto count = static_cast<size_t>(plan_.parameter_count);
+    std::vector<Storage> storages(load_feeds_.size());
+    std::vector<const Storage*> sources;
+    Storage target;
+    if (!target.allocate(load_target_)) return out_of_memory();
+    for (size_t i = 0; i < storages.size(); ++i) {
+      if (!storages[i].allocate(load_feeds_[i])) return out_of_memory();
+      const Door& door = doors_[i % doors_.size()];
+      const size_t set = i / doors_.size();
+      const float* source = set == 0 ? parameters : moments + (set - 1) * count;
+      to_device(door, source + door.offset,
+                static_cast<float*>(storages[i].bytes()));
+      sources.push_back(&storages[i]);
+    }
+    const Arranged feeds = load_.arrange_feeds(sources);
+    const Arranged results = load_.arrange_results({&target});
+    failed = run(queue_.get(), load_, feeds.get(), results.get());
+  }
+  if (!failed.empty()) broken_ = failed;
+  return failed;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_engine(const SessionOptions& options,
+                                    const Plan& plan, const float* parameters,
+                                    std::string* error) noexcept {
+  @autoreleasepool {
+    auto engine = std::make_unique<MetalEngine>(options, plan);
+    *error = engine->open(parameters);
+    if (!error->empty()) return nullptr;
+    return engine;
+  }
+}
+
+}  // namespace birbs::metal

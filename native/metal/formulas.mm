@@ -1,0 +1,83 @@
+#include "formulas.h"
+
+namespace birbs::metal {
+
+Normalized normalize(Graph& g, const Value& x, const Value& rows,
+                     const Value& n, double epsilon) {
+  Normalized result;
+  result.mean = g.div(g.sum(g.mul(x, rows), {0, 1, 2}), n);
+  const Value centred = g.mul(g.sub(x, result.mean), rows);
+  result.variance = g.div(g.sum(g.square(centred), {0, 1, 2}), n);
+  const Value deviation = g.sqrt(g.offset(result.variance, epsilon));
+  result.inverse = g.div(g.constant(1), deviation);
+  result.normalized = g.mul(centred, result.inverse);
+  return result;
+}
+
+NormalizeGradient normalize_gradient(Graph& g, const Value& dy,
+                                     const Value& inverse,
+                                     const Value& normalized,
+                                     const Value& weight, const Value& rows,
+                                     const Value& n) {
+  NormalizeGradient result;
+  result.dbias = g.sum(dy, {0, 1, 2});
+  result.dweight = g.sum(g.mul(dy, normalized), {0, 1, 2});
+  const Value spread = g.mul(normalized, g.div(result.dweight, n));
+  const Value through = g.sub(g.sub(dy, g.div(result.dbias, n)), spread);
+  result.dx = g.mul(g.mul(through, g.mul(inverse, weight)), rows);
+  return result;
+}
+
+Value normalize_with(Graph& g, const Value& x, const Value& mean,
+                     const Value& variance, const Value& weight,
+                     const Value& bias, double epsilon) {
+  const Value deviation = g.sqrt(g.offset(variance, epsilon));
+  const Value normalized = g.div(g.sub(x, mean), deviation);
+  return g.add(g.mul(normalized, weight), bias);
+}
+
+CrossEntropy cross_entropy(Graph& g, const Value& logits, const Value& labels,
+                           const Value& rows, std::vector<float> weights,
+                           double smoothing) {
+  const int64_t batch = logits.shape[0], classes = logits.shape[1];
+  const Value column = g.reshape(rows, {batch, 1});
+  if (weights.empty()) weights.assign(static_cast<size_t>(classes), 1.0f);
+  const Value weight = g.constants(weights, {1, classes});
+  const Value one_hot = g.one_hot(labels, classes);
+  const Value soft = g.offset(g.scale(one_hot, 1 - smoothing),
+                              smoothing / static_cast<double>(classes));
+  const Value target = g.mul(g.mul(soft, weight), column);
+  const Value total =
+      g.reshape(g.sum(g.mul(g.mul(one_hot, weight), column), {0, 1}), {1});
+
+  const Value shifted = g.sub(logits, g.max(logits, 1));
+  const Value exponents = g.exp(shifted);
+  const Value sums = g.sum(exponents, {1});
+  const Value log_softmax = g.sub(shifted, g.log(sums));
+  const Value summed =
+      g.reshape(g.sum(g.mul(target, log_softmax), {0, 1}), {1});
+
+  const Value pulled = g.mul(g.div(exponents, sums), g.sum(target, {1}));
+  return {g.div(g.scale(summed, -1), total),
+          g.div(g.sub(pulled, target), total)};
+}
+
+Value softmax(Graph& g, const Value& x) {
+  const Value exponents = g.exp(g.sub(x, g.max(x, 1)));
+  return g.div(exponents, g.sum(exponents, {1}));
+}
+
+Value global_avg_pool(Graph& g, const Value& x) {
+  return g.scale(g.sum(x, {1, 2}),
+                 1.0 / static_cast<double>(x.shape[1] * x.shape[2]));
+}
+
+Value global_avg_pool_gradient(Graph& g, const Value& dy, const Dims& x_shape) {
+  const int64_t area = x_shape[1] * x_shape[2];
+  const std::vector<float> shares(static_cast<size_t>(area),
+                                  1.0f / static_cast<float>(area));
+  const Value spread = g.constants(shares, {1, x_shape[1], x_shape[2], 1});
+  return g.mul(dy, g.cast(spread, dy.type));
+}
+
+}  // namespace birbs::metal

@@ -1,0 +1,159 @@
+#include <algorithm>
+#include <utility>
+
+#include "backend.h"
+#include "device.h"
+#include "engine.h"
+#include "limits.h"
+
+namespace birbs {
+
+namespace {
+
+void throw_if(const std::string& failed) {
+  if (!failed.empty()) throw Error(failed);
+}
+
+void check_labels(const Operation& operation,
+                  const std::vector<TensorView>& inputs) {
+  if (operation.kind == OperationKind::cross_entropy ||
+      operation.kind == OperationKind::cross_entropy_gradient) {
+    read_labels(inputs[1], inputs[0].shape[1]);  // throws for one out of range
+  }
+}
+
+// A session on the Apple GPU: turns the engine's sentences into Errors.
+class MetalSession final : public Session {
+ public:
+  explicit MetalSession(const SessionOptions& options)
+      : options_(options),
+        plan_(plan_network(options.network, options.batch_size)) {
+    check_session_options(options);
+    metal::check_limits(options.network, plan_, options.batch_size);
+    const std::vector<float> parameters =
+        init_parameters(options.network, plan_, options.seed);
+    std::string failed;
+    engine_ = metal::make_engine(options_, plan_, parameters.data(), &failed);
+    throw_if(failed);
+  }
+
+  void train_step(const Batch& batch, float learning_rate,
+                  std::function<void(StepResult)> done) override {
+    StepResult refused;
+    try {
+      check_batch(options_, batch);
+      check_learning_rate(learning_rate);
+    } catch (const Error& error) {
+      refused.error = error.what();
+      done(refused);
+      return;
+    }
+    refused.error = engine_->train(batch, learning_rate, step_, done);
+    if (!refused.error.empty()) {
+      done(refused);
+      return;
+    }
+    ++step_;
+  }
+
+  void predict(const uint8_t* images, int count, float* logits) override {
+    check_images(options_, images, count);
+    throw_if(engine_->predict(images, count, logits));
+  }
+
+  StepResult gradients(const Batch& batch, float* gradients,
+                       float* logits) override {
+    check_batch(options_, batch);
+    StepResult result;
+    throw_if(engine_->gradients(batch, step_, gradients, logits, &result));
+    return result;
+  }
+
+  void get_parameters(float* values) override {
+    std::vector<float> parameters;
+    throw_if(engine_->get(&parameters, nullptr));
+    std::copy(parameters.begin(), parameters.end(), values);
+  }
+
+  void set_parameters(const float* values) override {
+    throw_if(engine_->set(values, nullptr));
+  }
+
+  OptimizerState get_optimizer_state() override {
+    OptimizerState state;
+    state.step = step_;
+    throw_if(engine_->get(nullptr, &state.values));
+    return state;
+  }
+
+  void set_optimizer_state(const OptimizerState& state) override {
+    std::vector<float> current;
+    throw_if(engine_->get(nullptr, &current));
+    if (state.values.size() != current.size()) {
+      throw Error("optimizer state: expected " +
+                  std::to_string(current.size()) + " values, found " +
+                  std::to_string(state.values.size()) +
+                  "; it belongs to another network or optimizer");
+    }
+    if (!current.empty()) {
+      throw_if(engine_->set(nullptr, state.values.data()));
+    }
+    step_ = state.step;
+  }
+
+  int64_t memory_bytes() const override { return engine_->memory_bytes(); }
+
+ private:
+  const SessionOptions options_;
+  const Plan plan_;
+  std::unique_ptr<metal::Engine> engine_;
+  uint64_t step_ = 0;
+};
+
+class MetalBackend final : public Backend {
+ public:
+  MetalBackend() : unavailable_(metal::find_device(&facts_)) {}
+
+  std::string name() const override { return "metal"; }
+  std::string unavailable() const override { return unavailable_; }
+  std::string description() const override {
+    return facts_.name + " (" + facts_.family + "), " + facts_.system +
+           (facts_.unified_memory ? ", unified memory" : "") +
+           (facts_.virtual_device ? ", virtual" : "") +
+           (facts_.working_set_bytes > 0
+                ? ", " + std::to_string(facts_.working_set_bytes >> 20) +
+                      " MiB for the GPU"
+                : "");
+  }
+
+  std::unique_ptr<Session> create_session(
+      const SessionOptions& options) override {
+    throw_if(unavailable_);
+    return std::make_unique<MetalSession>(options);
+  }
+
+  std::vector<Tensor> run(const Operation& operation,
+                          const std::vector<TensorView>& inputs) override {
+    throw_if(unavailable_);
+    const auto shapes = operation_shapes(operation, inputs);
+    metal::check_limits(operation, inputs, shapes);
+    check_labels(operation, inputs);
+    std::vector<Tensor> outputs;
+    for (const auto& shape : shapes) outputs.push_back({shape, {}});
+    throw_if(metal::run_on_device(operation, inputs, &outputs));
+    return outputs;
+  }
+
+ private:
+  metal::DeviceFacts facts_;
+  const std::string unavailable_;
+};
+
+}  // namespace
+
+Backend& metal_backend() {
+  static MetalBackend backend;
+  return backend;
+}
+
+}  // namespace birbs

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "backend.h"
+#include "door.h"
+#include "graph.h"
+
+namespace birbs::metal {
+
+// Numbers fed with each step, float32 [scalar_count].
+enum Scalar {
+  scalar_count_valid,  // real images of the batch, the rest is padding
+  scalar_learning_rate,
+  scalar_step_size,     // Adam: rate / (1 - beta1^t)
+  scalar_second_scale,  // Adam: 1 / sqrt(1 - beta2^t)
+  scalar_keep,          // AdamW: 1 - rate * weight decay
+  scalars,
+};
+
+// What a train step returns, float32 [result_count].
+enum Result {
+  result_loss,
+  result_correct,
+  result_norm,
+  result_skipped,
+  results
+};
+
+// One dropout layer's mask: a feed, uint8, 1 keeps.
+struct DropoutFeed {
+  size_t layer;
+  Shape shape;  // as the mask counts it
+  float rate;
+  Value mask;
+};
+
+// A network as one MPSGraph: variables for weights and optimizer state, and the
+// tensors and assignments the executables are made of. All of the batch is
+// computed; rows past the valid ones are masked out of loss, gradients and
+// statistics.
+struct NetworkGraph {
+  Graph graph;
+  std::vector<Value> variables;  // a parameter each, Plan order
+  std::vector<Value> moments;  // first, then second, as OptimizerState has them
+  Value images;                // uint8 [B, H, W, 3]
+  Value labels;                // int32 [B]
+  Value valid;                 // float32 [B], 1 or 0
+  Value scalar;                // float32 [scalars]
+  std::vector<DropoutFeed> dropouts;
+
+  Value train_result;            // float32 [results]
+  Value train_logits;            // float32 [B, classes]
+  std::vector<Value> gradients;  // Plan order; tensor nil: not trainable
+  Owned<NSMutableArray<MPSGraphOperation*>*> updates;
+  Value logits;  // float32 [B, classes], evaluation mode
+};
+
+// `parameters` in Plan order and PyTorch layout. Half: compute in float16 with
+// float32 weights and a loss scale that the graph itself adapts.
+void build_network_graph(const SessionOptions& options, const Plan& plan,
+                         const std::vector<Door>& doors,
+                         const float* parameters, bool half,
+                         NetworkGraph* network);
+
+}  // namespace birbs::metal

@@ -1,0 +1,426 @@
+#include "network_graph.h"
+
+#include "formulas.h"
+
+namespace birbs::metal {
+
+namespace {
+
+// What backward needs of a layer.
+struct Saved {
+  Value input;
+  Value normalized,
+      inverse;  // batch norm: (x - mean) / deviation, 1 / deviation
+  Value kept;   // dropout: mask / (1 - rate)
+};
+
+// The forward and backward pairs, layer by layer, as native/portable has them.
+class Builder {
+ public:
+  Builder(const SessionOptions& options, const Plan& plan, bool half,
+          NetworkGraph* network)
+      : options_(options),
+        plan_(plan),
+        compute_(half ? MPSDataTypeFloat16 : MPSDataTypeFloat32),
+        half_(half),
+        out_(*network),
+        g_(network->graph) {}
+
+  void variables(const std::vector<Door>& doors, const float* parameters);
+  void feeds();
+  void evaluation();
+  void training();
+
+ private:
+  using Kind = LayerKind;
+  const Layer& layer(size_t i) const { return options_.network.layers[i]; }
+  // The variable of "<layer name>.<suffix>", or null.
+  const Value* parameter(size_t i, const char* suffix) const;
+  size_t parameter_index(size_t i, const char* suffix) const;
+  Value weight(size_t i) const;
+
+  Value normalized_images();
+  Value forward(size_t i, const Value& x, bool train, Saved* saved);
+  Value backward(size_t i, const Value& dy, const Saved& saved);
+  Value batch_norm(size_t i, const Value& x, Saved* saved);
+  Value batch_norm_inference(size_t i, const Value& x);
+  Value batch_norm_backward(size_t i, const Value& dy, const Saved& saved);
+  Value convolution_backward(size_t i, const Value& dy, const Saved& saved);
+  Value dense_backward(size_t i, const Value& dy, const Saved& saved);
+  Value elements(const Value& x);  // valid rows times height times width, [1]
+  Value correct(const Value& logits);
+  void update(const Value& loss, const Value& correct);
+  void move(size_t p, const Value& gradient);
+  Value moment(size_t half, size_t p) const;
+  void assign(const Value& variable, const Value& value);
+  Value scalar(Scalar which);
+  void set_gradient(size_t p, const Value& gradient);
+
+  const SessionOptions& options_;
+  const Plan& plan_;
+  const MPSDataType compute_;
+  const bool half_;
+  NetworkGraph& out_;
+  Graph& g_;
+  Value valid_rows_;                                 // [B, 1, 1, 1]
+  Value loss_scale_, growth_, finite_;               // half only
+  std::vector<std::pair<Value, Value>> statistics_;  // running, its new value
+};
+
+// Half: the loss scale doubles after this many steps without an overflow, as
+// torch.amp.GradScaler does.
+constexpr double kFirstLossScale = 65536;
+constexpr double kGrowthSteps = 2000;
+
+size_t Builder::parameter_index(size_t i, const char* suffix) const {
+  const std::string name = layer(i).name + "." + suffix;
+  for (size_t p = 0; p < plan_.parameters.size(); ++p) {
+    if (plan_.parameters[p].name == name) return p;
+  }
+  return SIZE_MAX;
+}
+
+const Value* Builder::parameter(size_t i, const char* suffix) const {
+  const size_t p = parameter_index(i, suffix);
+  return p == SIZE_MAX ? nullptr : &out_.variables[p];
+}
+
+Value Builder::weight(size_t i) const {
+  return g_.cast(*parameter(i, "weight"), compute_);
+}
+
+Value Builder::moment(size_t half, size_t p) const {
+  return out_.moments[half * plan_.parameters.size() + p];
+}
+
+Value Builder::scalar(Scalar which) {
+  return g_.slice(out_.scalar, 0, which, 1);
+}
+
+void Builder::set_gradient(size_t p, const Value& gradient) {
+  Value value = g_.cast(gradient, MPSDataTypeFloat32);
+  if (half_) value = g_.div(value, loss_scale_);
+  out_.gradients[p] = g_.reshape(value, out_.variables[p].shape);
+}
+
+void Builder::variables(const std::vector<Door>& doors,
+                        const float* parameters) {
+  std::vector<float> device;
+  for (const Door& door : doors) {
+    device.resize(static_cast<size_t>(door.size));
+    to_device(door, parameters + door.offset, device.data());
+    out_.variables.push_back(g_.variable(device.data(), door.device_shape));
+  }
+  const Optimizer& optimizer = options_.optimizer;
+  const int sets = optimizer.kind != OptimizerKind::sgd ? 2
+                   : optimizer.momentum > 0             ? 1
+                                                        : 0;
+  for (int set = 0; set < sets; ++set) {
+    for (const Door& door : doors) {
+      device.assign(static_cast<size_t>(door.size), 0.0f);
+      out_.moments.push_back(g_.variable(device.data(), door.device_shape));
+    }
+  }
+  if (half_) {
+    const float scale = kFirstLossScale, none = 0;
+    loss_scale_ = g_.variable(&scale, {1});
+    growth_ = g_.variable(&none, {1});
+  }
+}
+
+void Builder::feeds() {
+  const Network& network = options_.network;
+  const int64_t batch = options_.batch_size;
+  out_.images = g_.placeholder(
+      {batch, network.input.height, network.input.width, 3}, MPSDataTypeUInt8);
+  out_.labels = g_.placeholder({batch}, MPSDataTypeInt32);
+  out_.valid = g_.placeholder({batch}, MPSDataTypeFloat32);
+  out_.scalar = g_.placeholder({scalars}, MPSDataTypeFloat32);
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    if (network.layers[i].kind != Kind::dropout) continue;
+    const Shape shape = counted_shape(network, plan_, i);
+    // Shaped as the activation is on the device.
+    const Shape& inside = plan_.shapes[i];
+    const bool flat = inside != shape || inside.height * inside.width == 1;
+    const Dims dims =
+        flat ? Dims{batch, shape.size()}
+             : Dims{batch, shape.height, shape.width, shape.channels};
+    out_.dropouts.push_back({i, shape, network.layers[i].rate,
+                             g_.placeholder(dims, MPSDataTypeUInt8)});
+  }
+  valid_rows_ = g_.reshape(out_.valid, {batch, 1, 1, 1});
+}
+
+Value Builder::normalized_images() {
+  const Network& network = options_.network;
+  std::vector<float> factor(3), shift(3);
+  for (int c = 0; c < 3; ++c) {
+    factor[c] = 1 / (255 * network.std[c]);
+    shift[c] = -network.mean[c] / network.std[c];
+  }
+  const Value pixels = g_.cast(out_.images, MPSDataTypeFloat32);
+  const Value scaled = g_.mul(pixels, g_.constants(factor, {1, 1, 1, 3}));
+  return g_.cast(g_.add(scaled, g_.constants(shift, {1, 1, 1, 3})), compute_);
+}
+
+Value Builder::forward(size_t i, const Value& x, bool train, Saved* saved) {
+  const Layer& l = layer(i);
+  if (saved != nullptr) saved->input = x;
+  switch (l.kind) {
+    case Kind::conv2d: {
+      const Value y = g_.conv2d(x, weight(i), l.window, l.groups);
+      return l.bias ? g_.add(y, g_.cast(*parameter(i, "bias"), compute_)) : y;
+    }
+    case Kind::dense: {
+      const Value y = g_.matmul(x, weight(i));
+      return l.bias ? g_.add(y, g_.cast(*parameter(i, "bias"), compute_)) : y;
+    }
+    case Kind::batch_norm2d:
+      return train ? batch_norm(i, x, saved) : batch_norm_inference(i, x);
+    case Kind::relu:
+      return g_.relu(x);
+    case Kind::max_pool2d:
+      return g_.max_pool2d(x, l.window);
+    case Kind::avg_pool2d:
+      return g_.avg_pool2d(x, l.window, l.count_include_pad);
+    case Kind::global_avg_pool2d:
+      return global_avg_pool(g_, x);
+    case Kind::flatten:
+      return g_.reshape(x, {x.shape[0], x.size() / x.shape[0]});
+    case Kind::dropout: {
+      if (!train) return x;
+      for (const DropoutFeed& feed : out_.dropouts) {
+        if (feed.layer != i) continue;
+        const Value mask = g_.reshape(feed.mask, x.shape);
+        saved->kept = g_.scale(g_.cast(mask, compute_), 1 / (1 - l.rate));
+      }
+      return g_.mul(x, saved->kept);
+    }
+  }
+  return x;
+}
+
+Value Builder::backward(size_t i, const Value& dy, const Saved& saved) {
+  const Layer& l = layer(i);
+  const Value& x = saved.input;
+  switch (l.kind) {
+    case Kind::conv2d:
+      return convolution_backward(i, dy, saved);
+    case Kind::dense:
+      return dense_backward(i, dy, saved);
+    case Kind::batch_norm2d:
+      return batch_norm_backward(i, dy, saved);
+    case Kind::relu:
+      return g_.relu_gradient(dy, x);
+    case Kind::max_pool2d:
+      return g_.max_pool2d_gradient(dy, x, l.window);
+    case Kind::avg_pool2d:
+      return g_.avg_pool2d_gradient(dy, x, l.window, l.count_include_pad);
+    case Kind::global_avg_pool2d:
+      return global_avg_pool_gradient(g_, dy, x.shape);
+    case Kind::flatten:
+      return g_.reshape(dy, x.shape);
+    case Kind::dropout:
+      return g_.mul(dy, saved.kept);
+  }
+  return dy;
+}
+
+Value Builder::convolution_backward(size_t i, const Value& dy,
+                                    const Saved& saved) {
+  const Layer& l = layer(i);
+  const size_t p = parameter_index(i, "weight");
+  set_gradient(
+      p, g_.conv2d_weight_gradient(dy, saved.input, out_.variables[p].shape,
+                                   l.window, l.groups));
+  if (l.bias) {
+    set_gradient(parameter_index(i, "bias"),
+                 g_.sum(g_.cast(dy, MPSDataTypeFloat32), {0, 1, 2}));
+  }
+  if (i == 0) return dy;  // nobody needs the gradient of the images
+  return g_.conv2d_input_gradient(dy, weight(i), saved.input.shape, l.window,
+                                  l.groups);
+}
+
+Value Builder::dense_backward(size_t i, const Value& dy, const Saved& saved) {
+  set_gradient(parameter_index(i, "weight"),
+               g_.matmul(g_.transpose(saved.input, 0, 1), dy));
+  if (layer(i).bias) {
+    set_gradient(parameter_index(i, "bias"),
+                 g_.sum(g_.cast(dy, MPSDataTypeFloat32), {0}));
+  }
+  return g_.matmul(dy, g_.transpose(weight(i), 0, 1));
+}
+
+Value Builder::elements(const Value& x) {
+  return g_.scale(scalar(scalar_count_valid),
+                  static_cast<double>(x.shape[1] * x.shape[2]));
+}
+
+Value Builder::batch_norm(size_t i, const Value& x, Saved* saved) {
+  const Layer& l = layer(i);
+  const Value n = elements(x);
+  const Normalized batch =
+      normalize(g_, g_.cast(x, MPSDataTypeFloat32), valid_rows_, n, l.epsilon);
+  saved->inverse = batch.inverse;
+  saved->normalized = batch.normalized;
+
+  // The running variance takes the unbiased one, as PyTorch's does.
+  const Value degrees = g_.maximum(g_.offset(n, -1), g_.constants({1}, {1}));
+  const auto remember = [&](const char* suffix, const Value& value) {
+    const Value& running = *parameter(i, suffix);
+    const Value newest = g_.reshape(value, running.shape);
+    statistics_.emplace_back(running, g_.add(g_.scale(running, 1 - l.momentum),
+                                             g_.scale(newest, l.momentum)));
+  };
+  remember("running_mean", batch.mean);
+  remember("running_var", g_.mul(batch.variance, g_.div(n, degrees)));
+  const Value scaled = g_.mul(batch.normalized, *parameter(i, "weight"));
+  return g_.cast(g_.add(scaled, *parameter(i, "bias")), compute_);
+}
+
+Value Builder::batch_norm_inference(size_t i, const Value& x) {
+  const Value y = normalize_with(
+      g_, g_.cast(x, MPSDataTypeFloat32), *parameter(i, "running_mean"),
+      *parameter(i, "running_var"), *parameter(i, "weight"),
+      *parameter(i, "bias"), layer(i).epsilon);
+  return g_.cast(y, compute_);
+}
+
+Value Builder::batch_norm_backward(size_t i, const Value& dy,
+                                   const Saved& saved) {
+  const NormalizeGradient gradient = normalize_gradient(
+      g_, g_.cast(dy, MPSDataTypeFloat32), saved.inverse, saved.normalized,
+      *parameter(i, "weight"), valid_rows_, elements(saved.input));
+  set_gradient(parameter_index(i, "weight"), gradient.dweight);
+  set_gradient(parameter_index(i, "bias"), gradient.dbias);
+  return g_.cast(gradient.dx, compute_);
+}
+
+Value Builder::correct(const Value& logits) {
+  const Value guessed =
+      g_.reshape(g_.arg_max(logits, 1), {options_.batch_size});
+  const Value hits =
+      g_.cast(g_.equal(guessed, out_.labels), MPSDataTypeFloat32);
+  return g_.sum(g_.mul(hits, out_.valid), {0});
+}
+
+void Builder::assign(const Value& variable, const Value& value) {
+  const Value chosen = half_ ? g_.select(finite_, value, variable) : value;
+  MPSGraphOperation* operation = g_.assign(variable, chosen);
+  if (operation != nil) [out_.updates.get() addObject:operation];
+}
+
+// One parameter, as torch.optim moves it.
+void Builder::move(size_t p, const Value& gradient) {
+  const Optimizer& o = options_.optimizer;
+  const Value& w = out_.variables[p];
+  Value g = gradient;
+  if (o.weight_decay != 0 && o.kind != OptimizerKind::adamw) {
+    g = g_.add(g, g_.scale(w, o.weight_decay));
+  }
+  if (o.kind == OptimizerKind::sgd) {
+    if (o.momentum > 0) {
+      const Value buffer = g_.add(g_.scale(moment(0, p), o.momentum), g);
+      assign(moment(0, p), buffer);
+      g = o.nesterov ? g_.add(g, g_.scale(buffer, o.momentum)) : buffer;
+    }
+    assign(w, g_.sub(w, g_.mul(g, scalar(scalar_learning_rate))));
+    return;
+  }
+  const Value first =
+      g_.add(g_.scale(moment(0, p), o.beta1), g_.scale(g, 1 - o.beta1));
+  const Value second = g_.add(g_.scale(moment(1, p), o.beta2),
+                              g_.scale(g_.square(g), 1 - o.beta2));
+  assign(moment(0, p), first);
+  assign(moment(1, p), second);
+  const Value kept = o.kind == OptimizerKind::adamw && o.weight_decay != 0
+                         ? g_.mul(w, scalar(scalar_keep))
+                         : w;
+  const Value deviation = g_.offset(
+      g_.mul(g_.sqrt(second), scalar(scalar_second_scale)), o.epsilon);
+  const Value step = g_.div(g_.mul(first, scalar(scalar_step_size)), deviation);
+  assign(w, g_.sub(kept, step));
+}
+
+void Builder::update(const Value& loss, const Value& correct) {
+  Value squares = g_.constants({0}, {1});
+  for (const Value& gradient : out_.gradients) {
+    if (gradient.tensor == nil) continue;
+    const Value flat = g_.reshape(gradient, {gradient.size()});
+    squares = g_.add(squares, g_.sum(g_.square(flat), {0}));
+  }
+  const Value norm = g_.sqrt(squares);
+  Value skipped = g_.constants({0}, {1});
+  if (half_) {
+    finite_ = g_.is_finite(norm);
+    skipped =
+        g_.select(finite_, g_.constants({0}, {1}), g_.constants({1}, {1}));
+    const Value grown = g_.offset(growth_, 1);
+    const Value due =
+        g_.greater_equal(grown, g_.constants({kGrowthSteps}, {1}));
+    const Value larger = g_.select(due, g_.scale(loss_scale_, 2), loss_scale_);
+    const Value scale = g_.select(finite_, larger, g_.scale(loss_scale_, 0.5));
+    const Value counted = g_.select(due, g_.constants({0}, {1}), grown);
+    const Value growth = g_.select(finite_, counted, g_.constants({0}, {1}));
+    // Not through assign(): these two change on an overflow as well.
+    for (MPSGraphOperation* operation :
+         {g_.assign(loss_scale_, scale), g_.assign(growth_, growth)}) {
+      if (operation != nil) [out_.updates.get() addObject:operation];
+    }
+  }
+  Value coefficient;
+  if (options_.clip_norm > 0) {
+    const Value share =
+        g_.div(g_.constants({options_.clip_norm}, {1}), g_.offset(norm, 1e-6));
+    coefficient = g_.minimum(share, g_.constants({1}, {1}));
+  }
+  for (size_t p = 0; p < out_.gradients.size(); ++p) {
+    const Value& gradient = out_.gradients[p];
+    if (gradient.tensor == nil) continue;
+    move(p, options_.clip_norm > 0 ? g_.mul(gradient, coefficient) : gradient);
+  }
+  for (const auto& [running, value] : statistics_) assign(running, value);
+  out_.train_result = g_.concat({loss, correct, norm, skipped}, 0);
+}
+
+void Builder::training() {
+  const size_t count = options_.network.layers.size();
+  out_.gradients.resize(plan_.parameters.size());
+  out_.updates =
+      Owned<NSMutableArray<MPSGraphOperation*>*>([[NSMutableArray alloc] init]);
+  std::vector<Saved> saved(count);
+  Value x = normalized_images();
+  for (size_t i = 0; i < count; ++i) x = forward(i, x, true, &saved[i]);
+  out_.train_logits = g_.cast(x, MPSDataTypeFloat32);
+  const CrossEntropy loss =
+      cross_entropy(g_, out_.train_logits, out_.labels, out_.valid,
+                    options_.class_weights, options_.label_smoothing);
+  Value dy = half_ ? g_.mul(loss.gradient, loss_scale_) : loss.gradient;
+  dy = g_.cast(dy, compute_);
+  for (size_t i = count; i-- > 0;) dy = backward(i, dy, saved[i]);
+  update(loss.loss, correct(out_.train_logits));
+}
+
+void Builder::evaluation() {
+  Value x = normalized_images();
+  for (size_t i = 0; i < options_.network.layers.size(); ++i) {
+    x = forward(i, x, false, nullptr);
+  }
+  out_.logits = g_.cast(x, MPSDataTypeFloat32);
+}
+
+}  // namespace
+
+void build_network_graph(const SessionOptions& options, const Plan& plan,
+                         const std::vector<Door>& doors,
+                         const float* parameters, bool half,
+                         NetworkGraph* network) {
+  Builder builder(options, plan, half, network);
+  builder.variables(doors, parameters);
+  builder.feeds();
+  builder.evaluation();
+  builder.training();
+}
+
+}  // namespace birbs::metal

@@ -1,0 +1,80 @@
+#pragma once
+
+// Objective-C++ only: device, queue, buffers and executables.
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "graph.h"
+
+namespace birbs::metal {
+
+// The device all sessions share; nil where there is none. Looked for once.
+id<MTLDevice> shared_device();
+
+// Runs `body`; an NSException becomes the returned sentence.
+std::string guarded(void (^body)(void));
+
+// What an ended command buffer says: empty, or its error in one sentence.
+std::string command_error(id<MTLCommandBuffer> buffer);
+
+// A shared buffer wrapped as tensor data, of exactly one tensor's size.
+class Storage {
+ public:
+  // False when the device has no memory for it.
+  bool allocate(const Value& like);
+  bool allocate(const Dims& shape, MPSDataType type);
+  void* bytes() const { return [buffer_.get() contents]; }
+  size_t size() const { return size_; }
+  MPSGraphTensorData* data() const { return data_.get(); }
+
+ private:
+  Owned<id<MTLBuffer>> buffer_;
+  Owned<MPSGraphTensorData*> data_;
+  size_t size_ = 0;
+};
+
+// An executable of a graph and the order in which it wants its feeds. The graph
+// must outlive it.
+class Executable {
+ public:
+  // Returns empty, or why not.
+  std::string compile(const Graph& graph, const std::vector<Value>& feeds,
+                      const std::vector<Value>& targets,
+                      NSArray<MPSGraphOperation*>* operations);
+  explicit operator bool() const { return static_cast<bool>(executable_); }
+
+  // `feeds` and `targets` in the order given to compile; made once and kept.
+  Owned<NSArray<MPSGraphTensorData*>*> arrange_feeds(
+      const std::vector<const Storage*>& feeds) const;
+  Owned<NSArray<MPSGraphTensorData*>*> arrange_results(
+      const std::vector<const Storage*>& results) const;
+
+  std::string encode(MPSCommandBuffer* commands,
+                     NSArray<MPSGraphTensorData*>* feeds,
+                     NSArray<MPSGraphTensorData*>* results) const;
+
+ private:
+  Owned<MPSGraphExecutable*> executable_;
+  std::vector<size_t> feed_order_, result_order_;
+};
+
+// How one encoded run went.
+struct Ended {
+  std::string error;
+  double seconds = 0;  // on the device
+};
+
+// Encodes and commits; `ended` is called once, from a thread of Metal's,
+// unless a sentence is returned, in which case nothing was committed.
+std::string submit(id<MTLCommandQueue> queue, const Executable& executable,
+                   NSArray<MPSGraphTensorData*>* feeds,
+                   NSArray<MPSGraphTensorData*>* results,
+                   std::function<void(Ended)> ended);
+
+// The same, waiting for the end.
+std::string run(id<MTLCommandQueue> queue, const Executable& executable,
+                NSArray<MPSGraphTensorData*>* feeds,
+                NSArray<MPSGraphTensorData*>* results);
+
+}  // namespace birbs::metal

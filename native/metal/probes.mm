@@ -1,0 +1,274 @@
+#include "probes.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "objects.h"
+
+namespace birbs::metal {
+
+namespace {
+
+// One small graph, run once on its own queue.
+class Trial {
+ public:
+  Trial() : queue_([shared_device() newCommandQueue]) {}
+
+  Graph graph;
+
+  // Results as floats, a vector a target; `error` is set on failure.
+  std::vector<std::vector<float>> run(
+      const std::vector<std::pair<Value, std::vector<float>>>& feeds,
+      const std::vector<Value>& targets,
+      NSArray<MPSGraphOperation*>* operations = nil) {
+    std::vector<Value> asked;
+    for (const auto& feed : feeds) asked.push_back(feed.first);
+    Executable executable;
+    error = executable.compile(graph, asked, targets, operations);
+    if (!error.empty()) return {};
+    std::vector<Storage> sources(feeds.size()), results(targets.size());
+    std::vector<const Storage*> source_list, result_list;
+    for (size_t i = 0; i < feeds.size(); ++i) {
+      if (!sources[i].allocate(asked[i])) return fail("no memory");
+      std::memcpy(sources[i].bytes(), feeds[i].second.data(),
+                  sources[i].size());
+      source_list.push_back(&sources[i]);
+    }
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (!results[i].allocate(targets[i])) return fail("no memory");
+      result_list.push_back(&results[i]);
+    }
+    const auto arranged_feeds = executable.arrange_feeds(source_list);
+    const auto arranged = executable.arrange_results(result_list);
+    error = metal::run(queue_.get(), executable, arranged_feeds.get(),
+                       arranged.get());
+    if (!error.empty()) return {};
+    std::vector<std::vector<float>> numbers;
+    for (const Storage& result : results) {
+      const auto* first = static_cast<const float*>(result.bytes());
+      numbers.emplace_back(first, first + result.size() / sizeof(float));
+    }
+    return numbers;
+  }
+
+  // Seconds of `count` runs: one after the other, or `slots` in flight.
+  double time(const Value& feed, const Value& target, int count, int slots) {
+    Executable executable;
+    error = executable.compile(graph, {feed}, {target}, nil);
+    if (!error.empty()) return 0;
+    std::vector<Storage> sources(static_cast<size_t>(slots)),
+        results(static_cast<size_t>(slots));
+    std::vector<Owned<NSArray<MPSGraphTensorData*>*>> feeds, arranged;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (!sources[i].allocate(feed) || !results[i].allocate(target)) {
+        error = "no memory";
+        return 0;
+      }
+      feeds.push_back(executable.arrange_feeds({&sources[i]}));
+      arranged.push_back(executable.arrange_results({&results[i]}));
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < count && error.empty(); ++i) {
+      @autoreleasepool {
+        const auto slot = static_cast<size_t>(i % slots);
+        // The last of each round waits, so that no slot is used twice.
+        if (i % slots == slots - 1) {
+          error = metal::run(queue_.get(), executable, feeds[slot].get(),
+                             arranged[slot].get());
+        } else {
+          error = submit(queue_.get(), executable, feeds[slot].get(),
+                         arranged[slot].get(), [](Ended) {});
+        }
+      }
+    }
+    const std::chrono::duration<double> taken =
+        std::chrono::steady_clock::now() - begin;
+    return taken.count();
+  }
+
+  std::string error;
+
+ private:
+  std::vector<std::vector<float>> fail(const char* text) {
+    error = text;
+    return {};
+  }
+  Owned<id<MTLCommandQueue>> queue_;
+};
+
+std::string text_of(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", number);
+  return text;
+}
+
+bool near(double a, double b) { return std::abs(a - b) <= 1e-5; }
+
+ProbeAnswer mean_reduction() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const Value logits = g.placeholder({4, 10}, MPSDataTypeFloat32);
+  const Value labels = g.placeholder({4, 10}, MPSDataTypeFloat32);
+  const Value loss{
+      [g.get() softMaxCrossEntropyWithSourceTensor : logits
+           .tensor labelsTensor : labels.tensor axis
+       : 1 reductionType : MPSGraphLossReductionTypeMean name : nil],
+      { 1 },
+      MPSDataTypeFloat32};
+  const Value flat = {
+      [g.get() reshapeTensor : loss.tensor withShape : mps_shape({1})
+           name : nil],
+      { 1 },
+      MPSDataTypeFloat32};
+  std::vector<float> one_hot(40, 0.0f);
+  for (size_t i = 0; i < 4; ++i) one_hot[10 * i + i] = 1;
+  const auto results = trial.run(
+      {{logits, std::vector<float>(40, 0.5f)}, {labels, one_hot}}, {flat});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  const double found = results[0][0];
+  return {"uniform logits over 10 classes give a mean loss of " +
+              text_of(found) + " (ln 10 is 2.30259)",
+          near(found, std::log(10.0)), ""};
+}
+
+ProbeAnswer pool_ties() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const Window window{2, 2, 2, 2};
+  const Value x = g.placeholder({1, 2, 2, 1}, MPSDataTypeFloat32);
+  const Value dy = g.placeholder({1, 1, 1, 1}, MPSDataTypeFloat32);
+  const Value dx = g.max_pool2d_gradient(dy, x, window);
+  const auto results =
+      trial.run({{x, std::vector<float>(4, 1.0f)}, {dy, {1}}}, {dx});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  std::string shares;
+  double total = 0;
+  for (float share : results[0]) {
+    shares += (shares.empty() ? "" : ", ") + text_of(share);
+    total += share;
+  }
+  return {"four equal maxima share a gradient of 1 as " + shares,
+          near(total, 1), ""};
+}
+
+ProbeAnswer assigns_from_old_values() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const float one = 1, two = 2;
+  const Value a = g.variable(&one, {1}), b = g.variable(&two, {1});
+  const Value unused = g.placeholder({1}, MPSDataTypeFloat32);
+  const Value target = g.offset(unused, 0);
+  trial.run({{unused, {0}}}, {target},
+            @[ g.assign(a, g.offset(b, 0)), g.assign(b, g.offset(a, 0)) ]);
+  if (!trial.error.empty()) return {"", false, trial.error};
+  const auto results = trial.run({}, {g.read(a), g.read(b)});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  const bool swapped = results[0][0] == 2 && results[1][0] == 1;
+  return {"two variables that take each other's value end as " +
+              text_of(results[0][0]) + " and " + text_of(results[1][0]) +
+              " (from 1 and 2)",
+          swapped, ""};
+}
+
+ProbeAnswer variables_shared() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const float zero = 0;
+  const Value counter = g.variable(&zero, {1});
+  const Value unused = g.placeholder({1}, MPSDataTypeFloat32);
+  for (int i = 0; i < 3; ++i) {
+    trial.run({{unused, {0}}}, {g.offset(unused, 0)},
+              @[ g.assign(counter, g.offset(counter, 1)) ]);
+    if (!trial.error.empty()) return {"", false, trial.error};
+  }
+  const auto results = trial.run({}, {g.read(counter)});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  return {"three executables that add 1 to a variable leave " +
+              text_of(results[0][0]) + " for a fourth to read",
+          results[0][0] == 3, ""};
+}
+
+ProbeAnswer half_accumulation() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const Value x = g.placeholder({1, 1, 1, 4096}, MPSDataTypeFloat32);
+  const Value w = g.placeholder({1, 1, 4096, 1}, MPSDataTypeFloat32);
+  const Value full = g.conv2d(x, w, Window{}, 1);
+  const Value half =
+      g.cast(g.conv2d(g.cast(x, MPSDataTypeFloat16),
+                      g.cast(w, MPSDataTypeFloat16), Window{}, 1),
+             MPSDataTypeFloat32);
+  std::vector<float> ones(4096, 1.0f), small(4096, 1.0f / 4096);
+  small[0] = 1;
+  const auto results = trial.run({{x, ones}, {w, small}}, {full, half});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  const double error = std::abs(results[1][0] / results[0][0] - 1);
+  return {"a float16 sum of 4,096 products is off by " + text_of(error) +
+              " of its float32 value",
+          error < 0.01, ""};
+}
+
+ProbeAnswer unused_feeds() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const Value used = g.placeholder({1}, MPSDataTypeFloat32);
+  const Value unused = g.placeholder({2}, MPSDataTypeFloat32);
+  const auto results =
+      trial.run({{used, {3}}, {unused, {0, 0}}}, {g.offset(used, 1)});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  return {"a feed that nothing needs does no harm (3 + 1 = " +
+              text_of(results[0][0]) + ")",
+          results[0][0] == 4, ""};
+}
+
+ProbeAnswer slots_against_blocking() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const Value x = g.placeholder({16, 32, 32, 16}, MPSDataTypeFloat32);
+  const Value w =
+      g.constants(std::vector<float>(3 * 3 * 16 * 16, 0.01f), {3, 3, 16, 16});
+  Window window{3, 3};
+  window.pad_top = window.pad_bottom = window.pad_left = window.pad_right = 1;
+  const Value y = g.conv2d(x, w, window, 1);
+  trial.time(x, y, 6, 1);  // warm up
+  const double blocking = trial.time(x, y, 60, 1);
+  const double flying = trial.time(x, y, 60, 3);
+  if (!trial.error.empty()) return {"", false, trial.error};
+  return {"60 small runs take " + text_of(blocking * 1e3) +
+              " ms one by one and " + text_of(flying * 1e3) +
+              " ms with three in flight",
+          true, ""};
+}
+
+const std::map<std::string, ProbeAnswer (*)()>& probes() {
+  static const std::map<std::string, ProbeAnswer (*)()> all{
+      {"mean-reduction", mean_reduction},
+      {"max-pool-ties", pool_ties},
+      {"assigns-from-old-values", assigns_from_old_values},
+      {"variables-shared-by-executables", variables_shared},
+      {"half-accumulation", half_accumulation},
+      {"unused-feeds", unused_feeds},
+      {"three-in-flight", slots_against_blocking},
+  };
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> probe_names() {
+  std::vector<std::string> names;
+  for (const auto& probe : probes()) names.push_back(probe.first);
+  return names;
+}
+
+ProbeAnswer run_probe(const std::string& name) noexcept {
+  const auto found = probes().find(name);
+  if (found == probes().end()) return {"", false, "no probe of this name"};
+  @autoreleasepool {
+    return found->second();
+  }
+}
+
+}  // namespace birbs::metal
