@@ -126,7 +126,7 @@ void PixelFiles::open(const std::string& path) {
   }
   files_.push_back(file);
   File& opened = files_.back();
-  struct stat status {};
+  struct stat status{};
   if (fstat(opened.descriptor, &status) != 0 || status.st_size < kHeaderBytes) {
     throw pixel_error(path, "is shorter than its header");
   }
@@ -198,7 +198,7 @@ void PixelFiles::assemble(const uint32_t* rows, int64_t row_count,
   }
   // Reading a mapping past the end of a file that has shrunk is a SIGBUS.
   for (const File& file : files_) {
-    struct stat status {};
+    struct stat status{};
     if (fstat(file.descriptor, &status) != 0 || status.st_size < file.bytes) {
       throw pixel_error(file.path, "was shortened while it was in use");
     }
