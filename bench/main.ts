@@ -1,0 +1,16 @@
+/** `npm run bench -- NAME...`: one JSON object a line; without a name, all of them. */
+
+const benches: Record<string, () => Promise<AsyncGenerator<object>>> = {
+  step: async () => (await import('./step.ts')).step(),
+  decode: async () => (await import('./decode.ts')).decode(),
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !Object.hasOwn(benches, name));
+if (unknown !== undefined) {
+  console.error(`There is no bench "${unknown}"; take one of ${Object.keys(benches).join(', ')}.`);
+  process.exit(2);
+}
+for (const name of asked.length > 0 ? asked : Object.keys(benches)) {
+  for await (const result of await benches[name]!()) console.log(JSON.stringify(result));
+}
