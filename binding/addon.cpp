@@ -20,6 +20,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createSession", Napi::Function::New(env, create_session));
   exports.Set("runOperation", Napi::Function::New(env, run_operation));
   exports.Set("openPixels", Napi::Function::New(env, open_pixels));
+  exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("philox", Napi::Function::New(env, philox));
   return exports;
 }

@@ -81,17 +81,39 @@ Napi::Value tensor_list(Napi::Env env,
   return list;
 }
 
+Napi::Object gpu_object(Napi::Env env, const birbs::GpuFacts& facts) {
+  auto object = Napi::Object::New(env);
+  object.Set("name", facts.name);
+  object.Set("family", facts.family);
+  object.Set("system", facts.system);
+  object.Set("unifiedMemory", facts.unified_memory);
+  object.Set("virtual", facts.virtual_device);
+  object.Set("workingSetBytes", static_cast<double>(facts.working_set_bytes));
+  return object;
+}
+
+Napi::Array name_list(Napi::Env env, const std::vector<std::string>& names) {
+  auto list = Napi::Array::New(env, names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    list[static_cast<uint32_t>(i)] = Napi::String::New(env, names[i]);
+  }
+  return list;
+}
+
 }  // namespace
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
   return addon_data(info.Env()).operations->answer({}, []() -> Answer {
     struct Device {
       std::string name, description, unavailable;
+      std::optional<birbs::GpuFacts> gpu;
+      std::vector<std::string> probes;
     };
     std::vector<Device> found;
     for (birbs::Backend* backend : birbs::all_backends()) {
-      found.push_back(
-          {backend->name(), backend->description(), backend->unavailable()});
+      found.push_back({backend->name(), backend->description(),
+                       backend->unavailable(), backend->gpu(),
+                       backend->probe_names()});
     }
     return [found](Napi::Env env) {
       auto list = Napi::Array::New(env, found.size());
@@ -102,10 +124,32 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
         object.Set("available", available);
         object.Set("description",
                    available ? found[i].description : found[i].unavailable);
+        if (found[i].gpu) object.Set("gpu", gpu_object(env, *found[i].gpu));
+        if (!found[i].probes.empty()) {
+          object.Set("probes", name_list(env, found[i].probes));
+        }
         list[static_cast<uint32_t>(i)] = object;
       }
       return list;
     };
+  });
+}
+
+Napi::Value probe(const Napi::CallbackInfo& info) {
+  return promise_of(info.Env(), [&]() -> Napi::Value {
+    birbs::Backend& backend = birbs::get_backend(string_of(info[0], "device"));
+    const std::string question = string_of(info[1], "probe");
+    return addon_data(info.Env())
+        .operations->answer({}, [&backend, question]() -> Answer {
+          const birbs::ProbeAnswer found = backend.probe(question);
+          if (!found.error.empty()) throw birbs::Error(found.error);
+          return [found](Napi::Env env) {
+            auto object = Napi::Object::New(env);
+            object.Set("text", found.text);
+            object.Set("asReliedOn", found.as_relied_on);
+            return object;
+          };
+        });
   });
 }
 

@@ -77,6 +77,16 @@ SessionOptions session_options_of(const Napi::Object& object) {
     options.clip_norm =
         static_cast<float>(number_of(object.Get("clipNorm"), "clipNorm"));
   }
+  if (has(object, "precision")) {
+    const std::string precision =
+        string_of(object.Get("precision"), "precision");
+    if (precision != "fp32" && precision != "fp16") {
+      throw Napi::TypeError::New(
+          object.Env(), "Expected fp32 or fp16 for precision but received \"" +
+                            precision + "\"");
+    }
+    options.half_precision = precision == "fp16";
+  }
   return options;
 }
 
@@ -376,6 +386,9 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
       Host& host = *held->host;
       if (!backend.unavailable().empty()) {
         throw birbs::Error(backend.unavailable());
+      }
+      if (host.options.half_precision && !backend.no_half_precision().empty()) {
+        throw birbs::Error(backend.no_half_precision());
       }
       host.plan =
           birbs::plan_network(host.options.network, host.options.batch_size);

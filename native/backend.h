@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct SessionOptions {
   std::vector<float> class_weights;  // empty: all 1
   float label_smoothing = 0;
   float clip_norm = 0;  // global gradient norm; 0: no clipping
+  // Compute in float16 with float32 weights and a loss scale that adapts
+  // itself.
+  bool half_precision = false;
 };
 
 // Memory stays the caller's and must live until the call's `done`.
@@ -87,17 +91,47 @@ class Session {
   virtual int64_t memory_bytes() const = 0;
 };
 
+// What a GPU says of itself.
+struct GpuFacts {
+  std::string name;    // "Apple M2 Pro"
+  std::string family;  // "Apple 8", the newest it answers to
+  std::string system;  // "macOS 15.1"
+  bool unified_memory = false;
+  bool virtual_device = false;     // hosted runners: results may be wrong there
+  uint64_t working_set_bytes = 0;  // recommended largest, 0 if it does not say
+};
+
+// The answer to one question about the device's own library.
+struct ProbeAnswer {
+  std::string text;          // one sentence
+  bool as_relied_on = true;  // whether the backend's graphs rely on it
+  std::string error;         // empty: the question could be asked
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;         // "cpu", "portable", "metal"
   virtual std::string description() const = 0;  // "oneDNN 3.5.3, avx512"
   virtual std::string unavailable() const = 0;  // empty, or the reason
+  // Empty, or why SessionOptions::half_precision is not to be had.
+  virtual std::string no_half_precision() const {
+    return "the device " + name() +
+           " computes in float32 only; use precision fp32, or the device metal";
+  }
   // Both throw Error.
   virtual std::unique_ptr<Session> create_session(
       const SessionOptions& options) = 0;
   virtual std::vector<Tensor> run(const Operation& operation,
                                   const std::vector<TensorView>& inputs) = 0;
+  // Of a device that is a GPU and available.
+  virtual std::optional<GpuFacts> gpu() const { return std::nullopt; }
+  // Questions to ask where documentation is silent. A bad answer may end the
+  // process.
+  virtual std::vector<std::string> probe_names() const { return {}; }
+  virtual ProbeAnswer probe(const std::string& question) {
+    return {"", false, "there is no probe " + question + " of " + name()};
+  }
 };
 
 // Refuses options no backend could run; every backend calls it first, and

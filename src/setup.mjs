@@ -1,8 +1,9 @@
 // Makes a fresh clone ready: packages, compiler, addon. Plain JavaScript, because it runs before anything is
-// installed; does nothing in a tenth of a second when all is in place. `--force` builds the addon anyway.
+// installed; does nothing in a tenth of a second when all is in place. `--force` builds the addon anyway; `--standin`
+// builds a second one for the tests on Linux, native/metal on the stand-in of test/mpsgraph.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,9 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = join(root, 'build', 'Release', 'birbs.node');
 const addonStamp = join(root, 'build', 'birbs-sources.sha256');
+const standin = join(root, 'build', 'standin');
+const standinAddon = join(standin, 'Release', 'birbs.node');
+const standinStamp = join(standin, 'birbs-sources.sha256');
 const packagesStamp = join(root, 'node_modules', 'birbs-lock.sha256');
 
 /** @param {string} line */
@@ -153,15 +157,92 @@ function buildAddon(force) {
   if (process.platform === 'darwin') installToolsMac();
   else installToolsLinux();
   say('building the native addon (about a minute)');
-  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-  // Configured anew each time: a library installed since then is found.
-  let done = run(process.execPath, [cmakeJs, 'configure']);
-  if (done.ok) done = run(process.execPath, [cmakeJs, 'build', '--parallel', '2']);
+  const done = build([], ['birbs']);
   if (!done.ok) fail(`the addon did not build; the compiler's output was:\n${done.output}`);
   if (!existsSync(addon)) fail(`the build ended without ${addon}; delete the build folder and try again`);
   writeFileSync(addonStamp, wanted);
 }
 
+/**
+ * Configures anew, so that a library installed since the last time is found, and builds.
+ * @param {string[]} options
+ * @param {string[]} targets
+ */
+function build(options, targets) {
+  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
+  let done = run(process.execPath, [cmakeJs, 'configure', ...options]);
+  for (const target of targets) {
+    if (!done.ok) break;
+    done = run(process.execPath, [cmakeJs, 'build', ...options, '--target', target, '--parallel', '2']);
+  }
+  return done;
+}
+
+const clangs = ['19', '18', '17', '16'].map((version) => `clang-${version}`);
+const objectiveCRuntimes = ['12', '13', '14'].map((version) => `libobjc-${version}-dev`);
+
+function hasObjectiveCRuntime() {
+  return readdirSync('/usr/lib/gcc', { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => readdirSync(join('/usr/lib/gcc', entry.name)).map((v) => join(entry.name, v)))
+    .some((compiler) => existsSync(join('/usr/lib/gcc', compiler, 'include', 'objc', 'objc.h')));
+}
+
+/** What the stand-in lacks here, each a list of Debian packages of which one is enough. */
+function missingForStandin() {
+  /** @type {string[][]} */
+  const missing = [];
+  if (![...clangs, 'clang'].some((name) => has(name.replace('clang', 'clang++')))) {
+    missing.push([...clangs, 'clang']);
+  }
+  if (!existsSync('/usr/include/GNUstep/Foundation/Foundation.h')) missing.push(['libgnustep-base-dev']);
+  if (!hasObjectiveCRuntime()) missing.push(objectiveCRuntimes);
+  if (!existsSync('/usr/include/Block.h')) missing.push(['libblocksruntime-dev']);
+  return missing;
+}
+
+/** Returns what is missing still. */
+function installStandinTools() {
+  const missing = missingForStandin();
+  const apt = missing.length > 0 ? aptGet() : null;
+  if (!apt) return missing;
+  const updated = apt('update');
+  const wanted = missing.map(
+    (packages) => packages.find((name) => run('apt-cache', ['show', name]).ok) ?? packages[0] ?? '',
+  );
+  say(`installing ${wanted.join(', ')} with apt-get for the tests (once)`);
+  const done = updated.ok ? apt('install', '-y', '--no-install-recommends', ...wanted) : updated;
+  if (!done.ok) say(`apt-get failed: ${done.output.trim().split('\n').at(-1)}`);
+  return missingForStandin();
+}
+
+/** Where this fails it says so and returns: the tests that need the stand-in fail, the others are of use. */
+function buildStandin() {
+  if (process.platform !== 'linux') return; // on a Mac the tests use the real frameworks
+  const test = filesBelow(join(root, 'test', 'mpsgraph'));
+  const sources = [
+    ...filesBelow(join(root, 'native')),
+    ...filesBelow(join(root, 'binding')),
+    ...test.filter((path) => /\.(cpp|h|mm)$|CMakeLists\.txt$/.test(path)),
+  ];
+  const wanted = sha256([join(root, 'CMakeLists.txt'), ...sources]);
+  if (existsSync(standinAddon) && read(standinStamp) === wanted) return;
+  rmSync(standinAddon, { force: true }); // no test may pass with an older one
+  const missing = installStandinTools().map((packages) => packages[0]);
+  if (missing.length > 0) {
+    say(
+      `the MPSGraph stand-in can't be built, so its tests will fail; run \`sudo apt-get install ${missing.join(' ')}\``,
+    );
+    return;
+  }
+  say('building the MPSGraph stand-in for the tests (about two minutes)');
+  const options = ['-O', standin, '--CDBIRBS_STANDIN=ON', '--CDBIRBS_ONEDNN=OFF'];
+  const done = build(options, ['standin_selftest', 'birbs']);
+  if (done.ok) writeFileSync(standinStamp, wanted);
+  else say(`the MPSGraph stand-in did not build, so its tests will fail; the output was:\n${done.output}`);
+}
+
 checkNode();
 installPackages();
 buildAddon(process.argv.includes('--force'));
+if (process.argv.includes('--standin')) buildStandin();

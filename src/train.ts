@@ -215,11 +215,11 @@ async function openSession(
     balance === 'weights'
       ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
       : {};
-  const { seed, batchSize, threads, labelSmoothing, clipNorm } = options;
+  const { seed, batchSize, threads, labelSmoothing, clipNorm, precision } = options;
   return loadAddon()
     .createSession({
       ...{ device: device.name, network, seed, batchSize, threads, optimizer },
-      ...{ labelSmoothing, clipNorm, ...weights },
+      ...{ labelSmoothing, clipNorm, precision, ...weights },
     })
     .catch((error: Error) => {
       throw new UserError(error.message);

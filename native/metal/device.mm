@@ -34,7 +34,7 @@ bool is_new_enough() {
 
 }  // namespace
 
-std::string find_device(DeviceFacts* facts) noexcept {
+std::string find_device(GpuFacts* facts) noexcept {
   @autoreleasepool {
     if (!is_new_enough()) {
       return "Metal is unavailable, because training on it needs macOS 13 or "
@@ -58,7 +58,6 @@ std::string find_device(DeviceFacts* facts) noexcept {
     facts->virtual_device =
         facts->name.find("Paravirtual") != std::string::npos;
     facts->working_set_bytes = [device recommendedMaxWorkingSetSize];
-    facts->largest_buffer_bytes = [device maxBufferLength];
     return "";
   }
 }

@@ -130,7 +130,8 @@ std::string MetalEngine::allocate(Slot* slot) {
 std::string MetalEngine::open(const float* parameters) {
   queue_ = Owned<id<MTLCommandQueue>>([shared_device() newCommandQueue]);
   if (!queue_) return "Metal: the device gave no command queue";
-  build_network_graph(options_, plan_, doors_, parameters, false, &network_);
+  build_network_graph(options_, plan_, doors_, parameters,
+                      options_.half_precision, &network_);
   std::string failed =
       train_.compile(network_.graph, train_feeds(), {network_.train_result},
                      network_.updates.get());

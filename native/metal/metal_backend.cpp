@@ -5,6 +5,7 @@
 #include "device.h"
 #include "engine.h"
 #include "limits.h"
+#include "probes.h"
 
 namespace birbs {
 
@@ -116,6 +117,7 @@ class MetalBackend final : public Backend {
 
   std::string name() const override { return "metal"; }
   std::string unavailable() const override { return unavailable_; }
+  std::string no_half_precision() const override { return ""; }
   std::string description() const override {
     return facts_.name + " (" + facts_.family + "), " + facts_.system +
            (facts_.unified_memory ? ", unified memory" : "") +
@@ -144,8 +146,23 @@ class MetalBackend final : public Backend {
     return outputs;
   }
 
+  std::optional<GpuFacts> gpu() const override {
+    if (!unavailable_.empty()) return std::nullopt;
+    return facts_;
+  }
+
+  std::vector<std::string> probe_names() const override {
+    return unavailable_.empty() ? metal::probe_names()
+                                : std::vector<std::string>{};
+  }
+
+  ProbeAnswer probe(const std::string& question) override {
+    throw_if(unavailable_);
+    return metal::run_probe(question);
+  }
+
  private:
-  metal::DeviceFacts facts_;
+  GpuFacts facts_;
   const std::string unavailable_;
 };
 

@@ -14,6 +14,32 @@ export interface DeviceInfo {
   available: boolean;
   /** What runs there ("oneDNN 3.5.3"), or why it can't. */
   description: string;
+  /** Of an available GPU. */
+  gpu?: GpuFacts;
+  /** What {@link Addon.probe} may be asked about it. */
+  probes?: string[];
+}
+
+/** What a GPU says of itself. */
+export interface GpuFacts {
+  name: string;
+  /** The newest it answers to: "Apple 8". */
+  family: string;
+  /** "macOS 15.1" */
+  system: string;
+  unifiedMemory: boolean;
+  /** A virtual machine's; its numbers may be wrong. */
+  virtual: boolean;
+  /** The most it recommends to use; 0 if it does not say. */
+  workingSetBytes: number;
+}
+
+/** The answer to one question about the device's own library. */
+export interface ProbeAnswer {
+  /** One sentence. */
+  text: string;
+  /** Whether our graphs rely on this answer. */
+  asReliedOn: boolean;
 }
 
 /** Optimizer as in torch.optim: same formulas, same defaults. */
@@ -42,6 +68,8 @@ export interface SessionOptions {
   labelSmoothing?: number;
   /** Largest global gradient norm; absent or 0: no clipping. */
   clipNorm?: number;
+  /** What the device computes in; weights stay float32, and fp16 adapts a loss scale. Default fp32. */
+  precision?: 'fp32' | 'fp16';
 }
 
 export interface ParameterInfo {
@@ -156,6 +184,8 @@ export interface Addon {
     inputs: Tensor[],
     attributes: OperationAttributes,
   ): Promise<Tensor[]>;
+  /** Asks what documentation leaves open. A bad answer may end the process: ask in one of its own. */
+  probe(device: DeviceName, name: string): Promise<ProbeAnswer>;
   /** Opens finished pixel files (see `src/data/pixels.ts`) of one image size. */
   openPixels(paths: string[], threads: number): Promise<NativePixels>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */

@@ -57,6 +57,7 @@ describe('the addon', () => {
       'devices',
       'openPixels',
       'philox',
+      'probe',
       'runOperation',
     ]);
     const session = await open();

@@ -91,6 +91,20 @@ test('a step that fails ends the training with its own words, and no rejection i
   expect(steps).toBe(4);
 });
 
+test('a loss that is no number ends the training at its step', async () => {
+  const training = makeTraining(async () => {});
+  let steps = 0;
+  training.session.trainStep = async () => ({
+    ...{ loss: ++steps === 3 ? Number.NaN : 1, correct: 0, gradientNorm: 1, deviceSeconds: 0 },
+  });
+  const drain = async () => {
+    for await (const _ of trainEpochs(training));
+  };
+  await expect(drain()).rejects.toThrow(
+    /^The loss is no number any more at step 3: .* but found 0.75; try a tenth/,
+  );
+});
+
 test('weights that were lost in the last step of an epoch are noticed before they are saved', async () => {
   const training = makeTraining(async () => {});
   training.session.predict = async (_, count) => new Float32Array(count * 2).fill(Number.NaN);
