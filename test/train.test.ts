@@ -141,6 +141,10 @@ describe('train()', () => {
     expect(best!.loss).toBeLessThan(Math.log(2));
   });
 
+  test('class weights reach the loss', () => {
+    expect(hash('balance-weights/last.safetensors')).not.toBe(hash('balance-none/last.safetensors'));
+  });
+
   test.each([
     ['sgd', { optimizer: 'sgd', learningRate: 0.05, schedule: 'constant' }],
     ['adam, clipped and smoothed', { optimizer: 'adam', clipNorm: 1, labelSmoothing: 0.1, augment: false }],
