@@ -3,6 +3,7 @@
 const benches: Record<string, () => Promise<AsyncGenerator<object>>> = {
   step: async () => (await import('./step.ts')).step(),
   decode: async () => (await import('./decode.ts')).decode(),
+  epoch: async () => (await import('./epoch.ts')).epoch(),
 };
 
 const asked = process.argv.slice(2);
