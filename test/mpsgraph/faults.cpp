@@ -4,8 +4,10 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <sstream>
 
 #include "counters.h"
+#include "strict.h"
 
 namespace standin {
 namespace {
@@ -54,13 +56,16 @@ struct State {
       if (const char* text = std::getenv(name.c_str())) value = text;
     }
     const char* inject = std::getenv("BIRBS_STANDIN_INJECT");
-    std::string text = inject ? inject : "";
-    size_t split = text.find('@');
-    if (split == std::string::npos) return;
-    auto fault = faults.find(text.substr(0, split));
-    if (fault == faults.end()) return;
-    planned.emplace(std::strtoull(text.c_str() + split + 1, nullptr, 10),
-                    fault->second);
+    std::stringstream list(inject ? inject : "");
+    for (std::string text; std::getline(list, text, ',');) {
+      size_t split = text.find('@');
+      auto fault = faults.find(text.substr(0, split));
+      if (split == std::string::npos || fault == faults.end()) {
+        fail("BIRBS_STANDIN_INJECT=" + text, "fault@number, ...");
+      }
+      planned.emplace(std::strtoull(text.c_str() + split + 1, nullptr, 10),
+                      fault->second);
+    }
   }
 };
 

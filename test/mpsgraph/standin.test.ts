@@ -11,36 +11,8 @@ interface Case {
 }
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const build = join(folder, '../../build/standin');
-
-// Why the stand-in can't be built here, '' where it can.
-function missing(): string {
-  if (process.platform !== 'linux') return 'the stand-in is for Linux; here the real frameworks are tested';
-  const needs = {
-    'libgnustep-base-dev': '/usr/include/GNUstep/Foundation/Foundation.h',
-    'libblocksruntime-dev': '/usr/include/Block.h',
-  };
-  for (const [name, file] of Object.entries(needs)) {
-    if (!existsSync(file)) return `${file} is missing: apt install ${name}`;
-  }
-  const clang = ['clang++-19', 'clang++-18', 'clang++-17', 'clang++-16', 'clang++'];
-  if (!clang.some((name) => spawnSync(name, ['--version']).status === 0))
-    return 'no clang++: apt install clang-19';
-  return '';
-}
-
-// The program with the cases: built here, unless the environment names one.
-function program(): string {
-  const given = process.env.BIRBS_STANDIN_SELFTEST;
-  if (given) return given;
-  execFileSync('cmake', ['-S', folder, '-B', build, '-DCMAKE_BUILD_TYPE=Release'], { stdio: 'pipe' });
-  execFileSync('cmake', ['--build', build, '--target', 'standin_selftest', '--parallel', '2'], {
-    stdio: 'pipe',
-  });
-  return join(build, 'standin_selftest');
-}
-
-const reason = missing();
+// `npm test` builds it first, by `node src/setup.mjs --standin`.
+const selftest = process.env.BIRBS_STANDIN_SELFTEST ?? join(root, 'build/standin/Release/standin_selftest');
 
 if (reason === '') {
   const selftest = program();
@@ -49,7 +21,7 @@ if (reason === '') {
     spawnSync(selftest, [name], { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } });
 
   describe('the MPSGraph stand-in aborts on', () => {
-    it.each(cases.strict as Case[])('$name', ({ name, expect: sentence }) => {
+    it.each([...cases.strict, ...cases.refusals] as Case[])('$name', ({ name, expect: sentence }) => {
       const { signal, stderr } = run(name);
       const [first] = stderr.split('\n');
       expect(first).toMatch(/^MPSGraph stand-in: .+ \(.+\)$/);

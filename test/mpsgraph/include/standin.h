@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+// Seen from outside of the addon too, which hides everything else.
+#pragma GCC visibility push(default)
+
 // Settings, with their defaults. 0 bytes means no limit.
 //   device           apple | paravirtual | discrete | hidden (only in
 //                    MTLCopyAllDevices) | unsupported (no MPS) | none
@@ -27,7 +30,8 @@ extern "C" {
 //                              Apple's may
 //   threads          0         that compute; 0: as many as there are cores
 //   counters         ""        (environment only) file for JSON at exit
-//   inject           ""        (environment only) fault@n, as standin_inject
+//   inject           ""        (environment only) fault@n,fault@n, ... as
+//                              standin_inject, counted from the start
 // Returns 0 if there is no such key or the value is no number where one is due.
 int standin_set(const char* key, const char* value);
 
@@ -72,6 +76,8 @@ standin_counters_t standin_counters(void);
 
 // The counters as a JSON object. Returns 0 if the file can't be written.
 int standin_write_counters(const char* path);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

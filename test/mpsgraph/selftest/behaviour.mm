@@ -54,6 +54,7 @@ void order_of_handlers() {
                           inputsArray:@[]
                          resultsArray:@[ data ]
                   executionDescriptor:nil];
+    [result release];  // tensor data and handler keep it
     __block bool scheduled = false;
     [buffer addScheduledHandler:^(id<MTLCommandBuffer>) {
       scheduled = true;
@@ -428,6 +429,7 @@ void counters() {
             now.variable_bytes_out == 0 && now.in_flight == 0 &&
             now.max_in_flight == 2,
         "counters of two steps");
+  [other release];
 }
 
 void memory_is_flat() {

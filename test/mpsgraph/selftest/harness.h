@@ -65,6 +65,7 @@ struct Case {
 };
 
 const std::vector<Case>& strict_cases();
+const std::vector<Case>& refusal_cases();
 const std::vector<Case>& number_cases();
 const std::vector<Case>& behaviour_cases();
 

@@ -41,6 +41,7 @@ int main(int count, char** arguments) {
   if (count == 2 && std::strcmp(arguments[1], "list") == 0) {
     std::printf("{");
     list("strict", strict_cases(), false);
+    list("refusals", refusal_cases(), false);
     list("numbers", number_cases(), false);
     list("behaviour", behaviour_cases(), true);
     std::printf("}\n");
@@ -48,6 +49,7 @@ int main(int count, char** arguments) {
   }
   for (int i = 1; i < count; ++i) {
     if (!run(strict_cases(), arguments[i]) &&
+        !run(refusal_cases(), arguments[i]) &&
         !run(number_cases(), arguments[i]) &&
         !run(behaviour_cases(), arguments[i])) {
       std::fprintf(stderr, "no case %s\n", arguments[i]);

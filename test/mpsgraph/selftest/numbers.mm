@@ -163,6 +163,33 @@ void avg_pooling(bool nhwc) {
   }
 }
 
+// Equal values: the first in H, W order takes the gradient. NaN wins.
+void pooling_ties() {
+  for (bool nhwc : {false, true}) {
+    Net net;
+    auto* d = [MPSGraphPooling2DOpDescriptor
+        descriptorWithKernelWidth:2
+                     kernelHeight:2
+                        strideInX:2
+                        strideInY:2
+                     paddingStyle:MPSGraphPaddingStyleExplicit
+                       dataLayout:nhwc ? NHWC : NCHW];
+    auto* x = net.feed({0, 0, 3, 1, 0, 0, 2, 3}, data_dims(nhwc, 1, 1, 2, 4));
+    auto* dy = net.feed({5, 7}, data_dims(nhwc, 1, 1, 1, 2));
+    auto* dx = [net.graph maxPooling2DGradientWithGradientTensor:dy
+                                                    sourceTensor:x
+                                                      descriptor:d
+                                                            name:nil];
+    close("ties", net.run(dx), {5, 0, 7, 0, 0, 0, 0, 0});
+    auto* odd =
+        net.feed({0, NAN, 3, 1, 9, 0, 2, 3}, data_dims(nhwc, 1, 1, 2, 4));
+    Floats y = net.run([net.graph maxPooling2DWithSourceTensor:odd
+                                                    descriptor:d
+                                                          name:nil]);
+    check(std::isnan(y[0]) && y[1] == 3, "NaN wins");
+  }
+}
+
 void pooling_ceil() {
   Net net;
   auto* d = [MPSGraphPooling2DOpDescriptor
@@ -713,6 +740,13 @@ void random() {
         {0x6627e8p-24f, 0xe169c5p-24f, 0xbc57acp-24f, 0x9b00dbp-24f}, 0);
   close("the same state, the same numbers", net.run(values), first, 0);
   close("new state", net.run([both objectAtIndex:1]), {1, 2, 0, 0, 0, 0, 0}, 0);
+  // The second block's counter carries into the second word.
+  auto* late = [g randomPhiloxStateTensorWithCounterLow:0xffffffff
+                                            counterHigh:0
+                                                    key:0
+                                                   name:nil];
+  both = [g randomUniformTensorWithShape:@[ @6 ] stateTensor:late name:nil];
+  close("carry", net.run([both objectAtIndex:1]), {1, 1, 1, 0, 0, 0, 0}, 0);
   auto* d = [MPSGraphRandomOpDescriptor
       descriptorWithDistribution:MPSGraphRandomDistributionNormal
                         dataType:MPSDataTypeFloat32];
@@ -744,6 +778,7 @@ const std::vector<Case>& number_cases() {
       {"max pooling nhwc", "", [] { max_pooling(true); }},
       {"average pooling nchw", "", [] { avg_pooling(false); }},
       {"average pooling nhwc", "", [] { avg_pooling(true); }},
+      {"pooling of equal values", "", pooling_ties},
       {"pooling ceil mode", "", pooling_ceil},
       {"normalization nchw", "", [] { normalization(false); }},
       {"normalization nhwc", "", [] { normalization(true); }},
