@@ -66,13 +66,20 @@ export const predictOptions = {
   json: flag(false, 'one JSON object a line'),
 };
 
+export const doctorOptions = {
+  device: choice(['metal', 'cpu', 'portable'] as const, 'metal', 'what to examine'),
+  bench: flag(true, 'time training at the end'),
+  json: flag(false, 'one JSON object in place of the table'),
+  standin: flag(false, 'examine the MPSGraph stand-in of the tests (Linux)'),
+};
+
 /** What a command line came to: values to run with, or a text to print and be done. */
 export type CommandLine<T extends Table> = { values: Values<T>; files: string[] } | { print: string };
 
 const SOURCES = `A SOURCE is one of
   a folder          of one folder a class (photos/bird, photos/not-bird), subfolders included
   a .parquet file   or a glob in quotes, 'data/train-*.parquet', in the layout of Hugging Face image sets
-  demo              7,700 small drawings that come with the package: no download, good for a first try
+  demo              7,300 small drawings that come with the package: no download, good for a first try
 and may end in ?label=NAME: that label is the class, all others its opposite ('train.parquet?label=bird').
 For --birds and --not-birds a folder may simply be full of images.
 With no source at all: data/birds if it is there, else demo.`;
@@ -101,6 +108,17 @@ ${helpLines(predictOptions)}
 
 Ends with 0 when every image was read, 1 when one was not, 2 for a wrong option.`;
 
+export const doctorUsage = (
+  command: string,
+) => `Says whether a device computes what plain C++ on the CPU computes.
+
+  ${command} [options]
+
+Options
+${helpLines(doctorOptions)}
+
+Ends with 0 when all is well, 1 when a number is wrong, 2 when the device is not there.`;
+
 /** Reads `train` options; files have no place there. */
 export function parseTrain(words: string[], command: string): CommandLine<typeof trainOptions> {
   const line = parse(trainOptions, words, trainUsage(command));
@@ -118,6 +136,17 @@ export function parsePredict(words: string[], command: string): CommandLine<type
   const line = parse(predictOptions, words, predictUsage(command));
   if ('values' in line && line.files.length === 0)
     throw new UserError(`Expected an image or a folder of images; for example: ${command} photo.jpg`, 2);
+  return line;
+}
+
+/** Reads `doctor` options; files have no place there. */
+export function parseDoctor(words: string[], command: string): CommandLine<typeof doctorOptions> {
+  const line = parse(doctorOptions, words, doctorUsage(command));
+  if ('values' in line && line.files.length > 0)
+    throw new UserError(
+      `Expected only options, but found "${line.files[0]}"; ${command} --help tells them`,
+      2,
+    );
   return line;
 }
 

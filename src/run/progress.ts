@@ -104,9 +104,9 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
         .join(', ')}${more})`,
   );
   if (skipped.length > 0) {
-    const shown = skipped.slice(0, 3).map(({ name, reason }) => `${name} (${reason})`);
-    const others = skipped.length > 3 ? ', ...' : '';
-    lines.push(`Skipped ${count(skipped.length)}: ${shown.join(', ')}${others}`);
+    const shown = skipped.slice(0, 3).map(({ name, reason }) => `${name} ${reason}`);
+    const others = skipped.length > 3 ? '; ...' : '';
+    lines.push(`Skipped ${count(skipped.length)}: ${shown.join('; ')}${others}`);
   }
   if (event.duplicates > 0)
     lines.push(`${count(event.duplicates)} images repeat another one; they stay on its side of the split`);

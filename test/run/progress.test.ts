@@ -100,7 +100,7 @@ describe('plain', () => {
     ]);
     expect(text.split('\n')).toEqual([
       'photos: 1,500 images (500 bird, 1,000 not-bird)',
-      'Skipped 4: a.jpg (is text), b.jpg (is text), c.jpg (is text), ...',
+      'Skipped 4: a.jpg is text; b.jpg is text; c.jpg is text; ...',
       '2 images repeat another one; they stay on its side of the split',
       '1 training images are left out: the same images are in --val',
       'Training on 400 bird, 800 not-bird; balanced to 400 bird, 400 not-bird (undersample, drawn anew 2 times an epoch)',
