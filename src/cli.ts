@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `npx birbs-metal`: the commands by name. */
+import { doctorCommand } from './doctor.ts';
 import { predictCommand } from './predict.ts';
 import { runCommand } from './run/command.ts';
 import { UserError } from './run/errors.ts';
@@ -10,8 +11,9 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
 
   birbs-metal train [options]              train; with no options, on a small demo set
   birbs-metal predict [options] FILE ...   say what is in an image
+  birbs-metal doctor [options]             say whether the Apple GPU computes what it should
 
-  birbs-metal train --help, birbs-metal predict --help tell the options; --version the version.`;
+  birbs-metal train --help (predict --help, doctor --help) tells the options; --version the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
   const predict = 'npx birbs-metal predict';
@@ -20,6 +22,8 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
       return trainCommand(words, signal, { command: 'npx birbs-metal train', predict });
     case 'predict':
       return predictCommand(words, signal, { command: predict });
+    case 'doctor':
+      return doctorCommand(words, signal, { command: 'npx birbs-metal doctor' });
     case '--version':
       process.stdout.write(`${version()}\n`);
       return 0;
@@ -29,7 +33,10 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
       return 0;
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
-  throw new UserError(`Expected train or predict, but found ${found}; birbs-metal --help tells more`, 2);
+  throw new UserError(
+    `Expected train, predict or doctor, but found ${found}; birbs-metal --help tells more`,
+    2,
+  );
 }
 
 void runCommand(main);

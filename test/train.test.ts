@@ -254,7 +254,7 @@ describe('the command', () => {
     expect((await run('cli.ts', ['--help'])).stdout).toContain('birbs-metal predict [options] FILE');
     expect(await run('cli.ts', ['tarin'])).toMatchObject({
       code: 2,
-      stderr: 'Error: Expected train or predict, but found "tarin"; birbs-metal --help tells more\n',
+      stderr: 'Error: Expected train, predict or doctor, but found "tarin"; birbs-metal --help tells more\n',
     });
   });
 });

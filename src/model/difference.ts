@@ -10,7 +10,10 @@ export interface Difference {
 /** Values that cancel to almost nothing are held against the largest beside them, as float32 can do no better. */
 export function largestDifference(found: ArrayLike<number>, expected: ArrayLike<number>): Difference {
   if (found.length !== expected.length)
-    return { worst: Number.POSITIVE_INFINITY, at: `: expected ${expected.length} values, found ${found.length}` };
+    return {
+      worst: Number.POSITIVE_INFINITY,
+      at: `: expected ${expected.length} values, found ${found.length}`,
+    };
   let scale = 0;
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
   let [worst, index] = [0, 0];

@@ -50,8 +50,15 @@ const CASES: OperationCase[] = [
     stride: [2, 1],
     padding: [1, 0, 2, 1],
   }),
-  convolution('dilation 2 x 1, padding', [2, 5, 10, 7], [3, 5, 2, 3], { dilation: [2, 1], padding: [1, 1, 1, 1] }),
-  convolution('2 groups, stride 1 x 2', [2, 4, 6, 9], [6, 2, 3, 3], { groups: 2, stride: [1, 2], padding: [1, 1, 0, 1] }),
+  convolution('dilation 2 x 1, padding', [2, 5, 10, 7], [3, 5, 2, 3], {
+    dilation: [2, 1],
+    padding: [1, 1, 1, 1],
+  }),
+  convolution('2 groups, stride 1 x 2', [2, 4, 6, 9], [6, 2, 3, 3], {
+    groups: 2,
+    stride: [1, 2],
+    padding: [1, 1, 0, 1],
+  }),
   pooling('max', 'stride 2 x 1, uneven padding', uneven),
   pooling('max', 'halving', { kernel: [2, 2], stride: [2, 2] }),
   pooling('avg', 'padding counts', { ...uneven, countIncludePad: true }),
@@ -85,7 +92,11 @@ const CASES: OperationCase[] = [
     attributes: { epsilon: 1e-5 },
     gradients: { batchNorm2dGradient: (dy, [x, weight]) => [dy, x!, weight!] },
   },
-  { operation: 'batchNorm2dInference', shapes: [[3, 4, 5, 2], [4], [4], [4], [4]], attributes: { epsilon: 1e-5 } },
+  {
+    operation: 'batchNorm2dInference',
+    shapes: [[3, 4, 5, 2], [4], [4], [4], [4]],
+    attributes: { epsilon: 1e-5 },
+  },
   {
     operation: 'dropout',
     shapes: [[3, 4, 5]],
@@ -139,8 +150,8 @@ async function drawInputs(addon: Addon, { shapes, classes, operation }: Operatio
   for (const [i, shape] of shapes.entries()) {
     const drawn = await drawTensor(addon, number, i, shape);
     // Labels are whole numbers, variances above 0.
-    if (classes && i === 1) drawn.data.forEach((_, n) => (drawn.data[n] = n % classes));
-    if (operation === 'batchNorm2dInference' && i === 4) drawn.data.forEach((x, n) => (drawn.data[n] = x + 1.5));
+    if (classes && i === 1) drawn.data = drawn.data.map((_, n) => n % classes);
+    if (operation === 'batchNorm2dInference' && i === 4) drawn.data = drawn.data.map((x) => x + 1.5);
     inputs.push(drawn);
   }
   return inputs;

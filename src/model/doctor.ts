@@ -1,0 +1,369 @@
+/** Whether a device computes what the portable kernels compute; one result a check. */
+import { availableParallelism } from 'node:os';
+import { computeMetrics } from '../run/metrics.ts';
+import {
+  type DeviceInfo,
+  type DeviceName,
+  loadAddon,
+  type NativeSession,
+  type OptimizerOptions,
+  type ProbeAnswer,
+} from './addon.ts';
+import { type Difference, worstDifference } from './difference.ts';
+import { operationFindings } from './doctor_operations.ts';
+import { birbsBn, type Layer, type Network } from './network.ts';
+
+export interface CheckResult {
+  name: string;
+  ok: boolean;
+  /** Largest difference to the portable kernels, on the scale of the values; null where nothing is compared. */
+  worst: number | null;
+  /** Largest `worst` that is well. */
+  tolerance: number | null;
+  /** What was found, in a sentence or less. */
+  detail: string;
+  seconds: number;
+}
+
+export interface DoctorSettings {
+  device: DeviceInfo;
+  /** Whether to time training at the end. */
+  bench: boolean;
+  /** Asks the device's library one question, in a process of its own; rejects when that process dies. */
+  ask: (probe: string) => Promise<ProbeAnswer>;
+}
+
+/** Float32 sums in another order, and faster convolutions than by definition (Winograd's). */
+const TOLERANCE = { operation: 1e-4, pass: 5e-4, steps: 2e-3, half: 3e-2 };
+const MEMORY = { steps: 1000, warmUp: 100, megabytes: 16 };
+
+type Outcome = Partial<Pick<CheckResult, 'ok' | 'worst' | 'tolerance' | 'detail'>>;
+
+/** All checks, from the device's facts to the benchmark. Nothing rejects: what fails is a result that is not ok. */
+export async function* examine(settings: DoctorSettings): AsyncGenerator<CheckResult, void> {
+  const results: CheckResult[] = [];
+  for await (const result of compared(settings.device.name)) {
+    results.push(result);
+    yield result;
+  }
+  yield* openPoints(settings, results);
+  if (settings.bench) yield await check('benchmark', () => benchmark(settings.device.name));
+}
+
+async function* compared(device: DeviceName): AsyncGenerator<CheckResult, void> {
+  for await (const { operation, note, compare } of operationFindings(device)) {
+    const name = note ? `${operation}: ${note}` : operation;
+    yield await check(name, async () => judge(await compare(), TOLERANCE.operation));
+  }
+  for (const [name, network] of Object.entries(NETWORKS)) {
+    yield await check(`${name}: evaluate and predict, ragged batch`, () =>
+      comparePredictions(device, network),
+    );
+    yield await check(`${name}: loss, logits, gradients`, () => compareGradients(device, network));
+  }
+  for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
+    yield await check(`ten training steps: ${name}`, () => compareSteps(device, optimizer));
+    yield await check(`resume on another device and back: ${name}`, () => compareResumed(device, optimizer));
+  }
+  yield await check('ten training steps: fp16', () => compareHalf(device));
+  yield await check(MEMORY_CHECK, () => memoryFlat(device));
+}
+
+async function check(name: string, run: () => Promise<Outcome>): Promise<CheckResult> {
+  const begin = performance.now();
+  const outcome = await run().catch((error: Error): Outcome => ({ ok: false, detail: error.message }));
+  const seconds = (performance.now() - begin) / 1000;
+  return { name, ok: true, worst: null, tolerance: null, detail: '', ...outcome, seconds };
+}
+
+function judge({ worst, at }: Difference, tolerance: number): Outcome {
+  const ok = worst <= tolerance;
+  return { ok, worst, tolerance, detail: ok ? '' : at };
+}
+
+const NETWORKS: Record<string, Network> = {
+  birbs: made(12, 20, 2, [
+    ...[5, 8].flatMap((outChannels, i): Layer[] => [
+      { type: 'conv2d', name: `conv${i + 1}`, outChannels, kernelSize: 3, padding: 1 },
+      { type: 'relu' },
+      { type: 'maxPool2d', kernelSize: 2 },
+    ]),
+    { type: 'flatten' },
+    { type: 'dense', name: 'fc1', outFeatures: 20 },
+    { type: 'relu' },
+    { type: 'dropout', rate: 0.5 },
+    { type: 'dense', name: 'fc2', outFeatures: 2 },
+  ]),
+  'every layer': made(15, 11, 4, [
+    {
+      ...{ type: 'conv2d', name: 'conv1', outChannels: 9, kernelSize: [3, 2], stride: [2, 1] },
+      ...{ groups: 3, padding: [1, 0, 2, 1], bias: false },
+    },
+    { type: 'batchNorm2d', name: 'bn1' },
+    { type: 'relu' },
+    { type: 'avgPool2d', kernelSize: [3, 2], stride: [1, 2], padding: [1, 1, 1, 0], countIncludePad: false },
+    { type: 'conv2d', name: 'conv2', outChannels: 8, kernelSize: [2, 3], dilation: [2, 1], padding: 1 },
+    { type: 'dropout', rate: 0.25 },
+    { type: 'maxPool2d', kernelSize: [3, 2], stride: 2, padding: [1, 0, 1, 0] },
+    { type: 'globalAvgPool2d' },
+    { type: 'flatten' },
+    { type: 'dense', name: 'fc', outFeatures: 4 },
+  ]),
+};
+
+// Adam divides by the root of small second moments: an epsilon above roundings keeps them small.
+const OPTIMIZERS: Record<string, OptimizerOptions> = {
+  sgd: { kind: 'sgd', momentum: 0.9, weightDecay: 0.001 },
+  adam: { kind: 'adam', epsilon: 1e-5 },
+  adamw: { kind: 'adamw', epsilon: 1e-5, weightDecay: 0.01 },
+};
+const LEARNING_RATE = 0.001;
+const BATCH_SIZE = 6;
+const RULES = { seed: 11, threads: availableParallelism(), clipNorm: 1, labelSmoothing: 0.05 };
+
+function made(height: number, width: number, classes: number, layers: Layer[]): Network {
+  return {
+    input: { height, width, channels: 3, fit: 'fill' },
+    normalization: { mean: [0.5, 0.4, 0.3], std: [0.25, 0.5, 0.2] },
+    layers,
+    classNames: Array.from({ length: classes }, (_, k) => `class ${k}`),
+  };
+}
+
+/** Runs `use` with a session of each device, and frees them. */
+async function withSessions<T>(
+  devices: DeviceName[],
+  network: Network,
+  optimizer: OptimizerOptions,
+  use: (...sessions: NativeSession[]) => Promise<T>,
+  batchSize = BATCH_SIZE,
+): Promise<T> {
+  const sessions: NativeSession[] = [];
+  const rules = { ...RULES, batchSize, optimizer };
+  try {
+    for (const device of devices)
+      sessions.push(await loadAddon().createSession({ device, network, ...rules }));
+    return await use(...sessions);
+  } finally {
+    await Promise.all(sessions.map((session) => session.dispose()));
+  }
+}
+
+/** Noise to learn, the same in every run; every third batch is smaller. */
+async function drawBatch({ input, classNames }: Network, step: number, batchSize = BATCH_SIZE) {
+  const count = step % 3 === 2 ? batchSize - 2 : batchSize;
+  const size = count * input.height * input.width * 3;
+  const words = await loadAddon().philox(7, 1, step, Math.ceil(size / 4));
+  const drawn = await loadAddon().philox(7, 2, step, count);
+  return {
+    images: new Uint8Array(words.buffer, words.byteOffset, size),
+    labels: Int32Array.from(drawn, (word) => word % classNames.length),
+  };
+}
+
+function comparePredictions(device: DeviceName, network: Network): Promise<Outcome> {
+  return withSessions([device, 'portable'], network, OPTIMIZERS.sgd!, async (ours, theirs) => {
+    const pairs: [string, ArrayLike<number>, ArrayLike<number>][] = [];
+    for (const step of [0, 2]) {
+      const { images, labels } = await drawBatch(network, step);
+      const [found, expected] = [
+        await ours!.predict(images, labels.length),
+        await theirs!.predict(images, labels.length),
+      ];
+      pairs.push([`logits of ${labels.length} images`, found, expected]);
+      const [metrics, others] = [found, expected].map((logits) =>
+        computeMetrics(logits, labels, network.classNames.length),
+      );
+      pairs.push([`validation loss of ${labels.length} images`, [metrics!.loss], [others!.loss]]);
+    }
+    return judge(worstDifference(pairs), TOLERANCE.pass);
+  });
+}
+
+function compareGradients(device: DeviceName, network: Network): Promise<Outcome> {
+  return withSessions([device, 'portable'], network, OPTIMIZERS.sgd!, async (ours, theirs) => {
+    const { images, labels } = await drawBatch(network, 0);
+    const [found, expected] = [
+      await ours!.gradients(images, labels),
+      await theirs!.gradients(images, labels),
+    ];
+    const { worst, at } = worstDifference([
+      ['loss', [found.loss], [expected.loss]],
+      ['logits', found.logits, expected.logits],
+      ['gradient norm', [found.gradientNorm], [expected.gradientNorm]],
+      ...eachParameter(ours!, 'gradient of ', found.gradients, expected.gradients),
+    ]);
+    return judge({ worst, at }, TOLERANCE.pass);
+  });
+}
+
+function eachParameter(session: NativeSession, what: string, found: Float32Array, expected: Float32Array) {
+  return session.parameters.map(({ name, offset, size }): [string, Float32Array, Float32Array] => [
+    what + name,
+    found.subarray(offset, offset + size),
+    expected.subarray(offset, offset + size),
+  ]);
+}
+
+function compareSteps(device: DeviceName, optimizer: OptimizerOptions): Promise<Outcome> {
+  const network = NETWORKS.birbs!;
+  return withSessions([device, 'portable'], network, optimizer, async (ours, theirs) => {
+    const [found, expected] = [
+      await takeSteps(ours!, network, 0, 10),
+      await takeSteps(theirs!, network, 0, 10),
+    ];
+    const [values, others] = [await ours!.getParameters(), await theirs!.getParameters()];
+    const pairs = eachParameter(ours!, 'after ten steps: ', values, others);
+    return judge(worstDifference([['losses', found, expected], ...pairs]), TOLERANCE.steps);
+  });
+}
+
+/** Float16 against the portable float32: the losses alone, as single weights part where they hardly matter. */
+async function compareHalf(device: DeviceName): Promise<Outcome> {
+  const [network, optimizer] = [NETWORKS.birbs!, OPTIMIZERS.adamw!];
+  const options = { ...RULES, device, network, optimizer, batchSize: BATCH_SIZE, precision: 'fp16' } as const;
+  const session = await loadAddon()
+    .createSession(options)
+    .catch((error: Error) => error);
+  if (session instanceof Error) return { detail: `fp32 only: ${session.message}` };
+  try {
+    const found = await takeSteps(session, network, 0, 10);
+    const expected = await withSessions(['portable'], network, optimizer, (theirs) =>
+      takeSteps(theirs!, network, 0, 10),
+    );
+    return judge(worstDifference([['losses', found, expected]]), TOLERANCE.half);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Three steps on portable, three on the device, three on portable again; against nine on portable. */
+function compareResumed(device: DeviceName, optimizer: OptimizerOptions): Promise<Outcome> {
+  const network = NETWORKS.birbs!;
+  return withSessions(
+    ['portable', device, 'portable', 'portable'],
+    network,
+    optimizer,
+    async (...sessions) => {
+      const [first, ours, last, through] = sessions;
+      await takeSteps(first!, network, 0, 3);
+      await handOver(first!, ours!);
+      const losses = await takeSteps(ours!, network, 3, 6);
+      await handOver(ours!, last!);
+      losses.push(...(await takeSteps(last!, network, 6, 9)));
+      const expected = (await takeSteps(through!, network, 0, 9)).slice(3);
+      const [values, others] = [await last!.getParameters(), await through!.getParameters()];
+      const [state, other] = [await last!.getOptimizerState(), await through!.getOptimizerState()];
+      const { worst, at } = worstDifference([
+        ['losses', losses, expected],
+        ['steps taken', [state.step], [other.step]],
+        ['moments', state.values, other.values],
+        ...eachParameter(ours!, 'after nine steps: ', values, others),
+      ]);
+      return judge({ worst, at }, TOLERANCE.steps);
+    },
+  );
+}
+
+async function handOver(from: NativeSession, to: NativeSession): Promise<void> {
+  await to.setParameters(await from.getParameters());
+  await to.setOptimizerState(await from.getOptimizerState());
+}
+
+/** @returns the losses */
+async function takeSteps(session: NativeSession, network: Network, first: number, last: number) {
+  const losses: number[] = [];
+  for (let step = first; step < last; step++) {
+    const { images, labels } = await drawBatch(network, step);
+    losses.push((await session.trainStep(images, labels, LEARNING_RATE)).loss);
+  }
+  return losses;
+}
+
+const MEMORY_CHECK = `memory flat over ${MEMORY.steps} steps`;
+
+/** What leaks a tensor a step shows; what grows once, as a pool does, does not. */
+function memoryFlat(device: DeviceName): Promise<Outcome> {
+  const network = NETWORKS.birbs!;
+  return withSessions([device], network, OPTIMIZERS.adamw!, async (session) => {
+    await queueSteps(session!, network, MEMORY.warmUp);
+    const before = process.memoryUsage.rss();
+    await queueSteps(session!, network, MEMORY.steps);
+    const grown = Math.max(0, process.memoryUsage.rss() - before) / 2 ** 20;
+    const ok = grown <= MEMORY.megabytes;
+    return { ok, detail: `${grown.toFixed(1)} MiB grown, ${MEMORY.megabytes} allowed` };
+  });
+}
+
+/** Steps of one batch, a few queued ahead. @returns seconds */
+async function queueSteps(session: NativeSession, network: Network, count: number, batchSize = BATCH_SIZE) {
+  const { images, labels } = await drawBatch(network, 0, batchSize);
+  const begin = performance.now();
+  const queued: Promise<unknown>[] = [];
+  for (let step = 0; step < count; step++) {
+    queued.push(session.trainStep(images, labels, LEARNING_RATE));
+    if (queued.length > 4) await queued.shift();
+  }
+  await Promise.all(queued);
+  return (performance.now() - begin) / 1000;
+}
+
+/** What the documentation leaves open, by the names of the checks that settle it. */
+async function* openPoints(
+  { device, ask }: DoctorSettings,
+  results: CheckResult[],
+): AsyncGenerator<CheckResult, void> {
+  for (const name of device.probes ?? []) {
+    yield await check(`open point: ${name}`, async () => {
+      const { text, asReliedOn } = await ask(name);
+      return { ok: asReliedOn, detail: text };
+    });
+  }
+  if (!device.probes) return;
+  const settled: [point: string, by: (name: string) => boolean, detail: string][] = [
+    [
+      'weight-gradient-layout',
+      (name) => name.startsWith('conv2dWeightGradient'),
+      'settled by its checks above',
+    ],
+    ['loss-gradient', (name) => name.startsWith('crossEntropyGradient'), 'settled by its check above'],
+    ['memory-flat', (name) => name === MEMORY_CHECK, 'settled by its check above'],
+  ];
+  for (const [point, by, detail] of settled) {
+    const ok = results.filter(({ name }) => by(name)).every((result) => result.ok);
+    yield await check(`open point: ${point}`, async () => ({ ok, detail }));
+  }
+  const unneeded: [point: string, detail: string][] = [
+    ['dropout-scaling', 'not relied on: masks are our own, the same on every device'],
+    ['optimization-levels', 'not relied on: every executable is compiled at level 0'],
+    ['empty-targets', 'not relied on: every executable has a target'],
+    ['layout-timing', 'not measured: the graphs run NHWC, with HWIO weights'],
+  ];
+  for (const [point, detail] of unneeded) yield await check(`open point: ${point}`, async () => ({ detail }));
+}
+
+/** Training of the default network at 64 pixels, against the CPU. */
+async function benchmark(device: DeviceName): Promise<Outcome> {
+  const classNames = ['bird', 'not-bird'];
+  const network = birbsBn({ imageSize: 64, classNames });
+  const batchSize = 32;
+  const rate = (name: DeviceName) =>
+    withSessions(
+      [name],
+      network,
+      { kind: 'adamw' },
+      async (session) => {
+        await queueSteps(session!, network, 2, batchSize);
+        const one = (await queueSteps(session!, network, 3, batchSize)) / 3;
+        // About a second and a half.
+        const steps = Math.min(200, Math.max(3, Math.round(1.5 / one)));
+        return (batchSize * steps) / (await queueSteps(session!, network, steps, batchSize));
+      },
+      batchSize,
+    );
+  const [ours, cpu] = [await rate(device), await rate('cpu')];
+  const times = (ours / cpu).toPrecision(2);
+  return {
+    detail: `birbs-bn, 64 px, batch ${batchSize}: ${Math.round(ours)} images/s, cpu ${Math.round(cpu)}: ${times} times`,
+  };
+}
