@@ -47,6 +47,8 @@ class MetalEngine final : public Engine {
   std::vector<Value> train_feeds() const;
   std::string allocate(Slot* slot);
   std::string out_of_memory() const;
+  std::string run_now(const Executable& executable, const Arranged& feeds,
+                      const Arranged& results);
   Slot& free_slot();
   void drain();
   void fill(Slot* slot, const Batch& batch, float learning_rate,
@@ -86,13 +88,17 @@ std::string MetalEngine::out_of_memory() const {
   const int64_t weights = plan_.parameter_count * 4 * 4;
   const int64_t room = static_cast<int64_t>(limit) - weights;
   const int64_t fits = room / bytes_per_image(options_.network, plan_);
-  if (limit == 0) return text + "; choose a smaller one";
-  if (fits < 1) return text + "; choose a smaller image size";
-  if (fits >= options_.batch_size) {
-    return text + ": other programs hold it; close some or choose a smaller "
-                  "batch";
+  if (limit > 0 && fits < options_.batch_size) {
+    if (fits < 1) return text + "; choose a smaller image size";
+    return text + "; " + std::to_string(fits) + " would fit";
   }
-  return text + "; " + std::to_string(fits) + " would fit";
+  // By our count it fits: what others hold of the memory, nobody tells.
+  const std::string smaller =
+      options_.batch_size > 1
+          ? "batch size " + std::to_string(options_.batch_size / 2)
+          : "a smaller image size";
+  return text + ", which would fit if other programs held less; close some " +
+         "or choose " + smaller;
 }
 
 std::vector<Value> MetalEngine::train_feeds() const {
@@ -129,7 +135,7 @@ std::string MetalEngine::allocate(Slot* slot) {
 
 std::string MetalEngine::open(const float* parameters) {
   queue_ = Owned<id<MTLCommandQueue>>([shared_device() newCommandQueue]);
-  if (!queue_) return "Metal: the device gave no command queue";
+  if (!queue_) return no_queue;
   build_network_graph(options_, plan_, doors_, parameters,
                       options_.half_precision, &network_);
   std::string failed =
@@ -153,6 +159,18 @@ std::string MetalEngine::open(const float* parameters) {
   memory_ += plan_.parameter_count * 4 * (sets + 1) +
              options_.batch_size * bytes_per_image(options_.network, plan_);
   return "";
+}
+
+// Waits for the end. After an error nothing runs: what the device holds is no
+// longer known.
+std::string MetalEngine::run_now(const Executable& executable,
+                                 const Arranged& feeds,
+                                 const Arranged& results) {
+  bool memory = false;
+  const std::string failed =
+      run(queue_.get(), executable, feeds.get(), results.get(), &memory);
+  broken_ = memory ? out_of_memory() : failed;
+  return broken_;
 }
 
 Slot& MetalEngine::free_slot() {
@@ -233,22 +251,30 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
     fill(&slot, batch, learning_rate, step);
     @autoreleasepool {
       Slot* used = &slot;
-      failed =
-          submit(queue_.get(), train_, slot.feeds.get(), slot.results.get(),
-                 [this, used, done = std::move(done)](const Ended& ended) {
-                   StepResult result;
-                   if (ended.error.empty()) {
-                     result = step_result(used->result, ended.seconds);
-                   }
-                   result.error = ended.error;
-                   // Answered before the slot is free: after that this object
-                   // may go.
-                   done(result);
-                   const std::lock_guard lock(mutex_);
-                   if (broken_.empty()) broken_ = ended.error;
-                   used->busy = false;
-                   changed_.notify_all();
-                 });
+      failed = submit(
+          queue_.get(), train_, slot.feeds.get(), slot.results.get(),
+          [this, used, done = std::move(done)](const Ended& ended) {
+            std::string error;
+            {
+              const std::lock_guard lock(mutex_);
+              if (broken_.empty()) {
+                broken_ = ended.out_of_memory ? out_of_memory() : ended.error;
+              }
+              // Steps behind a failed one ran on lost weights.
+              error = broken_;
+            }
+            StepResult result;
+            if (error.empty()) {
+              result = step_result(used->result, ended.seconds);
+            }
+            result.error = error;
+            // Answered before the slot is free: after that this object
+            // may go.
+            done(result);
+            const std::lock_guard lock(mutex_);
+            used->busy = false;
+            changed_.notify_all();
+          });
     }
   }
   if (!failed.empty()) {
@@ -268,10 +294,9 @@ std::string MetalEngine::predict(const uint8_t* images, int count,
               static_cast<size_t>(count) * image);
   std::string failed;
   @autoreleasepool {
-    failed = run(queue_.get(), predict_, predict_feeds_.get(),
-                 predict_results_.get());
+    failed = run_now(predict_, predict_feeds_, predict_results_);
   }
-  if (!failed.empty()) return broken_ = failed;
+  if (!failed.empty()) return failed;
   std::memcpy(
       logits, logits_.bytes(),
       static_cast<size_t>(count) * options_.network.classes * sizeof(float));
@@ -308,9 +333,8 @@ std::string MetalEngine::gradients(const Batch& batch, uint64_t step,
     }
     const Arranged arranged_feeds = gradients_.arrange_feeds(feeds);
     const Arranged arranged_results = gradients_.arrange_results(targets);
-    failed = run(queue_.get(), gradients_, arranged_feeds.get(),
-                 arranged_results.get());
-    if (!failed.empty()) return broken_ = failed;
+    failed = run_now(gradients_, arranged_feeds, arranged_results);
+    if (!failed.empty()) return failed;
     *result = step_result(storages[0], 0);
     std::memcpy(logits, storages[1].bytes(),
                 static_cast<size_t>(batch.count) * options_.network.classes *
@@ -372,8 +396,8 @@ std::string MetalEngine::get(std::vector<float>* parameters,
     }
     const Arranged feeds = read_.arrange_feeds({});
     const Arranged results = read_.arrange_results(targets);
-    failed = run(queue_.get(), read_, feeds.get(), results.get());
-    if (!failed.empty()) return broken_ = failed;
+    failed = run_now(read_, feeds, results);
+    if (!failed.empty()) return failed;
     const auto count = static_cast<size_t>(plan_.parameter_count);
     if (parameters != nullptr) parameters->assign(count, 0.0f);
     if (moments != nullptr) {
@@ -417,9 +441,8 @@ std::string MetalEngine::set(const float* parameters,
     }
     const Arranged feeds = load_.arrange_feeds(sources);
     const Arranged results = load_.arrange_results({&target});
-    failed = run(queue_.get(), load_, feeds.get(), results.get());
+    failed = run_now(load_, feeds, results);
   }
-  if (!failed.empty()) broken_ = failed;
   return failed;
 }
 

@@ -12,6 +12,10 @@ namespace birbs::metal {
 // The device all sessions share; nil where there is none. Looked for once.
 id<MTLDevice> shared_device();
 
+inline constexpr char no_queue[] =
+    "Metal: the device gave no command queue; close other programs that use "
+    "the GPU, or run with --device cpu";
+
 // Runs `body`; an NSException becomes the returned sentence.
 std::string guarded(void (^body)(void));
 
@@ -62,6 +66,7 @@ class Executable {
 // How one encoded run went.
 struct Ended {
   std::string error;
+  bool out_of_memory = false;
   double seconds = 0;  // on the device
 };
 
@@ -72,9 +77,10 @@ std::string submit(id<MTLCommandQueue> queue, const Executable& executable,
                    NSArray<MPSGraphTensorData*>* results,
                    std::function<void(Ended)> ended);
 
-// The same, waiting for the end.
+// The same, waiting for the end. `out_of_memory`: whether that was the error.
 std::string run(id<MTLCommandQueue> queue, const Executable& executable,
                 NSArray<MPSGraphTensorData*>* feeds,
-                NSArray<MPSGraphTensorData*>* results);
+                NSArray<MPSGraphTensorData*>* results,
+                bool* out_of_memory = nullptr);
 
 }  // namespace birbs::metal

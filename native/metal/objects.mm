@@ -41,20 +41,21 @@ std::string command_error(id<MTLCommandBuffer> buffer) {
       name = "the GPU timed out; choose a smaller batch";
       break;
     case MTLCommandBufferErrorPageFault:
-      name = "the GPU met a page fault";
+      name = "the GPU met a page fault; run again, or with --device cpu";
       break;
     case MTLCommandBufferErrorOutOfMemory:
-      name = "the GPU ran out of memory";
+      name = "the GPU ran out of memory; use smaller tensors";
       break;
     case MTLCommandBufferErrorDeviceRemoved:
-      name = "the GPU was removed";
+      name = "the GPU was removed; run again, or with --device cpu";
       break;
     case MTLCommandBufferErrorAccessRevoked:
     case MTLCommandBufferErrorNotPermitted:
-      name = "macOS took the GPU away from this process";
+      name = "macOS took the GPU away from this process; run again, or with "
+             "--device cpu";
       break;
     default:
-      name = "the GPU failed";
+      name = "the GPU failed; run again, or with --device cpu";
   }
   const char* text = [[error localizedDescription] UTF8String];
   return "Metal: " + name + " (MTLCommandBufferError " +
@@ -110,7 +111,10 @@ std::string Executable::compile(const Graph& graph,
                          compilationDescriptor:descriptor] retain];
   });
   if (!raised.empty()) return raised;
-  if (compiled == nil) return "MPSGraph could not compile the network";
+  if (compiled == nil) {
+    return "MPSGraph could not compile the graph; please report this, and run "
+           "with --device cpu meanwhile";
+  }
   executable_ = Owned<MPSGraphExecutable*>(compiled);
 
   // Neither order is promised to be the one asked for.
@@ -175,12 +179,19 @@ struct Call {
   Owned<id<MTLCommandBuffer>> first;
 };
 
+bool is_out_of_memory(id<MTLCommandBuffer> buffer) {
+  return [buffer status] == MTLCommandBufferStatusError &&
+         [[buffer error] code] == MTLCommandBufferErrorOutOfMemory;
+}
+
 void finish(Call* call, id<MTLCommandBuffer> last) {
   const std::unique_ptr<Call> owned(call);
   Ended ended;
   // The encode may have gone on in a second command buffer.
   ended.error = command_error(owned->first.get());
   if (ended.error.empty()) ended.error = command_error(last);
+  ended.out_of_memory =
+      is_out_of_memory(owned->first.get()) || is_out_of_memory(last);
   ended.seconds = [last GPUEndTime] - [owned->first.get() GPUStartTime];
   owned->ended(ended);
 }
@@ -213,7 +224,7 @@ std::string submit(id<MTLCommandQueue> queue, const Executable& executable,
 
 std::string run(id<MTLCommandQueue> queue, const Executable& executable,
                 NSArray<MPSGraphTensorData*>* feeds,
-                NSArray<MPSGraphTensorData*>* results) {
+                NSArray<MPSGraphTensorData*>* results, bool* out_of_memory) {
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
@@ -231,6 +242,7 @@ std::string run(id<MTLCommandQueue> queue, const Executable& executable,
   if (!failed.empty()) return failed;
   std::unique_lock lock(state->mutex);
   state->changed.wait(lock, [&] { return state->done; });
+  if (out_of_memory != nullptr) *out_of_memory = state->ended.out_of_memory;
   return state->ended.error;
 }
 

@@ -225,7 +225,7 @@ std::string run_on_device(const Operation& operation,
                           std::vector<Tensor>* outputs) noexcept {
   @autoreleasepool {
     const Owned<id<MTLCommandQueue>> queue([shared_device() newCommandQueue]);
-    if (!queue) return "Metal: the device gave no command queue";
+    if (!queue) return no_queue;
     SingleOperation single(operation, inputs);
     const std::vector<Value> targets = single.build();
     Executable executable;
