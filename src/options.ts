@@ -53,6 +53,11 @@ export const trainOptions = {
   ),
   device: choice(devices, 'auto', 'where to train; auto takes the Apple GPU if it can'),
   precision: choice(['fp32', 'fp16'], 'fp32', 'what the Apple GPU computes in; fp16 keeps fp32 weights'),
+  canary: integer(
+    undefined,
+    [0, 1e9],
+    'steps from one check of the GPU against the CPU to the next; default an epoch; 0: never',
+  ),
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
   cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),

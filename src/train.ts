@@ -5,6 +5,7 @@ import { type Balance, classWeights, countClasses, epochOrder } from './data/bal
 import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
+import { type Canary, CanaryError, openCanary } from './model/canary.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
 import { type EpochEvent, roundsAnEpoch, type StepEvent, trainEpochs } from './model/trainer.ts';
 import { completeOptions, parseTrain, type TrainOptions, trainOptions } from './options.ts';
@@ -90,6 +91,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   const network = networks[options.network]({ ...options, classNames: dataset.classNames });
   const session = await openSession(network, device, dataset, split, options);
   const pixels = await addon.openPixels(dataset.pixelFiles, options.threads);
+  let canary: Canary | undefined;
   try {
     await saveJson(run, 'run.json', describeRun(options, device, plan.event, network));
     const record = startRecord({
@@ -97,16 +99,23 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       ...{ folder: run, network, session, begin, seed: options.seed, device: device.name },
     });
     onEvent(startEvent(run, network, plan.stepsPerEpoch, options));
-    const training = { ...options, ...plan, ...split, session, pixels, dataset };
-    for await (const event of trainEpochs(training, signal)) {
-      await record.add(event);
-      onEvent(event);
+    const watched = { ...options, ...split, network, session, pixels, dataset, every: options.canary };
+    canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
+    const training = { ...options, ...plan, ...split, session, pixels, dataset, canary };
+    try {
+      for await (const event of trainEpochs(training, signal)) {
+        await record.add(event);
+        onEvent(event);
+      }
+    } catch (error) {
+      if (error instanceof CanaryError) await record.end('failed');
+      throw error;
     }
     const results = await record.end(signal?.aborted ? 'interrupted' : 'done');
     onEvent({ type: 'end', run, results });
     return results;
   } finally {
-    await Promise.all([session.dispose(), pixels.dispose()]);
+    await Promise.all([session.dispose(), pixels.dispose(), canary?.dispose()]);
   }
 }
 

@@ -6,6 +6,7 @@ import { UserError } from '../run/errors.ts';
 import { computeMetrics, type Metrics } from '../run/metrics.ts';
 import { learningRateAt, type Schedule } from '../run/schedule.ts';
 import type { NativePixels, NativeSession, StepResult } from './addon.ts';
+import type { Canary } from './canary.ts';
 
 export interface Training {
   session: NativeSession;
@@ -22,6 +23,8 @@ export interface Training {
   schedule: Schedule;
   augmentation?: AugmentationSettings;
   seed: number;
+  /** Watches the device; absent where nothing is to be doubted. */
+  canary?: Canary | undefined;
 }
 
 /** A step has ended. */
@@ -91,6 +94,7 @@ export async function* trainEpochs(
         gradientNorm: result.gradientNorm,
         imagesPerSecond: sum.images / since(epochBegin),
       };
+      if (training.canary?.isDue(step, sum.images === order.length)) await training.canary.check(step);
     }
     if (signal?.aborted) return;
     const seconds = since(epochBegin);

@@ -7,7 +7,7 @@ import { chanceMargin } from './metrics.ts';
 
 /** `results.json`. */
 export interface Results {
-  status: 'done' | 'interrupted';
+  status: 'done' | 'interrupted' | 'failed';
   device: string;
   classNames: string[];
   /** Epochs and steps done. */

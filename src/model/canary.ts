@@ -1,0 +1,69 @@
+/** Watches a GPU while it trains: now and then, a few images predicted there and by the portable kernels as well. */
+import type { Dataset } from '../data/dataset.ts';
+import { UserError } from '../run/errors.ts';
+import { loadAddon, type NativePixels, type NativeSession, type SessionOptions } from './addon.ts';
+import { largestDifference } from './difference.ts';
+import type { Network } from './network.ts';
+
+export interface CanaryOptions {
+  session: NativeSession;
+  network: Network;
+  pixels: NativePixels;
+  dataset: Pick<Dataset, 'rows'>;
+  /** Validation images, as positions in the data set; a few of them are taken. */
+  val: Uint32Array;
+  /** The largest batch of the session. */
+  batchSize: number;
+  threads: number;
+  precision: NonNullable<SessionOptions['precision']>;
+  /** Steps from one check to the next; absent: at the end of each epoch. */
+  every: number | undefined;
+}
+
+export interface Canary {
+  isDue(step: number, epochEnds: boolean): boolean;
+  /** @throws CanaryError when the device has computed something else than the portable kernels */
+  check(step: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** The device computes wrong numbers: what it learns from here on is worth nothing. */
+export class CanaryError extends UserError {}
+
+const IMAGES = 8;
+/** Largest difference of logits on the scale of the largest: sums in another order; float16 has three digits. */
+const TOLERANCE = { fp32: 2e-3, fp16: 5e-2 };
+
+/** Takes its images and opens a small portable session; `dispose` frees it. */
+export async function openCanary(options: CanaryOptions): Promise<Canary> {
+  const { session, network, pixels, dataset, val, batchSize, threads, precision, every } = options;
+  const count = Math.min(IMAGES, batchSize, val.length);
+  const rows = Uint32Array.from(
+    { length: count },
+    (_, i) => dataset.rows[val[Math.floor((i * val.length) / count)]!]!,
+  );
+  const images = new Uint8Array(count * pixels.height * pixels.width * 3);
+  await pixels.assemble(rows, images);
+  const portable = await loadAddon().createSession({
+    ...{ device: 'portable', network, seed: 0, batchSize: count, threads, optimizer: { kind: 'sgd' } },
+  });
+  return {
+    isDue: (step, epochEnds) => (every === undefined ? epochEnds : step % every === 0),
+    async check(step) {
+      await portable.setParameters(await session.getParameters());
+      const [found, expected] = await Promise.all([
+        session.predict(images, count),
+        portable.predict(images, count),
+      ]);
+      const { worst, at } = largestDifference(found, expected);
+      // Where the network itself is lost, the trainer says so.
+      if (worst <= TOLERANCE[precision] || !expected.every(Number.isFinite)) return;
+      throw new CanaryError(
+        `Expected the logits of the GPU within ${TOLERANCE[precision]} of the CPU's (of the largest of them), but at step ` +
+          `${step} they are ${worst.toPrecision(3)} apart (logits${at}); the run is saved as it is, but trust no weights of ` +
+          'this device: run `npx birbs-metal doctor`, paste its table into an issue, and train with --device cpu',
+      );
+    },
+    dispose: () => portable.dispose(),
+  };
+}
