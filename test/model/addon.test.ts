@@ -216,8 +216,9 @@ describe('the addon', () => {
     expect(devices.map((device) => device.name)).toEqual(['metal', 'cpu', 'portable']);
     for (const device of devices) expect(device.description.length).toBeGreaterThan(5);
     expect(devices.find((device) => device.name === 'cpu')?.available).toBe(true);
-    if (process.platform === 'linux') {
-      expect(devices[0]?.available).toBe(false);
+    // BIRBS_ADDON may be a build on the MPSGraph stand-in.
+    if (process.platform === 'linux' && !process.env.BIRBS_ADDON) expect(devices[0]?.available).toBe(false);
+    if (devices[0]?.available === false) {
       await expect(open({ device: 'metal' })).rejects.toThrow(devices[0]?.description);
     }
   });

@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { describeStandin, needStandin, root } from './standin.ts';
 
 interface Case {
   name: string;
@@ -12,10 +13,11 @@ interface Case {
 
 const folder = dirname(fileURLToPath(import.meta.url));
 // `npm test` builds it first, by `node src/setup.mjs --standin`.
-const selftest = process.env.BIRBS_STANDIN_SELFTEST ?? join(root, 'build/standin/Release/standin_selftest');
+const selftest =
+  process.env.BIRBS_STANDIN_SELFTEST ?? join(root, 'build/standin/test/mpsgraph/standin_selftest');
 
-if (reason === '') {
-  const selftest = program();
+describeStandin('the MPSGraph stand-in', () => {
+  needStandin(selftest);
   const cases = JSON.parse(execFileSync(selftest, ['list'], { encoding: 'utf8' }));
   const run = (name: string, env: NodeJS.ProcessEnv = {}) =>
     spawnSync(selftest, [name], { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } });
@@ -61,9 +63,4 @@ if (reason === '') {
     expect(lines.length).toBeGreaterThan(150);
     expect(lines.filter((line) => !/;(\s*\/\/ macOS \d+\.\d+)?$/.test(line))).toEqual([]);
   });
-} else {
-  it(`the MPSGraph stand-in is not tested: ${reason}`, () => {
-    console.warn(`MPSGraph stand-in: not tested, ${reason}`);
-    expect(reason).not.toBe('');
-  });
-}
+});
