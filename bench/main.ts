@@ -1,9 +1,10 @@
 /** `npm run bench -- NAME...`: one JSON object a line; without a name, all of them. */
 
-const benches: Record<string, () => Promise<AsyncGenerator<object>>> = {
+const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<object>>> = {
   step: async () => (await import('./step.ts')).step(),
   decode: async () => (await import('./decode.ts')).decode(),
   epoch: async () => (await import('./epoch.ts')).epoch(),
+  'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };
 
 const asked = process.argv.slice(2);
