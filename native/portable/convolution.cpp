@@ -81,7 +81,10 @@ void to_columns(const Convolution& convolution, const float* group,
             [=](int64_t index, const float* input, int64_t first, int64_t last,
                 int64_t shift) {
               float* line = columns + index;
-              if (!input) first = last = width;
+              if (!input) {  // a line of padding
+                std::fill(line, line + width, 0.0f);
+                return;
+              }
               std::fill(line, line + first, 0.0f);
               if (stride == 1) {
                 std::copy(input + first + shift, input + last + shift,

@@ -4,17 +4,7 @@
 #include <cstring>
 #include <vector>
 
-// Where the loader can choose, the innermost loop is compiled for AVX-512, AVX2
-// and the oldest x86-64. Sanitizers start too late for that choice.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
-    !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&          \
-    !defined(__SANITIZE_THREAD__)
-#define BIRBS_CLONES \
-  __attribute__((    \
-      target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define BIRBS_CLONES
-#endif
+#include "simd.h"
 
 namespace birbs::portable {
 namespace {
