@@ -56,8 +56,9 @@ export async function openCanary(options: CanaryOptions): Promise<Canary> {
         portable.predict(images, count),
       ]);
       const { worst, at } = largestDifference(found, expected);
-      // Where the network itself is lost, the trainer says so.
-      if (worst <= TOLERANCE[precision] || !expected.every(Number.isFinite)) return;
+      // Where both are lost it is the network, and the trainer says so.
+      const lost = ![...found, ...expected].some(Number.isFinite);
+      if (worst <= TOLERANCE[precision] || lost) return;
       throw new CanaryError(
         `Expected the logits of the GPU within ${TOLERANCE[precision]} of the CPU's (of the largest of them), but at step ` +
           `${step} they are ${worst.toPrecision(3)} apart (logits${at}); the run is saved as it is, but trust no weights of ` +

@@ -34,7 +34,7 @@ export interface DoctorSettings {
 }
 
 /** Float32 sums in another order, and faster convolutions than by definition (Winograd's). */
-const TOLERANCE = { operation: 1e-4, pass: 5e-4, steps: 2e-3, half: 3e-2 };
+const TOLERANCE = { operation: 1e-4, pass: 5e-4, steps: 1e-3, half: 3e-2 };
 const MEMORY = { steps: 1000, warmUp: 100, megabytes: 16 };
 
 type Outcome = Partial<Pick<CheckResult, 'ok' | 'worst' | 'tolerance' | 'detail'>>;
