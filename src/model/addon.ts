@@ -206,7 +206,7 @@ function load(): Addon {
   process.env.OMP_WAIT_POLICY ??= 'passive';
   const require = createRequire(import.meta.url);
   const tried: string[] = [];
-  for (const path of candidates()) {
+  for (const path of candidates(require)) {
     try {
       return require(path) as Addon;
     } catch (error) {
@@ -219,9 +219,19 @@ function load(): Addon {
   );
 }
 
-function candidates(): string[] {
+/** Where the addon may be, the first to be tried first. */
+function candidates(require: NodeJS.Require): string[] {
   // BIRBS_ADDON: another build of the addon, for example one with sanitizers.
   const chosen = process.env.BIRBS_ADDON;
   if (chosen) return [resolve(chosen)];
-  return [fileURLToPath(new URL('../../build/Release/birbs.node', import.meta.url))];
+  return [...prebuilt(require), fileURLToPath(new URL('../../build/Release/birbs.node', import.meta.url))];
+}
+
+/** The package with the addon of this platform, where one is installed (see `npm/` in the repository). */
+function prebuilt(require: NodeJS.Require): string[] {
+  try {
+    return [require.resolve(`@birbs-metal/${process.platform}-${process.arch}/birbs.node`)];
+  } catch {
+    return [];
+  }
 }
