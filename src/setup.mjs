@@ -182,10 +182,11 @@ const clangs = ['19', '18', '17', '16'].map((version) => `clang-${version}`);
 const objectiveCRuntimes = ['12', '13', '14'].map((version) => `libobjc-${version}-dev`);
 
 function hasObjectiveCRuntime() {
-  return readdirSync('/usr/lib/gcc', { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .flatMap((entry) => readdirSync(join('/usr/lib/gcc', entry.name)).map((v) => join(entry.name, v)))
-    .some((compiler) => existsSync(join('/usr/lib/gcc', compiler, 'include', 'objc', 'objc.h')));
+  const gcc = '/usr/lib/gcc';
+  if (!existsSync(gcc)) return false;
+  return readdirSync(gcc)
+    .flatMap((machine) => readdirSync(join(gcc, machine)).map((version) => join(gcc, machine, version)))
+    .some((folder) => existsSync(join(folder, 'include', 'objc', 'objc.h')));
 }
 
 /** What the stand-in lacks here, each a list of Debian packages of which one is enough. */
