@@ -87,6 +87,7 @@ describe('the addon', () => {
       ['createSession', () => addon.createSession(undefined as never)],
       ['philox', () => addon.philox(-1, 0, 0, 4)],
       ['openPixels', () => addon.openPixels([], 1)],
+      ['probe', () => addon.probe('cpu', 'nonsense')],
       ['runOperation', () => addon.runOperation('cpu', 'nonsense', [], {})],
       ['trainStep', () => session.trainStep(images, Int32Array.of(0, 2), 0.1)],
       ['predict', () => session.predict(images, 5)],
