@@ -56,7 +56,7 @@ export const trainOptions = {
   canary: integer(
     undefined,
     [0, 1e9],
-    'steps from one check of the GPU against the CPU to the next; default an epoch; 0: never',
+    'steps between checks of the GPU by the CPU; default an epoch; 0: none',
   ),
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
