@@ -9,7 +9,7 @@ import { alternate, type BenchResult, type Contender, type MissingRival, rounded
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BUILD = fileURLToPath(new URL('../build/bench', import.meta.url));
-const CONVOLUTIONS = `${BUILD}/Release/birbs_convolutions`;
+const CONVOLUTIONS = `${BUILD}/birbs_convolutions`;
 const PYTORCH = fileURLToPath(new URL('pytorch_step.py', import.meta.url));
 const ROUNDS = 15;
 

@@ -13,7 +13,7 @@ constexpr auto any = memory::format_tag::any;
 constexpr auto direct = dnnl::algorithm::convolution_direct;
 
 // Unpooled outputs up to this size at a time: a share of the last cache level.
-constexpr int64_t middle_bytes = int64_t{4} << 20;
+constexpr int64_t middle_bytes = int64_t{8} << 20;
 
 int images_at_once(const Node& node, int batch_size) {
   if (!node.pooled) return batch_size;
