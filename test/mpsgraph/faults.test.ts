@@ -51,7 +51,9 @@ const faults = [
 
 describeStandin('a fault of the device', () => {
   it.each(faults)('at step 3, $fault: its promise and all behind it reject', async ({ fault, sentence }) => {
-    const said = await onStandin<Answers>(steps, { BIRBS_STANDIN_INJECT: `${fault}@3` });
+    // Slow enough that the steps behind are in flight when it fails.
+    const env = { BIRBS_STANDIN_INJECT: `${fault}@3`, BIRBS_STANDIN_DELAY: '30' };
+    const said = await onStandin<Answers>(steps, env);
     expect(said).toMatchObject({ 'step 1': null, 'step 2': null, cpu: null });
     for (const call of ['step 3', 'step 4', 'step 5', 'predict', 'getParameters']) {
       expect(said[call], call).toContain(sentence);
