@@ -111,18 +111,16 @@ ProbeAnswer mean_reduction() {
   Graph& g = trial.graph;
   const Value logits = g.placeholder({4, 10}, MPSDataTypeFloat32);
   const Value labels = g.placeholder({4, 10}, MPSDataTypeFloat32);
-  const Value loss{
-      [g.get() softMaxCrossEntropyWithSourceTensor : logits
-           .tensor labelsTensor : labels
-           .tensor axis : 1 reductionType : MPSGraphLossReductionTypeMean
-               name : nil],
-      { 1 },
-      MPSDataTypeFloat32};
-  const Value flat = {
-      [g.get() reshapeTensor : loss.tensor withShape : mps_shape({1})
-           name : nil],
-      { 1 },
-      MPSDataTypeFloat32};
+  MPSGraphTensor* loss =
+      [g.get() softMaxCrossEntropyWithSourceTensor:logits.tensor
+                                      labelsTensor:labels.tensor
+                                              axis:1
+                                     reductionType:MPSGraphLossReductionTypeMean
+                                              name:nil];
+  MPSGraphTensor* shaped = [g.get() reshapeTensor:loss
+                                        withShape:mps_shape({1})
+                                             name:nil];
+  const Value flat{shaped, {1}, MPSDataTypeFloat32};
   std::vector<float> one_hot(40, 0.0f);
   for (size_t i = 0; i < 4; ++i) one_hot[10 * i + i] = 1;
   const auto results = trial.run(
