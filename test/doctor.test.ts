@@ -1,6 +1,6 @@
 /** The doctor on the stand-in: no mismatch where all is well, and each fault found. */
 import { describe, expect, test } from 'vitest';
-import type { CheckResult } from '../src/model/doctor.ts';
+import { type CheckResult, examine } from '../src/model/doctor.ts';
 import { run } from './images.ts';
 import { describeStandin, runNode } from './mpsgraph/standin.ts';
 
@@ -72,6 +72,26 @@ describe('birbs doctor', () => {
     expect(stdout).toMatch(/^birbs doctor: cpu \(.+\)\n/);
     expect(stdout).toMatch(/\| ten training steps: fp16 +\| ok .*fp32 only: /);
     expect(stdout).toMatch(/\nNo mismatch in \d+ checks, /);
+  });
+
+  test('a question that ends its process is a failed line, and so is an answer not relied on', async () => {
+    const device = { name: 'portable', available: true, description: '' } as const;
+    const ask = async (probe: string) => {
+      if (probe === 'fatal') throw new Error('its process ended with SIGABRT');
+      return { text: 'otherwise', asReliedOn: false };
+    };
+    const failed: CheckResult[] = [];
+    for await (const result of examine({
+      device: { ...device, probes: ['fatal', 'other'] },
+      bench: false,
+      ask,
+    }))
+      if (!result.ok) failed.push(result);
+    expect(failed.map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
+      'open point: fatal: its process ended with SIGABRT',
+      'open point: other: otherwise',
+    ]);
+    expect(await run('doctor.ts', ['--ask', 'portable', 'fatal'])).toMatchObject({ code: 1, stdout: '' });
   });
 
   test('options', async () => {
