@@ -5,13 +5,31 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
 
 namespace birbs::cpu {
 
-// How many threads the loops below and oneDNN's take, for this calling thread.
+// Numbers too small for a normal float become 0 on this thread: moments of
+// dead units fade into them, and many processors are slow there.
+inline void flush_denormals() {
+#ifdef __SSE2__
+  _mm_setcsr(_mm_getcsr() | 0x8040);  // flush to zero, denormals are zero
+#endif
+}
+
+// How many threads the loops below and oneDNN's take, for this calling thread,
+// and how all of them count.
 inline void set_threads([[maybe_unused]] int threads) {
+  flush_denormals();
 #ifdef _OPENMP
+  static thread_local int ready = 0;
   omp_set_num_threads(threads);
+  if (ready == threads) return;
+#pragma omp parallel
+  flush_denormals();
+  ready = threads;
 #endif
 }
 
