@@ -5,6 +5,10 @@
 
 #include "internal.h"
 
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace standin {
 
 void require_pool(const char* call) {
@@ -182,6 +186,11 @@ BOOL standin_macos_at_least(const char* versions) {
   void* memory = std::aligned_alloc(page, whole);
   if (!memory) return nil;
   std::memset(memory, 0, whole);
+#if __has_feature(address_sanitizer)
+  // Whole pages, as Apple's; what lies behind the length is nobody's.
+  __asan_poison_memory_region(static_cast<char*>(memory) + length,
+                              whole - length);
+#endif
   return [[StandinBuffer alloc] initWithMemory:memory
                                         length:length
                                        options:options];
