@@ -108,8 +108,16 @@ ConvolutionStage::ConvolutionStage(const Node& node, const Wiring& wiring,
     taken_ = static_cast<uint8_t*>(
         kept.workspace.reserve(wiring.count * node.out.size()));
   }
+  ConvolutionDescs descs;
+  int described = 0;
   for (int first = 0; first < wiring.count; first += images) {
-    add_part(first, std::min(images, wiring.count - first));
+    const int count = std::min(images, wiring.count - first);
+    if (count != described) {
+      descs = describe_convolution(layer_, node, node.in.desc(count),
+                                   node.middle.desc(count));
+      described = count;
+    }
+    add_part(descs, first, count);
   }
 }
 
@@ -132,9 +140,9 @@ memory ConvolutionStage::weights_for(const memory::desc& wanted, void* buffer,
   return other;
 }
 
-void ConvolutionStage::add_part(int first, int count) {
+void ConvolutionStage::add_part(const ConvolutionDescs& descs, int first,
+                                int count) {
   const auto source = node_.in.desc(count), target = node_.middle.desc(count);
-  const auto descs = describe_convolution(layer_, node_, source, target);
   const memory x = attach(source, wiring_.x + first * node_.in.size());
   const memory y = attach(target, output(first));
   const memory dy = attach(

@@ -42,7 +42,7 @@ class ConvolutionStage : public Stage {
     int first, count;
     Call forward, backward, weights;
   };
-  void add_part(int first, int count);
+  void add_part(const ConvolutionDescs& descs, int first, int count);
   Call weights_call(const ConvolutionDescs& descs, const memory& source,
                     const memory& dy, bool first);
   memory weights_for(const memory::desc& wanted, void* buffer, Call& reorder);
