@@ -2,13 +2,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
+/** As it was before the addon set what suits itself, which the rivals would inherit. */
+const environment = { ...process.env };
+
 export class LineChild {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   #errors = '';
 
   constructor(command: string, args: string[]) {
-    this.#process = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#process = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
     // A command that does not exist ends the output; `read` then throws.
     this.#process.on('error', (error) => {
       this.#errors += error.message;
