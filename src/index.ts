@@ -4,8 +4,8 @@ export {
   type DatasetOptions,
   type DatasetProgress,
   loadDataset,
-  type Skipped,
 } from './data/dataset.ts';
+export type { Skipped } from './data/sources/part.ts';
 export {
   decodeSafetensors,
   encodeSafetensors,

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
-import { listImageFiles } from './data/folder.ts';
+import { listImageFiles } from './data/sources/folder.ts';
 import { loadWeights } from './export/weights.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { activationCount, type Network, networkShapes } from './model/network.ts';

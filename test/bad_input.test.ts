@@ -42,7 +42,7 @@ describe('training', () => {
       'a missing folder',
       '--data nowhere',
       1,
-      'No such folder: "nowhere" (a source is a folder, a .parquet file or glob, or demo); check the path',
+      'No such folder: "nowhere" (a source is a folder, a .parquet file or glob, a .zip or .tar archive, a .csv list, hf:OWNER/NAME, nabirds:PATH, kaggle:OWNER/NAME, or demo); check the path',
     ],
     [
       'an empty folder',

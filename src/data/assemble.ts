@@ -1,12 +1,12 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
 import { UserError } from '../run/errors.ts';
-import type { Dataset, Skipped } from './dataset.ts';
+import type { PixelCache, Place } from './cache/pixels.ts';
+import type { Dataset } from './dataset.ts';
 import type { PreparedPart } from './fill.ts';
 import { DisjointSets } from './groups.ts';
-import type { ClassOf, Role } from './labels.ts';
-import type { PixelCache, Place } from './pixels.ts';
-import type { Source } from './source.ts';
+import type { ClassOf } from './labels.ts';
+import type { Role, Skipped, Source } from './sources/part.ts';
 
 /** A source, listed; filled when it comes here. */
 export interface OpenSource {

@@ -2,16 +2,11 @@
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
 import { assemble, type OpenSource } from './assemble.ts';
+import { PixelCache } from './cache/pixels.ts';
 import { type FillOptions, fillPart, type PreparedPart, preparePart } from './fill.ts';
-import { classesOf, type Role } from './labels.ts';
-import { PixelCache } from './pixels.ts';
-import { parseSource, partsOf, type Source } from './source.ts';
-
-/** An image that could not be used, and why in one sentence. */
-export interface Skipped {
-  name: string;
-  reason: string;
-}
+import { classesOf } from './labels.ts';
+import type { Role, Skipped, Source } from './sources/part.ts';
+import { parseSource, partsOf } from './sources/source.ts';
 
 /** Where each image of a run is, by position 0 to length-1 in all arrays below. Pixels stay in the cache files. */
 export interface Dataset {
@@ -103,11 +98,11 @@ async function openSource(
   role: Role,
   source: Source,
   cache: PixelCache,
-  { imageSize, onProgress, signal }: DatasetOptions,
+  { imageSize, cacheDir, onProgress, signal }: DatasetOptions,
 ): Promise<OpenSource> {
   const oneClass = role === 'birds' || role === 'notBirds';
   const labelled = !oneClass || source.label !== undefined;
-  const all = await partsOf(source, imageSize, labelled);
+  const all = await partsOf(source, { role, labelled, size: imageSize, cacheDir, signal });
   const parts: PreparedPart[] = [];
   try {
     for (const [i, part] of all.entries()) {

@@ -1,9 +1,9 @@
 /** Brings the images of a part into the pixel cache: read, decoded, kept; nothing twice. */
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
-import { type Memo, readMemo, writeMemo } from './memo.ts';
-import { contentHash, type PixelCache } from './pixels.ts';
-import type { Part } from './source.ts';
+import { type Memo, readMemo, writeMemo } from './cache/memo.ts';
+import { contentHash, type PixelCache } from './cache/pixels.ts';
+import type { Part } from './sources/part.ts';
 
 /** A part and what is known of its images. */
 export interface PreparedPart extends Memo {

@@ -1,10 +1,7 @@
 /** From the labels of a source to the classes of a run. */
 import { UserError } from '../run/errors.ts';
 import type { PreparedPart } from './fill.ts';
-import type { Listing, Source } from './source.ts';
-
-/** What an option makes of a source. */
-export type Role = 'data' | 'birds' | 'notBirds' | 'validation';
+import type { Listing, Role, Source } from './sources/part.ts';
 
 const BIRD = 'bird';
 const NOT_BIRD = 'not-bird';

@@ -186,7 +186,7 @@ export interface Addon {
   ): Promise<Tensor[]>;
   /** Asks what documentation leaves open. A bad answer may end the process: ask in one of its own. */
   probe(device: DeviceName, name: string): Promise<ProbeAnswer>;
-  /** Opens finished pixel files (see `src/data/pixels.ts`) of one image size. */
+  /** Opens finished pixel files (see `src/data/cache/pixels.ts`) of one image size. */
   openPixels(paths: string[], threads: number): Promise<NativePixels>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
   philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { Table as ParquetTable, writeParquet } from 'parquet-wasm';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ParquetReader, parquetParts, windowsOf } from '../../src/data/parquet.ts';
-import type { Part } from '../../src/data/source.ts';
+import { ParquetReader, parquetParts, windowsOf } from '../../src/data/sources/parquet.ts';
+import type { Part } from '../../src/data/sources/part.ts';
 import { outcome, parquet, testFolder } from './made.ts';
 
 const cifar = fileURLToPath(

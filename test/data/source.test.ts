@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folderPart, listImageFiles } from '../../src/data/folder.ts';
-import { glob } from '../../src/data/glob.ts';
 import { nameLabels } from '../../src/data/labels.ts';
-import { type Listing, parseSource, type SourceLabel } from '../../src/data/source.ts';
+import { folderPart, listImageFiles } from '../../src/data/sources/folder.ts';
+import { glob } from '../../src/data/sources/glob.ts';
+import type { Listing, SourceLabel } from '../../src/data/sources/part.ts';
+import { parseSource } from '../../src/data/sources/source.ts';
 import { outcome, plain, testFolder, write } from './made.ts';
 
 describe('source texts', () => {
@@ -20,35 +21,36 @@ describe('source texts', () => {
       path: 'a/b-*.parquet',
       label: 'not bird',
     });
+    expect(await parseSource('hf:a/b@main:x/*.parquet?limit=30&label=R&B&split=test')).toMatchObject({
+      kind: 'hub',
+      path: 'a/b@main:x/*.parquet',
+      label: 'R&B',
+      limit: 30,
+      split: 'test',
+    });
     // A question mark alone belongs to the pattern.
     expect(await parseSource('a/?.parquet')).toMatchObject({ kind: 'parquet', path: 'a/?.parquet' });
   });
 
+  const FORMS =
+    'a folder, a .parquet file or glob, a .zip or .tar archive, a .csv list, hf:OWNER/NAME, nabirds:PATH, kaggle:OWNER/NAME, or demo';
   test.each([
-    [
-      'hf:uoft-cs/cifar10',
-      2,
-      'hf: sources are not supported yet; use a folder, a .parquet file or glob, or demo',
-    ],
-    [
-      'nabirds:x.tar.gz',
-      2,
-      'nabirds: sources are not supported yet; use a folder, a .parquet file or glob, or demo',
-    ],
     [
       'https://example.org/a.parquet',
       2,
-      'Expected a folder, a .parquet file or glob, or demo, but found the unknown scheme "https:" in "https://example.org/a.parquet"; write ./https://example.org/a.parquet if it is a path',
+      `Expected ${FORMS}, but found the unknown scheme "https:" in "https://example.org/a.parquet"; write ./https://example.org/a.parquet if it is a path`,
     ],
-    ['demo?lable=bird', 2, 'Expected ?label=NAME after the source, but found ?lable= in "demo?lable=bird"'],
-    ['demo?label=', 2, 'Expected a name after ?label= in "demo?label="'],
-    ['', 2, 'Expected a source (a folder, a .parquet file or glob, or demo), but found ""'],
-    ['package.json', 2, 'Expected a folder, a .parquet file or glob, or demo, but "package.json" is neither'],
     [
-      'no/such/folder',
-      1,
-      'No such folder: "no/such/folder" (a source is a folder, a .parquet file or glob, or demo); check the path',
+      'demo?lable=bird',
+      2,
+      'Expected ?label=NAME, ?limit=N or ?split=train|test after the source, but found ?lable= in "demo?lable=bird"',
     ],
+    ['demo?limit=0', 2, 'Expected a number of images after ?limit= in "demo?limit=0"'],
+    ['demo?split=val', 2, 'Expected train or test after ?split= in "demo?split=val"'],
+    ['demo?label=', 2, 'Expected a name after ?label= in "demo?label="'],
+    ['', 2, `Expected a source (${FORMS}), but found ""`],
+    ['package.json', 2, `Expected ${FORMS}, but "package.json" is none of them`],
+    ['no/such/folder', 1, `No such folder: "no/such/folder" (a source is ${FORMS}); check the path`],
   ])('%j is refused with %i', async (text, exitCode, message) => {
     await expect(parseSource(text)).rejects.toMatchObject({ name: 'UserError', exitCode, message });
   });

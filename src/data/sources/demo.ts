@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Listing, Part, SourceImage } from './source.ts';
+import type { Listing, Part, SourceImage } from './part.ts';
 
 const SETS = ['noto', 'twemoji', 'fluent-emoji-flat', 'openmoji'];
 
@@ -51,7 +51,7 @@ export async function demoPart(size: number): Promise<Part> {
     list: async () => listing(await allDrawings()),
     read: (_, wanted) => readDrawings(size, wanted),
     render: async (bytes) => {
-      const { renderSvg } = await import('./decode.ts');
+      const { renderSvg } = await import('../decode.ts');
       return renderSvg(new TextDecoder().decode(bytes), size);
     },
   };

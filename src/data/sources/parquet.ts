@@ -2,9 +2,9 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../../run/errors.ts';
 import { glob, isGlob } from './glob.ts';
-import type { Listing, Part, SourceImage, SourceLabel } from './source.ts';
+import type { Listing, Part, SourceImage, SourceLabel } from './part.ts';
 
 /** More than this of an image column is read in windows of it. */
 const WINDOW_BYTES = 32 * 2 ** 20;

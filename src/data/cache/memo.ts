@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Listing } from '../sources/part.ts';
 import { CONTENT_DIGITS, cut, writeWhole } from './pixels.ts';
-import type { Listing } from './source.ts';
 
 /** Raise it when the listing of the same part would come out different. */
 const MEMO_VERSION = 1;

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Fit } from '../model/network.ts';
-import { UserError } from '../run/errors.ts';
+import type { Fit } from '../../model/network.ts';
+import { UserError } from '../../run/errors.ts';
 
 /** Of the decoding: raise it when the same image file would come out with other pixels. */
 const SETTINGS_VERSION = 1;

@@ -2,10 +2,9 @@
 import { closeSync, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { UserError } from '../run/errors.ts';
-import type { Skipped } from './dataset.ts';
-import { sniff } from './sniff.ts';
-import type { Listing, Part, SourceImage } from './source.ts';
+import { UserError } from '../../run/errors.ts';
+import { sniff } from '../sniff.ts';
+import type { Listing, Part, Skipped, SourceImage } from './part.ts';
 
 /** Names of images. Those that can't be decoded are skipped with a reason, not passed over. */
 const IMAGE_NAMES = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf]|svg|jxl|jp2|ico|psd)$/i;

@@ -1,0 +1,108 @@
+/** What a source text means, and who opens it. */
+import { stat } from 'node:fs/promises';
+import { UserError } from '../../run/errors.ts';
+import { archiveParts } from './archive.ts';
+import { demoPart } from './demo.ts';
+import { folderPart } from './folder.ts';
+import { hubParts } from './hub.ts';
+import { kaggleParts } from './kaggle.ts';
+import { listParts } from './list.ts';
+import { nabirdsParts } from './nabirds.ts';
+import { parquetParts } from './parquet.ts';
+import type { Part, Source, SourceContext } from './part.ts';
+
+const FORMS =
+  'a folder, a .parquet file or glob, a .zip or .tar archive, a .csv list, hf:OWNER/NAME, nabirds:PATH, ' +
+  'kaggle:OWNER/NAME, or demo';
+
+/** What stands before the colon of a source that is no path. */
+const SCHEMES = { hf: 'hub', nabirds: 'nabirds', kaggle: 'kaggle' } as const;
+
+const ENDINGS: [RegExp, Source['kind']][] = [
+  [/\.parquet$/i, 'parquet'],
+  [/\.(zip|tar|tar\.gz|tgz)$/i, 'archive'],
+  [/\.(csv|tsv)$/i, 'list'],
+];
+
+/**
+ * Reads a source text; says what is wrong with it before anything is opened.
+ * @throws UserError, exit code 2 for a form that is not known, 1 for a folder or file that is not there
+ */
+export async function parseSource(text: string): Promise<Source> {
+  const { path, ...query } = readQuery(text);
+  if (path === '') throw new UserError(`Expected a source (${FORMS}), but found "${text}"`, 2);
+  if (path === 'demo') return { text, kind: 'demo', path, ...query };
+  const scheme = schemeOf(path);
+  if (scheme) return { text, kind: SCHEMES[scheme], path: path.slice(scheme.length + 1), ...query };
+  const found = await stat(path).catch(() => null);
+  if (found?.isDirectory()) return { text, kind: 'folder', path, ...query };
+  const kind = ENDINGS.find(([ending]) => ending.test(path))?.[1];
+  if (kind) return { text, kind, path, ...query };
+  if (!found) {
+    throw new UserError(`No such folder: "${path}" (a source is ${FORMS}); check the path`);
+  }
+  throw new UserError(`Expected ${FORMS}, but "${path}" is none of them`, 2);
+}
+
+/** What follows the path: ?label=bird&limit=3000&split=train, in any order. */
+function readQuery(text: string): Pick<Source, 'path' | 'label' | 'limit' | 'split'> {
+  const begin = /\?[A-Za-z][\w-]*=/.exec(text)?.index;
+  if (begin === undefined) return { path: text };
+  const query: Pick<Source, 'label' | 'limit' | 'split'> = {};
+  // A label may have a & in it.
+  for (const part of text.slice(begin + 1).split(/&(?=(?:label|limit|split)=)/)) {
+    const equals = part.indexOf('=');
+    const [key, value] = [part.slice(0, equals), part.slice(equals + 1)];
+    if (key === 'label' && value !== '') query.label = value;
+    else if (key === 'limit' && /^[1-9]\d{0,8}$/.test(value)) query.limit = Number(value);
+    else if (key === 'split' && (value === 'train' || value === 'test')) query.split = value;
+    else throw queryError(key, text);
+  }
+  return { path: text.slice(0, begin), ...query };
+}
+
+function queryError(key: string, text: string): UserError {
+  const expected = {
+    label: 'a name after ?label=',
+    limit: 'a number of images after ?limit=',
+    split: 'train or test after ?split=',
+  }[key];
+  return new UserError(
+    expected
+      ? `Expected ${expected} in "${text}"`
+      : `Expected ?label=NAME, ?limit=N or ?split=train|test after the source, but found ?${key}= in "${text}"`,
+    2,
+  );
+}
+
+function schemeOf(path: string): keyof typeof SCHEMES | undefined {
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]+):/.exec(path)?.[1];
+  if (!scheme) return undefined;
+  if (Object.hasOwn(SCHEMES, scheme)) return scheme as keyof typeof SCHEMES;
+  throw new UserError(
+    `Expected ${FORMS}, but found the unknown scheme "${scheme}:" in "${path}"; write ./${path} if it is a path`,
+    2,
+  );
+}
+
+/** The files, folder or packages behind a source, listed and read only when they are asked for it. */
+export async function partsOf(source: Source, context: SourceContext): Promise<Part[]> {
+  switch (source.kind) {
+    case 'demo':
+      return [await demoPart(context.size)];
+    case 'folder':
+      return [await folderPart(source.path, context.labelled)];
+    case 'parquet':
+      return parquetParts(source.path, context.labelled);
+    case 'hub':
+      return hubParts(source, context);
+    case 'archive':
+      return archiveParts(source, context);
+    case 'nabirds':
+      return nabirdsParts(source, context);
+    case 'list':
+      return listParts(source, context);
+    case 'kaggle':
+      return kaggleParts(source, context);
+  }
+}
