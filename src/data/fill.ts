@@ -32,6 +32,7 @@ export async function preparePart(
     stamp: part.stamp,
     listing,
     contents,
+    sizes: new Float64Array(listing.count),
     reasons: new Map(),
     passing,
     remembered: false,
@@ -41,7 +42,7 @@ export async function preparePart(
 }
 
 /** Takes over what did not change since; true when that is all. */
-function recall({ listing, contents, reasons }: PreparedPart, memo: Memo): boolean {
+function recall({ listing, contents, sizes, reasons }: PreparedPart, memo: Memo): boolean {
   const [stamps, before] = [listing.stamps, memo.listing.stamps];
   if (!stamps || !before) return false;
   const places = new Map(memo.listing.names!.map((name, i) => [name, i]));
@@ -53,6 +54,7 @@ function recall({ listing, contents, reasons }: PreparedPart, memo: Memo): boole
       continue;
     }
     contents[i] = memo.contents[place]!;
+    sizes[i] = memo.sizes[place]!;
     const reason = memo.reasons.get(place);
     if (reason !== undefined) reasons.set(i, reason);
   }
@@ -94,7 +96,7 @@ async function decodeAll(
 ): Promise<void> {
   // Loaded only when there is something to decode.
   const { decodeImage, DECODES_IN_FLIGHT } = await import('./decode.ts');
-  const { part, listing, contents, reasons, passing } = prepared;
+  const { part, listing, contents, sizes, reasons, passing } = prepared;
   const decode = part.render
     ? (bytes: Uint8Array) => part.render!(bytes, size)
     : (bytes: Uint8Array) => decodeImage(bytes, { size, fit });
@@ -110,7 +112,8 @@ async function decodeAll(
         continue;
       }
       const task = once(image.bytes).then(({ content, reason }) => {
-        contents[image.index] = reason === undefined ? content : '';
+        contents[image.index] = content;
+        sizes[image.index] = image.bytes.length;
         if (reason !== undefined) reasons.set(image.index, reason);
         running.delete(task);
         onDecoded?.(++done, total);

@@ -182,7 +182,7 @@ describe('a second start', () => {
     await classFolder(join(folder, 'a'), 2, 2);
     await load(options(folder, { data: [join(folder, 'a')] }));
     const pixelFiles = () =>
-      readdirSync(join(folder, 'cache/pixels-8-cover-v1')).filter((name) => name.endsWith('.pixels'));
+      readdirSync(join(folder, 'cache/pixels-8-cover-v2')).filter((name) => name.endsWith('.pixels'));
     expect(pixelFiles().length).toBe(1);
     const images = await Promise.all([0, 1, 2, 3].map((i) => plain(i)));
     write(folder, { 'a.parquet': parquet({ images, labels: ['bird', 'bird', 'x', 'x'] }) });
@@ -244,7 +244,7 @@ describe('a second start', () => {
     await classFolder(join(folder, 'a'), 2, 2);
     const given = options(folder, { data: [join(folder, 'a')] });
     const first = await load(given);
-    const cache = join(folder, 'cache/pixels-8-cover-v1');
+    const cache = join(folder, 'cache/pixels-8-cover-v2');
     const name = readdirSync(cache).find(which)!;
     const changed = change(readFileSync(join(cache, name)));
     if (changed === null) rmSync(join(cache, name));
@@ -274,7 +274,7 @@ test('aborted: the reason is thrown, and what was decoded is kept', async () => 
   const { decoded, dataset } = await load(given);
   expect(dataset.labels.length).toBe(80);
   expect(
-    readdirSync(join(folder, 'cache/pixels-8-cover-v1')).filter((name) => name.endsWith('.tmp')),
+    readdirSync(join(folder, 'cache/pixels-8-cover-v2')).filter((name) => name.endsWith('.tmp')),
   ).toEqual([]);
   expect(decoded).toBe(80);
   // Read again, but the first ones were in the cache: they are not there twice.

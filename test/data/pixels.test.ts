@@ -84,7 +84,7 @@ describe('a full disk', () => {
     onTestFinished(() => void execFileSync('umount', [given.cacheDir]));
     console.log('A full tmpfs of 10 MB stands for a full disk (ENOSPC).');
     expect(await loadElsewhere(folder, given).ended).toBe(message(given.cacheDir));
-    expect(readdirSync(given.cacheDir, { recursive: true })).toEqual(['pixels-1024-cover-v1']);
+    expect(readdirSync(given.cacheDir, { recursive: true })).toEqual(['pixels-1024-cover-v2']);
     // Smaller pictures fit.
     expect(await decodes({ ...given, imageSize: 256 })).toBe(8);
     expect(await decodes({ ...given, imageSize: 256 })).toBe(0);
@@ -94,7 +94,7 @@ describe('a full disk', () => {
     const folder = testFolder();
     const given = await images(folder, 8);
     expect(await loadElsewhere(folder, given, 'ulimit -f 10000; ').ended).toBe(message(given.cacheDir));
-    expect(readdirSync(join(given.cacheDir, 'pixels-1024-cover-v1'))).toEqual([]);
+    expect(readdirSync(join(given.cacheDir, 'pixels-1024-cover-v2'))).toEqual([]);
     expect(await decodes(given)).toBe(8);
   });
 });
@@ -102,7 +102,7 @@ describe('a full disk', () => {
 test('killed: what was sealed is not decoded again, the rest is', async () => {
   const folder = testFolder();
   const given = await images(folder, 40);
-  const cache = join(given.cacheDir, 'pixels-1024-cover-v1');
+  const cache = join(given.cacheDir, 'pixels-1024-cover-v2');
   const loading = loadElsewhere(folder, given);
   const isSealed = () => existsSync(cache) && readdirSync(cache).some((name) => /^\w.*\.json$/.test(name));
   while (!isSealed()) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -119,7 +119,7 @@ test('killed: what was sealed is not decoded again, the rest is', async () => {
 
 test('leftovers of dead processes go; those of living ones, and recent ones, stay', async () => {
   const folder = testFolder();
-  const cache = join(folder, 'pixels-8-cover-v1');
+  const cache = join(folder, 'pixels-8-cover-v2');
   const dead = Number(execFileSync('bash', ['-c', 'echo $$'], { encoding: 'utf8' }));
   const day = 24 * 3600;
   const files: [name: string, age: number, stays: boolean][] = [

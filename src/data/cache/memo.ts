@@ -6,13 +6,15 @@ import type { Listing } from '../sources/part.ts';
 import { CONTENT_DIGITS, cut, writeWhole } from './pixels.ts';
 
 /** Raise it when the listing of the same part would come out different. */
-const MEMO_VERSION = 1;
+const MEMO_VERSION = 2;
 
 export interface Memo {
   stamp?: string;
   listing: Listing;
-  /** Content hash of each image; empty where it was not read or can't be decoded. */
+  /** Content hash of each image; empty where it was not read. */
   contents: string[];
+  /** Bytes of each image; 0 where it was not read. */
+  sizes: Float64Array;
   /** Why an image can't be decoded, by its index. */
   reasons: Map<number, string>;
 }
@@ -23,12 +25,13 @@ const NOTHING = '-'.repeat(CONTENT_DIGITS);
 export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
   try {
     const memo = JSON.parse(await readFile(memoPath(folder, key), 'utf8'));
-    const { version, stamp, count, labels, contents, reasons, ...rest } = memo;
+    const { version, stamp, count, labels, contents, sizes, reasons, ...rest } = memo;
     const right =
       version === MEMO_VERSION &&
       memo.key === key &&
       labels.length === count &&
       contents.length === count * CONTENT_DIGITS &&
+      sizes.length === count &&
       [rest.names, rest.groups, rest.stamps].every((list) => list === undefined || list.length === count);
     if (!right) return undefined;
     return {
@@ -44,6 +47,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         ignored: rest.ignored,
       },
       contents: cut(contents, CONTENT_DIGITS).map((content) => (content === NOTHING ? '' : content)),
+      sizes: Float64Array.from(sizes),
       reasons: new Map(reasons),
     };
   } catch {
@@ -65,6 +69,7 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     stamps,
     ignored,
     contents: memo.contents.map((content) => content || NOTHING).join(''),
+    sizes: Array.from(memo.sizes),
     reasons: [...memo.reasons],
   };
   await writeWhole(memoPath(folder, key), JSON.stringify(json));

@@ -7,7 +7,7 @@ import type { Fit } from '../../model/network.ts';
 import { UserError } from '../../run/errors.ts';
 
 /** Of the decoding: raise it when the same image file would come out with other pixels. */
-const SETTINGS_VERSION = 1;
+const SETTINGS_VERSION = 2;
 
 const MAGIC = 'BIRBSPIX';
 const HEADER_BYTES = 4096;
@@ -19,12 +19,12 @@ const SEGMENT_BYTES = 64 * 2 ** 20;
 const BLOCK_BYTES = 2 ** 20;
 
 /** Hex digits that a content and its pixels are known by. */
-export const CONTENT_DIGITS = 32;
+export const CONTENT_DIGITS = 64;
 const PIXEL_DIGITS = 16;
 
-/** What an image file is known by: its sha256, shortened. */
+/** What an image file is known by: its sha256. */
 export function contentHash(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, CONTENT_DIGITS);
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /**
