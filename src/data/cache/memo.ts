@@ -32,6 +32,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
       labels.length === count &&
       contents.length === count * CONTENT_DIGITS &&
       sizes.length === count &&
+      Array.isArray(rest.skipped) &&
       [rest.names, rest.groups, rest.stamps].every((list) => list === undefined || list.length === count);
     if (!right) return undefined;
     return {
@@ -43,7 +44,8 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         labelNames: rest.labelNames,
         groups: rest.groups,
         stamps: rest.stamps,
-        skipped: [],
+        skipped: rest.skipped,
+        filtered: rest.filtered,
         ignored: rest.ignored,
       },
       contents: cut(contents, CONTENT_DIGITS).map((content) => (content === NOTHING ? '' : content)),
@@ -56,7 +58,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
 }
 
 export async function writeMemo(folder: string, key: string, memo: Memo): Promise<void> {
-  const { count, names, labels, labelNames, groups, stamps, ignored } = memo.listing;
+  const { count, names, labels, labelNames, groups, stamps, skipped, filtered, ignored } = memo.listing;
   const json = {
     version: MEMO_VERSION,
     key,
@@ -67,6 +69,8 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     labelNames,
     groups,
     stamps,
+    skipped,
+    filtered,
     ignored,
     contents: memo.contents.map((content) => content || NOTHING).join(''),
     sizes: Array.from(memo.sizes),
