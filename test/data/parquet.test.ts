@@ -42,7 +42,7 @@ function reader(deadline?: number): ParquetReader {
 
 /** The whole file, as a run would read it. */
 async function readAll(path: string, labelled = true) {
-  const parts = await parquetParts(path, labelled);
+  const parts = await parquetParts(path, { labelled, cacheDir: testFolder() });
   onTestFinished(async () => {
     for (const part of parts) await part.close!();
   });
@@ -77,7 +77,7 @@ describe('reading', () => {
   });
 
   test('only what is wanted', async () => {
-    const [part] = await parquetParts(written(sample()), true);
+    const [part] = await parquetParts(written(sample()), { labelled: true, cacheDir: testFolder() });
     onTestFinished(() => part!.close!());
     const { images } = await collect(part!, (index) => index === 3 || index === 80);
     expect([...images.keys()]).toEqual([3, 80]);
@@ -290,14 +290,14 @@ describe('faults', () => {
 
   test('a file changed after it was opened, or since it was listed', async () => {
     const path = written(whole);
-    const [part] = await parquetParts(path, true);
+    const [part] = await parquetParts(path, { labelled: true, cacheDir: testFolder() });
     onTestFinished(() => part!.close!());
     const listing = await part!.list();
     appendFileSync(path, 'more');
     const reading = part!.read(listing, () => true)[Symbol.asyncIterator]();
     expect(await outcome(reading.next())).toContain('it was changed while it was read; start again');
     const other = written(whole);
-    const [later] = await parquetParts(other, true);
+    const [later] = await parquetParts(other, { labelled: true, cacheDir: testFolder() });
     onTestFinished(() => later!.close!());
     utimesSync(other, new Date(0), new Date(0));
     expect(await outcome(later!.list())).toContain('it was changed while it was read; start again');
@@ -322,14 +322,16 @@ describe('faults', () => {
 
   test('a folder, and a name that matches nothing', async () => {
     const folder = testFolder();
-    expect(await outcome(parquetParts(folder, true))).toContain('Expected a file, but');
+    expect(await outcome(parquetParts(folder, { labelled: true, cacheDir: testFolder() }))).toContain(
+      'Expected a file, but',
+    );
     const absent = join(folder, 'x.parquet');
-    expect(await outcome(parquetParts(absent, true))).toBe(
+    expect(await outcome(parquetParts(absent, { labelled: true, cacheDir: testFolder() }))).toBe(
       `UserError: No such file: "${absent}"; check the path`,
     );
-    expect(await outcome(parquetParts(join(folder, '*.parquet'), true))).toMatch(
-      /^UserError: No \.parquet file matches/,
-    );
+    expect(
+      await outcome(parquetParts(join(folder, '*.parquet'), { labelled: true, cacheDir: testFolder() })),
+    ).toMatch(/^UserError: No \.parquet file matches/);
   });
 
   test('two files one after the other, and one of them damaged', async () => {
@@ -337,7 +339,7 @@ describe('faults', () => {
     writeFileSync(join(folder, 'a.parquet'), whole);
     writeFileSync(join(folder, 'b.parquet'), whole.subarray(0, 500));
     writeFileSync(join(folder, 'c.parquet'), whole);
-    const parts = await parquetParts(join(folder, '?.parquet'), true);
+    const parts = await parquetParts(join(folder, '?.parquet'), { labelled: true, cacheDir: testFolder() });
     onTestFinished(() => parts[0]!.close!());
     const outcomes = [];
     for (const part of parts) outcomes.push(await outcome(part.list().then(({ count }) => count)));

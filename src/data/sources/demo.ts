@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Listing, Part, SourceImage } from './part.ts';
+import type { Listing, Part, Pin, SourceImage } from './part.ts';
 
 const SETS = ['noto', 'twemoji', 'fluent-emoji-flat', 'openmoji'];
 
@@ -47,6 +47,7 @@ export async function demoPart(size: number): Promise<Part> {
   return {
     key: 'demo',
     stamp: [VERSION, size, ...versions].join(' '),
+    pins: async () => (await Promise.all(SETS.map((set, i) => pinsOf(set, versions[i]!)))).flat(),
     nameOf: (name) => `demo/${name}`,
     list: async () => listing(await allDrawings()),
     read: (_, wanted) => readDrawings(size, wanted),
@@ -114,6 +115,17 @@ async function readJson<T>(set: string, name: string): Promise<T> {
 
 async function versionOf(set: string): Promise<string> {
   return (await readJson<{ version: string }>(set, 'package')).version;
+}
+
+/** The files of a package that the drawings are made of. */
+async function pinsOf(set: string, revision: string): Promise<Pin[]> {
+  return Promise.all(
+    ['chars.json', 'icons.json'].map(async (name) => {
+      const bytes = await readFile(join(folderOf(set), name));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return { name: `@iconify-json/${set}/${name}`, size: bytes.length, sha256, revision };
+    }),
+  );
 }
 
 function folderOf(set: string): string {

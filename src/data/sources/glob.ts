@@ -7,6 +7,13 @@ export function isGlob(text: string): boolean {
   return /[*?[\]{}]/.test(text);
 }
 
+/** The folder that all matches lie in: what stands before the first name that is a pattern. */
+export function fixedFolder(pattern: string): string {
+  const names = pattern.split('/');
+  const first = names.findIndex(isGlob);
+  return names.slice(0, first === -1 ? -1 : first).join('/') || (pattern.startsWith('/') ? '/' : '.');
+}
+
 /** The files that match, sorted; folders that can't be read hold none. */
 export async function glob(pattern: string): Promise<string[]> {
   const found = await Promise.all(braces(pattern).map((one) => walk(one)));

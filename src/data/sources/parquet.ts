@@ -1,10 +1,11 @@
 /** Parquet files in the image layout of Hugging Face, read behind a guard. */
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../run/errors.ts';
-import { glob, isGlob } from './glob.ts';
-import type { Listing, Part, SourceImage, SourceLabel } from './part.ts';
+import { fileSum } from '../cache/sums.ts';
+import { fixedFolder, glob, isGlob } from './glob.ts';
+import type { Listing, Part, SourceContext, SourceImage, SourceLabel } from './part.ts';
 
 /** More than this of an image column is read in windows of it. */
 const WINDOW_BYTES = 32 * 2 ** 20;
@@ -37,10 +38,21 @@ interface Images {
  * The files of a source, each a part.
  * @throws UserError when there is none
  */
-export async function parquetParts(pattern: string, labelled: boolean): Promise<Part[]> {
+export async function parquetParts(
+  pattern: string,
+  { labelled, cacheDir }: Pick<SourceContext, 'labelled' | 'cacheDir'>,
+): Promise<Part[]> {
   const paths = await parquetFiles(pattern);
   const reader = new ParquetReader();
-  return Promise.all(paths.map((path) => parquetPart(reader, path, labelled)));
+  const folder = fixedFolder(pattern);
+  return Promise.all(
+    paths.map(async (path) => ({
+      ...(await parquetPart(reader, path, labelled)),
+      pins: async (options) => [
+        { name: relative(folder, path), ...(await fileSum(path, cacheDir, options)) },
+      ],
+    })),
+  );
 }
 
 async function parquetFiles(pattern: string): Promise<string[]> {
