@@ -5,7 +5,7 @@ import { type Balance, classWeights, countClasses, epochOrder } from './data/bal
 import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
-import { type Canary, CanaryError, openCanary } from './model/canary.ts';
+import { type Canary, openCanary } from './model/canary.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
 import { type EpochEvent, roundsAnEpoch, type StepEvent, trainEpochs } from './model/trainer.ts';
 import { completeOptions, parseTrain, type TrainOptions, trainOptions } from './options.ts';
@@ -15,7 +15,7 @@ import { isMain, runCommand } from './run/command.ts';
 import { type ChosenDevice, chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { reporter } from './run/progress.ts';
-import { type Results, startRecord } from './run/record.ts';
+import { type Results, type RunRecord, startRecord } from './run/record.ts';
 import { version } from './run/version.ts';
 
 /** What a training tells while it runs: plain objects, in this order but for the repeats. */
@@ -97,6 +97,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
     const record = startRecord({
       ...plan.event,
       ...{ folder: run, network, session, begin, seed: options.seed, device: device.name },
+      optimizer: optimizerOf(options),
     });
     onEvent(startEvent(run, network, plan.stepsPerEpoch, options));
     const watched = { ...options, ...split, network, session, pixels, dataset, every: options.canary };
@@ -108,8 +109,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
         onEvent(event);
       }
     } catch (error) {
-      if (error instanceof CanaryError) await record.end('failed');
-      throw error;
+      throw await explain(error, record, run);
     }
     const results = await record.end(signal?.aborted ? 'interrupted' : 'done');
     onEvent({ type: 'end', run, results });
@@ -117,6 +117,20 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   } finally {
     await Promise.all([session.dispose(), pixels.dispose(), canary?.dispose()]);
   }
+}
+
+/** Saves what there is, and answers with the error to end with: where the device is lost, it says what is saved. */
+async function explain(error: unknown, record: RunRecord, folder: string): Promise<unknown> {
+  // Where nothing can be saved, the first error says more than the next.
+  const failure = await record.fail().catch(() => undefined);
+  if (!failure?.lost) return error;
+  const { lost, results, step } = failure;
+  const kept =
+    results.steps > 0 ? `what was learnt up to step ${results.steps}` : 'no step, only the initial weights';
+  return new UserError(
+    `After step ${step} the device failed: ${lost.message}; saved in ${folder}: ${kept} ` +
+      '(last.safetensors has the weights, state.safetensors the optimizer too)',
+  );
 }
 
 /** The options with what depends on other options or on the machine worked out. */
@@ -210,6 +224,10 @@ function startEvent(run: string, network: Network, stepsPerEpoch: number, option
   return { type: 'start', run, network: options.network, imageSize, weights, epochs, stepsPerEpoch };
 }
 
+function optimizerOf({ optimizer: kind, momentum, weightDecay }: Settled): OptimizerOptions {
+  return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
+}
+
 async function openSession(
   network: Network,
   device: ChosenDevice,
@@ -217,11 +235,9 @@ async function openSession(
   split: Split,
   options: Settled,
 ): Promise<NativeSession> {
-  const { optimizer: kind, momentum, weightDecay, balance } = options;
-  const optimizer: OptimizerOptions =
-    kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
+  const optimizer = optimizerOf(options);
   const weights =
-    balance === 'weights'
+    options.balance === 'weights'
       ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
       : {};
   const { seed, batchSize, threads, labelSmoothing, clipNorm, precision } = options;

@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadWeights } from '../src/export/weights.ts';
+import { loadAddon } from '../src/model/addon.ts';
+import { loadState } from '../src/run/checkpoint.ts';
 import type { Results } from '../src/run/record.ts';
 import { type Ended, pictureFolder, temporaryFolder } from './images.ts';
 import { describeStandin, root, runNode } from './mpsgraph/standin.ts';
@@ -54,7 +57,8 @@ describeStandin('training on metal', () => {
 
   test('or every few steps, as told', async () => {
     expectStopped(await train('told', 'metal', '--canary 5', { BIRBS_STANDIN_INJECT: 'wrong@5' }), 5);
-    expect(results('told')).toMatchObject({ status: 'failed', steps: 5 });
+    // The next step was queued when the fifth was checked.
+    expect(results('told')).toMatchObject({ status: 'failed', steps: 6 });
     const never = await train('never', 'metal', '--canary 0', { BIRBS_STANDIN_INJECT: 'wrong@5' });
     expect(never).toMatchObject({ code: 0, stderr: '' });
     expect(results('never').status).toBe('done');
@@ -66,13 +70,69 @@ describeStandin('training on metal', () => {
   });
 
   test('one command buffer of NaN, wherever it falls, never passes for learning', async () => {
-    for (const buffer of [3, 4, 5]) {
-      const ended = await train(`nan-${buffer}`, 'metal', '--canary 1', {
-        BIRBS_STANDIN_INJECT: `nan@${buffer}`,
-      });
-      expect(ended).toMatchObject({ code: 1, stdout: '' });
-      expect(ended.stderr).toMatch(/^Error: (Expected the logits of the GPU|The loss is no number any more)/);
+    const clean = await train('clean', 'metal');
+    expect(clean).toMatchObject({ code: 0 });
+    let stopped = 0;
+    for (const buffer of [3, 4, 5, 6, 7]) {
+      const name = `nan-${buffer}`;
+      const env = { BIRBS_STANDIN_INJECT: `nan@${buffer}` };
+      const { code, stderr } = await train(name, 'metal', '--canary 1', env);
+      if (code === 1) {
+        stopped++;
+        expect(stderr).toMatch(/^Error: (Expected the logits of the GPU|The loss is no number any more)/);
+        const { values } = await loadWeights(join(folder, name, 'last.safetensors'));
+        expect(values.every(Number.isFinite)).toBe(true);
+      } else {
+        // It fell on the reading for a checkpoint, which was not written then: the training never met it.
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+        expect(results(name).final).toEqual(results('clean').final);
+      }
     }
+    expect(stopped).toBeGreaterThanOrEqual(3);
+  });
+
+  test.each([
+    {
+      name: 'lost-first',
+      buffer: 1,
+      epochs: 0,
+      least: 0,
+      most: 0,
+      kept: /no step, only the initial weights/,
+    },
+    { name: 'lost-early', buffer: 9, epochs: 0, least: 1, most: 8, kept: /what was learnt up to step \d/ },
+    {
+      name: 'lost-later',
+      buffer: 30,
+      epochs: 1,
+      least: 12,
+      most: 23,
+      kept: /what was learnt up to step \d+/,
+    },
+  ])('$name: a GPU that is gone ends in a checkpoint and a sentence', async (lost) => {
+    const env = { BIRBS_STANDIN_INJECT: `device-removed@${lost.buffer}` };
+    const { code, stdout, stderr } = await train(lost.name, 'metal', '', env);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^Error: After step \d+ the device failed: Metal: the GPU was removed; run again, or with --device cpu \(MTLCommandBufferError 11.*\); saved in .*: .* \(last\.safetensors .*\)\n$/,
+    );
+    expect(stderr).toMatch(lost.kept);
+    const { status, steps, epochs } = results(lost.name);
+    expect({ status, epochs }).toEqual({ status: 'failed', epochs: lost.epochs });
+    expect(steps).toBeGreaterThanOrEqual(lost.least);
+    expect(steps).toBeLessThanOrEqual(lost.most);
+    const { network, values } = await loadWeights(join(folder, lost.name, 'last.safetensors'));
+    const state = await loadState(join(folder, lost.name, 'state.safetensors'), network);
+    expect(state.position).toMatchObject({ step: steps, epoch: lost.epochs });
+    expect(state.optimizer.step).toBe(steps);
+    expect(state.values).toEqual(values);
+    expect(values.every(Number.isFinite)).toBe(true);
+    // Nothing was learnt exactly where no step is told.
+    const options = { device: 'portable', network, seed: 1, batchSize: 1, threads: 1 } as const;
+    const first = await loadAddon().createSession({ ...options, optimizer: { kind: 'sgd' } });
+    if (steps === 0) expect(values).toEqual(await first.getParameters());
+    else expect(values).not.toEqual(await first.getParameters());
+    await first.dispose();
   });
 });
 

@@ -94,15 +94,21 @@ export async function saveLog(folder: string, lines: unknown[]): Promise<void> {
   await writeFileWhole(join(folder, 'metrics.jsonl'), text);
 }
 
+/** All that an exact resume needs, as it is after the steps queued so far: the step is the session's own. */
+export async function readState(session: NativeSession, position: Position): Promise<TrainingState> {
+  const now = { ...position };
+  const [values, optimizer] = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+  return { position: { ...now, step: optimizer.step }, values, optimizer };
+}
+
 /** Writes `last.safetensors`, `state.safetensors` and, if these weights are the best so far, `best.safetensors`. */
-export async function saveCheckpoint(
+export async function saveState(
   folder: string,
   network: Network,
-  session: NativeSession,
-  position: Position,
+  state: TrainingState,
   isBest: boolean,
 ): Promise<void> {
-  const [values, optimizer] = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+  const { position, values } = state;
   const notes = { epoch: String(position.epoch), step: String(position.step) };
   const weights = (more: Record<string, string>) => encodeWeights(network, values, { ...notes, ...more });
   if (isBest) {
@@ -110,10 +116,18 @@ export async function saveCheckpoint(
     await writeFileWhole(join(folder, 'best.safetensors'), weights({ metrics }));
   }
   await writeFileWhole(join(folder, 'last.safetensors'), weights({}));
-  await writeFileWhole(
-    join(folder, 'state.safetensors'),
-    encodeState(network, { position, values, optimizer }),
-  );
+  await writeFileWhole(join(folder, 'state.safetensors'), encodeState(network, state));
+}
+
+/** Reads the session and saves what it holds. */
+export async function saveCheckpoint(
+  folder: string,
+  network: Network,
+  session: NativeSession,
+  position: Position,
+  isBest: boolean,
+): Promise<void> {
+  await saveState(folder, network, await readState(session, position), isBest);
 }
 
 /** Parameters under their own names, the optimizer's moments as one tensor, the rest as text. */
