@@ -1,8 +1,100 @@
 /** A zip or tar archive of class folders. */
+import { realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { UserError } from '../../run/errors.ts';
+import { TEXT_NAMES } from '../archive/collector.ts';
+import { type UnpackOptions, unpack } from '../archive/unpack.ts';
+import type { Unpacked } from '../archive/unpacked.ts';
+import { fileSum } from '../cache/sums.ts';
 import type { Part, Source, SourceContext } from './part.ts';
+import { type TreeFiles, treePart } from './tree.ts';
 
 /** The parts of the source. */
-export async function archiveParts({ text }: Source, _context: SourceContext): Promise<Part[]> {
-  throw new UserError(`"${text}": this kind of source is not supported yet; use a folder`, 2);
+export async function archiveParts({ path, split }: Source, context: SourceContext): Promise<Part[]> {
+  const found = await realpath(path).catch(() => null);
+  if (found === null) throw new UserError(`No such file: "${path}"; check the path`);
+  const pins: Part['pins'] = async (options) => [
+    { name: basename(path), ...(await fileSum(path, context.cacheDir, options)) },
+  ];
+  return [archivePart(path, { key: found, name: path, split, context, pins })];
+}
+
+export interface ArchiveOptions extends Pick<Part, 'pins'> {
+  /** What the cache knows it by. */
+  key: string;
+  /** What stands before the names of its files for a person. */
+  name: string;
+  split?: Source['split'];
+  context: SourceContext;
+}
+
+/**
+ * The archive as a part of a source; unpacked when it is first listed or read.
+ * @param path of a file on disk; whether it is a zip or a tar is told by its first bytes
+ */
+export function archivePart(path: string, { key, name, split, context, pins }: ArchiveOptions): Part {
+  const archive = openOnce(path, context);
+  return treePart({
+    key: `archive ${key}`,
+    name,
+    labelled: context.labelled,
+    split,
+    enters: true,
+    list: async () => filesOf(await archive.open()),
+    read: async (file) => (await archive.open()).read(file),
+    onEmpty: (found) => emptyArchive(name, found),
+    pins,
+    close: archive.close,
+  });
+}
+
+/** An archive that is unpacked when it is asked for, and opened again after it was closed. */
+export function openOnce(
+  path: string,
+  options: UnpackOptions,
+): { open(): Promise<Unpacked>; close(): Promise<void> } {
+  let opened: Promise<Unpacked> | undefined;
+  return {
+    open: () => {
+      opened ??= unpack(path, options);
+      return opened;
+    },
+    close: async () => {
+      const before = opened;
+      opened = undefined;
+      await (await before?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+/** The images of an archive. */
+export function filesOf({ files, skipped, ignored, nested }: Unpacked): TreeFiles & { nested: number } {
+  const names = [...files.keys()].filter((name) => !TEXT_NAMES.test(name)).sort();
+  return {
+    files: names.map((name) => ({ name, stamp: stampOf(files.get(name)!) })),
+    skipped,
+    ignored,
+    nested,
+  };
+}
+
+/** By the content: an archive that was packed anew has the same images. */
+function stampOf({ size, crc }: { size: number; crc: number }): string {
+  return `${size}:${crc}`;
+}
+
+function emptyArchive(
+  name: string,
+  { ignored, skipped, nested = 0 }: TreeFiles & { nested?: number },
+): UserError {
+  const others = ignored + skipped.length;
+  const what =
+    others === 0
+      ? 'found nothing'
+      : `found none among ${others} files${nested > 0 ? `, ${nested} of them archives` : ''}`;
+  const first = skipped[0] ? ` (${skipped[0].name} ${skipped[0].reason})` : '';
+  return new UserError(
+    `Expected images in "${name}", but ${what}${first}; ` +
+      (nested > 0 ? 'unpack it and name an archive in it' : 'put one folder of images a class in it'),
+  );
 }

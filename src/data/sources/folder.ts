@@ -4,28 +4,12 @@ import { readFile, realpath } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { sniff } from '../sniff.ts';
-import type { Listing, Part, Skipped, SourceImage } from './part.ts';
-
-/** Names of images. Those that can't be decoded are skipped with a reason, not passed over. */
-const IMAGE_NAMES = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf]|svg|jxl|jp2|ico|psd)$/i;
-
-/** Larger files are not read into memory. */
-const FILE_LIMIT = 512 * 2 ** 20;
+import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from './images.ts';
+import type { Part, Skipped, Source } from './part.ts';
+import { codeOf, type TreeFiles, treePart } from './tree.ts';
 
 /** After so many entries a walk lets other work go on. */
 const ENTRIES_A_TURN = 256;
-
-interface FoundFile {
-  /** Relative to the root, with slashes. */
-  name: string;
-  stamp: string;
-}
-
-interface Found {
-  files: FoundFile[];
-  skipped: Skipped[];
-  ignored: number;
-}
 
 /**
  * All image files below a folder, sorted; hidden ones and links in circles left out.
@@ -46,46 +30,22 @@ export async function listImageFiles(
 /**
  * The folder as a part of a source.
  * @param labelled each direct subfolder is a class; else all images are alike
+ * @param split only the images below its folder `train`, or `test`
  */
-export async function folderPart(folder: string, labelled: boolean): Promise<Part> {
-  const key = await realpath(folder);
-  return {
-    key: `folder ${labelled} ${key}`,
-    nameOf: (name) => join(folder, name),
-    list: async () => listing(folder, await walk(folder, labelled), labelled),
-    read: (listing, wanted, signal) => readFiles(folder, listing, wanted, signal),
-  };
+export async function folderPart(folder: string, labelled: boolean, split?: Source['split']): Promise<Part> {
+  return treePart({
+    key: `folder ${await realpath(folder)}`,
+    name: folder,
+    labelled,
+    split,
+    enters: false,
+    list: () => walk(folder, labelled || split !== undefined),
+    read: (name) => readFile(join(folder, name)),
+    onEmpty: (found) => emptyFolder(folder, found),
+  });
 }
 
-function listing(folder: string, found: Found, labelled: boolean): Listing {
-  const classOf = ({ name }: FoundFile) => (labelled ? name.slice(0, Math.max(0, name.indexOf('/'))) : '');
-  const files = labelled ? found.files.filter((file) => classOf(file) !== '') : found.files;
-  const outside = labelled ? found.files.filter((file) => classOf(file) === '') : [];
-  if (found.files.length === 0) throw emptyFolder(folder, found);
-  if (files.length === 0) {
-    throw new UserError(
-      `Expected a folder for each class in "${folder}", but its ${outside.length} images lie in it directly; ` +
-        `move them to ${join(folder, 'bird')} and ${join(folder, 'not-bird')}, or use --birds and --not-birds`,
-    );
-  }
-  const values = [...new Set(files.map(classOf))].sort();
-  const numbers = new Map(values.map((value, i) => [value, i]));
-  const reason = 'lies outside the class folders';
-  return {
-    count: files.length,
-    names: files.map(({ name }) => name),
-    labels: Int32Array.from(files, (file) => numbers.get(classOf(file))!),
-    labelNames: values.map((value) => ({ value, name: value })),
-    stamps: files.map(({ stamp }) => stamp),
-    skipped: [...found.skipped, ...outside.map(({ name }) => ({ name, reason }))].map(({ name, reason }) => ({
-      name: join(folder, name),
-      reason,
-    })),
-    ignored: found.ignored,
-  };
-}
-
-function emptyFolder(folder: string, { ignored, skipped }: Found): UserError {
+function emptyFolder(folder: string, { ignored, skipped }: TreeFiles): UserError {
   const parquet = readdirSync(folder).some((name) => /\.parquet$/i.test(name));
   if (parquet) {
     return new UserError(
@@ -100,8 +60,8 @@ function emptyFolder(folder: string, { ignored, skipped }: Found): UserError {
 }
 
 /** Each folder is entered once, however many links lead to it; once a class if there are classes. */
-async function walk(root: string, labelled: boolean): Promise<Found> {
-  const found: Found = { files: [], skipped: [], ignored: 0 };
+async function walk(root: string, labelled: boolean): Promise<TreeFiles> {
+  const found: TreeFiles = { files: [], skipped: [], ignored: 0 };
   const { dev, ino } = statSync(root);
   const rootId = `${dev}:${ino}`;
   const entered = new Set<string>();
@@ -123,7 +83,7 @@ async function walk(root: string, labelled: boolean): Promise<Found> {
   return found;
 }
 
-function entriesOf(root: string, name: string, found: Found): Dirent[] {
+function entriesOf(root: string, name: string, found: TreeFiles): Dirent[] {
   try {
     const entries = readdirSync(join(root, name), { withFileTypes: true });
     return entries.filter((entry) => !entry.name.startsWith('.') && entry.name !== '__MACOSX');
@@ -136,7 +96,7 @@ function entriesOf(root: string, name: string, found: Found): Dirent[] {
 }
 
 /** Notes a file; of a folder, returns what it is known by. */
-function visit(root: string, name: string, entry: Dirent, found: Found): string | undefined {
+function visit(root: string, name: string, entry: Dirent, found: TreeFiles): string | undefined {
   const isImage = IMAGE_NAMES.test(name);
   const extension = extname(name);
   if (entry.isFile() && !isImage && extension !== '') {
@@ -150,8 +110,8 @@ function visit(root: string, name: string, entry: Dirent, found: Found): string 
       found.ignored += 1;
     } else if (!stats.isFile()) {
       found.skipped.push({ name, reason: 'is not a file' });
-    } else if (stats.size > FILE_LIMIT) {
-      found.skipped.push({ name, reason: `is larger than ${FILE_LIMIT / 2 ** 20} MB` });
+    } else if (stats.size > IMAGE_SIZE_LIMIT) {
+      found.skipped.push({ name, reason: `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB` });
     } else {
       found.files.push({ name, stamp: `${stats.size}:${stats.mtimeMs}:${stats.ino}` });
     }
@@ -170,33 +130,4 @@ function looksLikeImage(path: string): boolean {
   } finally {
     closeSync(file);
   }
-}
-
-async function* readFiles(
-  folder: string,
-  { names }: Listing,
-  wanted: (index: number) => boolean,
-  signal?: AbortSignal,
-): AsyncGenerator<SourceImage> {
-  // Asked for ahead, as a disk answers late.
-  const ahead: Promise<SourceImage>[] = [];
-  for (const [index, name] of names!.entries()) {
-    if (!wanted(index)) continue;
-    signal?.throwIfAborted();
-    ahead.push(readOne(index, join(folder, name)));
-    if (ahead.length >= 4) yield ahead.shift()!;
-  }
-  for (const image of ahead) yield image;
-}
-
-async function readOne(index: number, path: string): Promise<SourceImage> {
-  try {
-    return { index, bytes: await readFile(path) };
-  } catch (error) {
-    return { index, problem: `could not be read (${codeOf(error)})`, lasting: false };
-  }
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
 }

@@ -91,7 +91,7 @@ export async function partsOf(source: Source, context: SourceContext): Promise<P
     case 'demo':
       return [await demoPart(context.size)];
     case 'folder':
-      return [await folderPart(source.path, context.labelled)];
+      return [await folderPart(source.path, context.labelled, source.split)];
     case 'parquet':
       return parquetParts(source.path, context);
     case 'hub':

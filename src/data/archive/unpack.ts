@@ -1,0 +1,172 @@
+/** Brings an archive into the cache, once; whatever happens, what lies there under its name is whole. */
+import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { mkdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { UserError } from '../../run/errors.ts';
+import type { SourceContext } from '../sources/part.ts';
+import { Collector, type Contents } from './collector.ts';
+import type { EntryHead } from './entry.ts';
+import { formatOf } from './format.ts';
+import { isInWork, removeLeftovers } from './leftovers.ts';
+import { PackWriter } from './pack.ts';
+import { readTar } from './tar.ts';
+import { folderFor, imagesIn, Unpacked, writeIndex } from './unpacked.ts';
+import { readZip } from './zip.ts';
+
+/** A process that unpacks shows this often that it is alive. */
+const BEAT_MS = 500;
+
+/** Left free on the disk for all else. */
+const SPARE_BYTES = 64 * 2 ** 20;
+
+export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'onProgress' | 'signal'> {
+  /** Whether the md5 of a tar archive is taken while it is read. */
+  md5?: boolean;
+}
+
+/**
+ * The archive, unpacked now if it is not yet. Of two processes that want the same one, the second waits for the first.
+ * @throws UserError for an archive that can't be read or is not believed, a full disk, a cache folder that can't be
+ *   written to; the signal's reason
+ */
+export async function unpack(path: string, options: UnpackOptions): Promise<Unpacked> {
+  const stamp = await stampOf(path);
+  const folder = folderFor(options.cacheDir, await realpath(path), stamp);
+  const root = dirname(folder);
+  try {
+    await mkdir(root, { recursive: true });
+    await removeLeftovers(root, folder);
+    for (;;) {
+      const known = await Unpacked.open(folder, stamp);
+      if (known) return known;
+      if (!(await isInWork(folder))) break;
+      await wait(BEAT_MS / 5, undefined, { signal: options.signal });
+    }
+    await unpackTo(folder, path, stamp, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw cacheError(path, options.cacheDir, error);
+  }
+  const unpacked = await Unpacked.open(folder, stamp);
+  if (unpacked) return unpacked;
+  throw new UserError(`"${path}" was unpacked to "${folder}", but is gone; run again`);
+}
+
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path).catch((error) => {
+    throw new UserError(`"${path}" can't be read (${error.code}); check the path`);
+  });
+  if (!found.isFile()) throw new UserError(`Expected an archive, but "${path}" is no file; check the path`);
+  return `${found.size}:${found.mtimeMs}:${found.ino}`;
+}
+
+async function unpackTo(folder: string, path: string, stamp: string, options: UnpackOptions): Promise<void> {
+  const id = `${basename(folder)}-${randomBytes(4).toString('hex')}`;
+  const temporary = join(dirname(folder), `.${id}.${process.pid}.tmp`);
+  await mkdir(temporary);
+  const beat = setInterval(() => void utimes(temporary, new Date(), new Date()).catch(() => {}), BEAT_MS);
+  beat.unref();
+  try {
+    const { contents, md5 } = await readArchive(path, temporary, options);
+    if ((await stampOf(path)) !== stamp) {
+      throw new UserError(`"${path}" changed while it was unpacked; run again when nothing writes to it`);
+    }
+    await writeIndex(temporary, stamp, contents, md5);
+    // A folder without an index, from which something was taken.
+    if (!(await Unpacked.open(folder, stamp))) await rm(folder, { recursive: true, force: true });
+    await rename(temporary, folder).catch((error) => {
+      // Another process was as fast.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    clearInterval(beat);
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function readArchive(
+  path: string,
+  temporary: string,
+  options: UnpackOptions,
+): Promise<{ contents: Contents; md5?: string }> {
+  const { size } = await stat(path);
+  const format = await formatOf(path);
+  const pack = await PackWriter.create(imagesIn(temporary));
+  const collector = new Collector(path);
+  const progress = progressOf(path, size, collector, options);
+  const { signal } = options;
+  const onEntry = (head: EntryHead, content: AsyncIterable<Uint8Array>) => collector.add(head, content, pack);
+  let hash: Hash | undefined;
+  try {
+    await checkDisk(path, options.cacheDir, format === 'zip' ? 0 : size);
+    if (format === 'zip') {
+      const accepts = (head: EntryHead) => collector.accepts(head);
+      const onPlan = (bytes: number) => checkDisk(path, options.cacheDir, bytes);
+      await readZip(path, { accepts, onPlan, onEntry, onBytes: progress, signal });
+    } else {
+      hash = options.md5 ? createHash('md5') : undefined;
+      await readTar(path, {
+        gzipped: format === 'gzip',
+        onEntry: async (head, content) => {
+          if (collector.accepts(head)) await onEntry(head, content);
+        },
+        onBytes: (bytes) => {
+          hash?.update(bytes);
+          progress(bytes.length);
+        },
+        signal,
+      });
+    }
+    await pack.finish();
+    progress(size);
+  } finally {
+    await pack.close();
+  }
+  return { contents: collector.finish(), md5: hash?.digest('hex') };
+}
+
+/** Progress is told this often. */
+const PROGRESS_MS = 100;
+
+function progressOf(
+  path: string,
+  totalBytes: number,
+  { contents }: Collector,
+  { onProgress }: UnpackOptions,
+): (bytes: number) => void {
+  let bytes = 0;
+  let told = 0;
+  return (more) => {
+    bytes = Math.min(totalBytes, bytes + more);
+    const now = performance.now();
+    if (now - told < PROGRESS_MS && bytes < totalBytes) return;
+    told = now;
+    onProgress?.({ stage: 'unpack', file: path, bytes, totalBytes, done: contents.files.size });
+  };
+}
+
+async function checkDisk(path: string, cacheDir: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(cacheDir);
+  const free = Math.max(0, bavail * bsize - SPARE_BYTES);
+  if (bytes <= free) return;
+  const mega = (count: number) => `${Math.ceil(count / 1e6)} MB`;
+  throw new UserError(
+    `Unpacking "${path}" takes about ${mega(bytes)}, but "${cacheDir}" has ${mega(free)} left; free some space or ` +
+      'choose another folder with --cache',
+  );
+}
+
+function cacheError(path: string, cacheDir: string, error: unknown): unknown {
+  if (error instanceof UserError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new UserError(
+      `The disk is full: "${path}" did not fit unpacked in "${cacheDir}"; free some space or choose another folder with --cache`,
+    );
+  }
+  if (code === undefined) return error;
+  return new UserError(
+    `"${path}" could not be unpacked to "${cacheDir}" (${code}); choose another with --cache`,
+  );
+}

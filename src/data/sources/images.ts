@@ -1,0 +1,7 @@
+/** Which files are taken for images before any of them is read. */
+
+/** Names of images. Those that can't be decoded are skipped with a reason, not passed over. */
+export const IMAGE_NAMES = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf]|svg|jxl|jp2|ico|psd)$/i;
+
+/** Bytes; larger files are not read into memory. */
+export const IMAGE_SIZE_LIMIT = 512 * 2 ** 20;

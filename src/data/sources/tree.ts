@@ -1,0 +1,174 @@
+/** Files in folders, on disk or in an archive, as a part of a source: of one folder a class, or all alike. */
+import { dirname } from 'node:path/posix';
+import { UserError } from '../../run/errors.ts';
+import type { Listing, Part, Skipped, Source, SourceImage } from './part.ts';
+
+export interface TreeFile {
+  /** Relative to the root, with slashes. */
+  name: string;
+  stamp: string;
+}
+
+/** All files of a tree, sorted by name. */
+export interface TreeFiles {
+  files: TreeFile[];
+  skipped: Skipped[];
+  /** Files whose names say that they are no images. */
+  ignored: number;
+}
+
+export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
+  /** What stands before the names of its files for a person. */
+  name: string;
+  /** Each folder at the top is a class; else all images are alike. */
+  labelled: boolean;
+  split?: Source['split'];
+  /** Whether a single folder that holds all others is entered. */
+  enters: boolean;
+  list(signal?: AbortSignal): Promise<TreeFiles>;
+  read(name: string): Promise<Uint8Array>;
+  /** What to say when there is no image in it. */
+  onEmpty(found: TreeFiles): UserError;
+}
+
+/** The tree as a part. */
+export function treePart(tree: Tree): Part {
+  const { key, labelled, split, name: root } = tree;
+  return {
+    key: `${key} ${labelled} ${split ?? ''}`,
+    nameOf: (name) => under(root, name),
+    list: async (signal) => listing(tree, await tree.list(signal)),
+    read: (listing, wanted, signal) => readFiles(tree, listing, wanted, signal),
+    pins: tree.pins,
+    close: tree.close,
+  };
+}
+
+/** A path as a person finds it. */
+function under(root: string, name: string): string {
+  return name === '' ? root : `${root.replace(/\/+$/, '')}/${name}`;
+}
+
+function listing(tree: Tree, found: TreeFiles): Listing {
+  if (found.files.length === 0) throw tree.onEmpty(found);
+  const root = rootOf(tree, found.files);
+  // The other side of a split is left out in silence, a stray image is not.
+  const inside = found.files.filter(({ name }) => tree.split === undefined || name.startsWith(root));
+  const classOf = ({ name }: TreeFile) =>
+    name.startsWith(root) ? (/^[^/]+(?=\/)/.exec(name.slice(root.length))?.[0] ?? '') : '';
+  const files = tree.labelled ? inside.filter((file) => classOf(file) !== '') : inside;
+  const outside = tree.labelled ? inside.filter((file) => classOf(file) === '') : [];
+  if (files.length === 0) throw noClasses(under(tree.name, root), outside.length);
+  const values = [...new Set(files.map((file) => (tree.labelled ? classOf(file) : '')))].sort();
+  const numbers = new Map(values.map((value, i) => [value, i]));
+  const reason = 'lies outside the class folders';
+  const skipped = [...found.skipped, ...outside.map(({ name }) => ({ name, reason }))];
+  return {
+    count: files.length,
+    names: files.map(({ name }) => name),
+    labels: Int32Array.from(files, (file) => numbers.get(tree.labelled ? classOf(file) : '')!),
+    labelNames: values.map((value) => ({ value, name: value })),
+    stamps: files.map(({ stamp }) => stamp),
+    skipped: skipped.map(({ name, reason }) => ({ name: under(tree.name, name), reason })),
+    ignored: found.ignored,
+  };
+}
+
+function noClasses(where: string, count: number): UserError {
+  return new UserError(
+    `Expected a folder for each class in "${where}", but its ${count} images lie in it directly; ` +
+      `move them to ${under(where, 'bird')} and ${under(where, 'not-bird')}, or use --birds and --not-birds`,
+  );
+}
+
+/** How the sides of a split are called, best first. */
+const SIDES = {
+  train: ['train', 'training'],
+  test: ['test', 'testing', 'val', 'valid', 'validation'],
+};
+
+/** The folder whose folders are the classes, with a slash at its end; nothing for the top. */
+function rootOf({ name, labelled, split, enters }: Tree, files: TreeFile[]): string {
+  const enter = (place: string) => (labelled && enters ? entered(files, place) : place);
+  const root = enter('');
+  if (split === undefined) {
+    const children = foldersIn(files, root);
+    const all = Object.values(SIDES).flat();
+    if (!labelled || children.length < 2 || !children.every((child) => all.includes(child.toLowerCase()))) {
+      return root;
+    }
+    throw new UserError(
+      `Expected a folder for each class in "${under(name, root)}", but found ${children.join(' and ')}; ` +
+        `say "${name}?split=train", and ?split=test after --val`,
+    );
+  }
+  for (const place of [root, entered(files, '')]) {
+    const children = foldersIn(files, place);
+    const side = SIDES[split]
+      .map((side) => children.find((child) => child.toLowerCase() === side))
+      .find(Boolean);
+    if (side) return enter(`${place}${side}/`);
+  }
+  throw new UserError(
+    `Expected a folder "${split}" in "${name}", as ?split=${split} says, but there is none; check its folders`,
+  );
+}
+
+/** Goes down from a place for as long as all images lie in one folder, but never into the last one. */
+function entered(files: TreeFile[], place: string): string {
+  const below = files.filter(({ name }) => name.startsWith(place));
+  for (;;) {
+    const [first, second] = foldersIn(below, place);
+    if (first === undefined || second !== undefined) return place;
+    const next = `${place}${first}/`;
+    const hasFolders = foldersIn(below, next).length > 0;
+    const hasImages = below.some(({ name }) => dirname(name) === next.slice(0, -1));
+    if (!hasFolders || (hasImages && foldersIn(below, next).length < 2)) return place;
+    place = next;
+  }
+}
+
+function foldersIn(files: TreeFile[], place: string): string[] {
+  const folders = new Set<string>();
+  for (const { name } of files) {
+    if (!name.startsWith(place)) continue;
+    const slash = name.indexOf('/', place.length);
+    if (slash >= 0) folders.add(name.slice(place.length, slash));
+  }
+  return [...folders];
+}
+
+/** Asked for ahead, as a disk answers late. */
+const AHEAD = 4;
+
+async function* readFiles(
+  tree: Pick<Tree, 'read'>,
+  { names }: Listing,
+  wanted: (index: number) => boolean,
+  signal?: AbortSignal,
+): AsyncGenerator<SourceImage> {
+  const ahead: Promise<SourceImage>[] = [];
+  for (const [index, name] of names!.entries()) {
+    if (!wanted(index)) continue;
+    signal?.throwIfAborted();
+    const image = readOne(tree, index, name);
+    image.catch(() => {});
+    ahead.push(image);
+    if (ahead.length >= AHEAD) yield ahead.shift()!;
+  }
+  for (const image of ahead) yield image;
+}
+
+async function readOne(tree: Pick<Tree, 'read'>, index: number, name: string): Promise<SourceImage> {
+  try {
+    return { index, bytes: await tree.read(name) };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    return { index, problem: `could not be read (${codeOf(error)})`, lasting: false };
+  }
+}
+
+/** What the system calls an error. */
+export function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
