@@ -171,10 +171,10 @@ function comparePredictions(device: DeviceName, network: Network): Promise<Outco
         await theirs!.predict(images, labels.length),
       ];
       pairs.push([`logits of ${labels.length} images`, found, expected]);
-      const [metrics, others] = [found, expected].map((logits) =>
-        computeMetrics(logits, labels, network.classNames.length),
-      );
-      pairs.push([`validation loss of ${labels.length} images`, [metrics!.loss], [others!.loss]]);
+      const classes = network.classNames.length;
+      const metrics = await computeMetrics(found, labels, classes);
+      const others = await computeMetrics(expected, labels, classes);
+      pairs.push([`validation loss of ${labels.length} images`, [metrics.loss], [others.loss]]);
     }
     return judge(worstDifference(pairs), TOLERANCE.pass);
   });

@@ -1,52 +1,137 @@
 /** What a model is worth: counted from logits and labels; pure. */
+import { breather } from './breather.ts';
 
-export interface Metrics {
-  /** Mean softmax cross-entropy. */
-  loss: number;
-  accuracy: number;
-  /** Mean over the classes of the share found; 1 / classes is chance, whatever the class sizes. */
-  balancedAccuracy: number;
-  /** Two classes: of class 0 (`bird`). More: the mean over the classes. */
+/** What one class is worth against all others. */
+export interface ClassScores {
   precision: number;
   recall: number;
   f1: number;
   /** Probability that an image of the class scores above one of another; ties count half. 0.5 where undefined. */
   auroc: number;
+  /** Area below precision over recall, in steps (no interpolation). 0 where the class has no images. */
+  averagePrecision: number;
+}
+
+/** Two classes: the scores of class 0 (`bird`). More: their means over the classes (macro). */
+export interface Metrics extends ClassScores {
+  /** Mean softmax cross-entropy. */
+  loss: number;
+  accuracy: number;
+  /** Mean over the classes of the share found; 1 / classes is chance, whatever the class sizes. */
+  balancedAccuracy: number;
   /** `confusion[truth][guess]`, in the order of `classNames`. */
   confusion: number[][];
+  /** In the order of `classNames`. */
+  perClass: ClassScores[];
 }
 
 /**
- * All metrics of one evaluation.
+ * All metrics of one evaluation; lets the event loop go on every few milliseconds.
  * @param logits float32 [count, classes]
  * @param labels int32 [count], each 0 to classes - 1; count at least 1
  */
-export function computeMetrics(logits: Float32Array, labels: Int32Array, classes: number): Metrics {
+export async function computeMetrics(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): Promise<Metrics> {
   const count = labels.length;
   if (count === 0 || logits.length !== count * classes)
     throw new RangeError(
       `Expected ${classes} logits for each of 1 or more labels, found ${logits.length} for ${count}`,
     );
+  const breathe = breather();
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-  const probabilities = softmax(logits, classes);
+  const probabilities = new Float64Array(logits.length);
   let loss = 0;
   for (let i = 0; i < count; i++) {
     const row = logits.subarray(i * classes, (i + 1) * classes);
-    loss += logSumExp(row) - row[labels[i]!]!;
+    const norm = logSumExp(row);
+    for (let k = 0; k < classes; k++) probabilities[i * classes + k] = Math.exp(row[k]! - norm);
+    loss += norm - row[labels[i]!]!;
     confusion[labels[i]!]![argmax(row)]! += 1;
+    if (i % 256 === 0) await breathe();
   }
-  const positive = classes === 2 ? [0] : [...confusion.keys()];
-  const score = (of: (k: number) => number) => mean(positive.map(of));
+  const perClass: ClassScores[] = [];
+  for (let k = 0; k < classes; k++) {
+    perClass.push({ ...confusionScores(confusion, k), ...rankingScores(probabilities, labels, classes, k) });
+    await breathe();
+  }
   return {
     loss: loss / count,
     accuracy: sum(confusion.map((row, k) => row[k]!)) / count,
     balancedAccuracy: balancedAccuracy(confusion),
-    precision: score((k) => ratio(confusion[k]![k]!, sum(confusion.map((row) => row[k]!)))),
-    recall: score((k) => ratio(confusion[k]![k]!, sum(confusion[k]!))),
-    f1: score((k) => ratio(2 * confusion[k]![k]!, sum(confusion[k]!) + sum(confusion.map((row) => row[k]!)))),
-    auroc: score((k) => auroc(column(probabilities, classes, k), labels, k)),
+    ...(classes === 2 ? perClass[0]! : meanScores(perClass)),
     confusion,
+    perClass,
   };
+}
+
+function meanScores(perClass: ClassScores[]): ClassScores {
+  const of = (name: keyof ClassScores) => mean(perClass.map((scores) => scores[name]));
+  return {
+    precision: of('precision'),
+    recall: of('recall'),
+    f1: of('f1'),
+    auroc: of('auroc'),
+    averagePrecision: of('averagePrecision'),
+  };
+}
+
+/** What is counted of one class: its images, the guesses of it, those that are both. */
+export function classCounts(confusion: number[][], k: number) {
+  return {
+    images: sum(confusion[k]!),
+    guesses: sum(confusion.map((row) => row[k]!)),
+    found: confusion[k]![k]!,
+  };
+}
+
+function confusionScores(confusion: number[][], k: number) {
+  const { images, guesses, found } = classCounts(confusion, k);
+  return {
+    precision: ratio(found, guesses),
+    recall: ratio(found, images),
+    f1: ratio(2 * found, images + guesses),
+  };
+}
+
+/** Down from the highest score, at each score that an image of the class has. */
+function rankingScores(probabilities: Float64Array, labels: Int32Array, classes: number, k: number) {
+  const own = sortedScores(probabilities, classes, k, (i) => labels[i] === k);
+  const others = sortedScores(probabilities, classes, k, (i) => labels[i] !== k);
+  let pairs = 0;
+  let area = 0;
+  let [i, j] = [own.length, others.length];
+  while (i > 0) {
+    const score = own[i - 1]!;
+    const before = i;
+    // Written so that a NaN, which is sorted to the end, ends the loops as well.
+    while (i > 0 && !(own[i - 1]! < score)) i--;
+    while (j > 0 && others[j - 1]! > score) j--;
+    let below = j;
+    while (below > 0 && !(others[below - 1]! < score)) below--;
+    pairs += (before - i) * ((below + j) / 2);
+    j = below;
+    const taken = own.length - i;
+    area += ((before - i) * taken) / (taken + others.length - j);
+  }
+  return {
+    auroc: own.length > 0 && others.length > 0 ? pairs / (own.length * others.length) : 0.5,
+    averagePrecision: ratio(area, own.length),
+  };
+}
+
+function sortedScores(
+  probabilities: Float64Array,
+  classes: number,
+  k: number,
+  wanted: (i: number) => boolean,
+): Float64Array {
+  const scores = new Float64Array(probabilities.length / classes);
+  let count = 0;
+  for (let i = 0; i < scores.length; i++) if (wanted(i)) scores[count++] = probabilities[i * classes + k]!;
+  return scores.subarray(0, count).sort();
 }
 
 /** Mean share found over the classes that have images. */
@@ -82,33 +167,12 @@ export function softmax(logits: Float32Array, classes: number): Float64Array {
   return result;
 }
 
-/** Mann-Whitney: from the rank sum of the positives, equal scores sharing their mean rank. */
-function auroc(scores: Float64Array, labels: Int32Array, positive: number): number {
-  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[a]! - scores[b]!);
-  let rankSum = 0;
-  let positives = 0;
-  for (let from = 0; from < order.length; ) {
-    let to = from + 1;
-    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
-    for (let i = from; i < to; i++) {
-      if (labels[order[i]!] !== positive) continue;
-      positives += 1;
-      rankSum += (from + 1 + to) / 2;
-    }
-    from = to;
-  }
-  const negatives = order.length - positives;
-  if (positives === 0 || negatives === 0) return 0.5;
-  return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
-}
-
-function column(values: Float64Array, width: number, k: number): Float64Array {
-  return Float64Array.from({ length: values.length / width }, (_, i) => values[i * width + k]!);
-}
-
 function logSumExp(row: Float32Array): number {
-  const largest = row.reduce((a, b) => Math.max(a, b));
-  return largest + Math.log(row.reduce((total, value) => total + Math.exp(value - largest), 0));
+  let largest = row[0]!;
+  for (const value of row) largest = Math.max(largest, value);
+  let total = 0;
+  for (const value of row) total += Math.exp(value - largest);
+  return largest + Math.log(total);
 }
 
 function argmax(row: Float32Array): number {

@@ -90,7 +90,9 @@ describe('a checkpoint', () => {
       recall: 0.5,
       f1: 2 / 3,
       auroc: 0.9,
+      averagePrecision: 0.8,
     },
+    perClass: [],
     confusion: [
       [1, 1],
       [0, 2],

@@ -7,6 +7,8 @@ import type { TrainEvent } from '../../src/train.ts';
 const metrics: Metrics = {
   ...{ loss: 0.5123, accuracy: 0.74, balancedAccuracy: 0.682, precision: 0.02, recall: 0.625, f1: 0.0488 },
   auroc: 0.7595,
+  averagePrecision: 0.05,
+  perClass: [],
   confusion: [
     [10, 6],
     [395, 1135],
