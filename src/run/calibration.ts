@@ -63,12 +63,13 @@ export async function calibrate(
   const calibrated = softmax(scaled(logits, temperature), classes);
   await breathe();
   const threshold = classes === 2 ? bestThreshold(calibrated, labels) : undefined;
-  const [plain, after] = [{}, { threshold }].map((how) => answersOf(calibrated, classes, how));
+  const [plain, after] = [answersOf(calibrated, classes, {}), answersOf(calibrated, classes, { threshold })];
   await breathe();
-  const bound = unsureBound(after!, labels);
+  const bound = unsureBound(after, labels);
+  await breathe();
   const reliability = {
-    before: reliabilityBins(raw, labels, classes),
-    after: reliabilityBins(calibrated, labels, classes),
+    before: reliabilityBins(answersOf(raw, classes, {}), labels),
+    after: reliabilityBins(plain, labels),
   };
   return {
     temperature,
@@ -81,8 +82,8 @@ export async function calibrate(
     },
     reliability,
     balancedAccuracy: {
-      before: meanRecall(plain!, labels, classes),
-      after: meanRecall(after!, labels, classes),
+      before: meanRecall(plain, labels, classes),
+      after: meanRecall(after, labels, classes),
     },
   };
 }
@@ -101,17 +102,24 @@ export interface Answer {
 /**
  * The answer to one image. With a threshold the certainty is counted from there: at the threshold both classes are
  * equally good, so it is 0.5.
- * @param row probabilities, calibrated
+ * @param probabilities [count, classes], calibrated
+ * @param image its row
  */
-export function answer(row: Float64Array, { threshold }: Pick<Calibration, 'threshold'>): Answer {
+export function answer(
+  probabilities: Float64Array,
+  classes: number,
+  image: number,
+  { threshold }: Pick<Calibration, 'threshold'>,
+): Answer {
+  const from = image * classes;
   if (threshold !== undefined) {
-    const for0 = row[0]! * (1 - threshold);
-    const for1 = row[1]! * threshold;
+    const for0 = probabilities[from]! * (1 - threshold);
+    const for1 = probabilities[from + 1]! * threshold;
     return { label: for0 >= for1 ? 0 : 1, certainty: Math.max(for0, for1) / (for0 + for1) };
   }
   let label = 0;
-  for (let k = 1; k < row.length; k++) if (row[k]! > row[label]!) label = k;
-  return { label, certainty: row[label]! };
+  for (let k = 1; k < classes; k++) if (probabilities[from + k]! > probabilities[from + label]!) label = k;
+  return { label, certainty: probabilities[from + label]! };
 }
 
 /**
@@ -189,21 +197,21 @@ async function lossSlope(
   let slope = 0;
   let curvature = 0;
   for (let i = 0; i < labels.length; i++) {
-    const row = logits.subarray(i * classes, (i + 1) * classes);
-    let largest = row[0]!;
-    for (const value of row) largest = Math.max(largest, value);
+    const from = i * classes;
+    let largest = logits[from]!;
+    for (let k = 1; k < classes; k++) largest = Math.max(largest, logits[from + k]!);
     let [mass, first, second, total] = [0, 0, 0, 0];
-    for (const value of row) {
-      const above = value - largest;
+    for (let k = 0; k < classes; k++) {
+      const above = logits[from + k]! - largest;
       const share = Math.exp(above * inverse);
       mass += share;
       first += share * above;
       second += share * above * above;
       total += above;
     }
-    const own = row[labels[i]!]! - largest;
-    const target = targets[labels[i]!]!;
-    const wanted = target * own + ((1 - target) * (total - own)) / (classes - 1);
+    const label = labels[i]!;
+    const own = logits[from + label]! - largest;
+    const wanted = targets[label]! * own + ((1 - targets[label]!) * (total - own)) / (classes - 1);
     slope += first / mass - wanted;
     curvature += second / mass - (first / mass) ** 2;
     if (i % 256 === 0) await breathe();
@@ -247,10 +255,9 @@ function between(low: number, high: number): number {
 }
 
 function answersOf(probabilities: Float64Array, classes: number, how: Pick<Calibration, 'threshold'>) {
-  const answers: Answer[] = [];
-  for (let i = 0; i < probabilities.length; i += classes)
-    answers.push(answer(probabilities.subarray(i, i + classes), how));
-  return answers;
+  return Array.from({ length: probabilities.length / classes }, (_, i) =>
+    answer(probabilities, classes, i, how),
+  );
 }
 
 /** The lowest certainty from which on enough answers are right. */
@@ -277,9 +284,9 @@ function unsureBound(answers: Answer[], labels: Int32Array) {
 
 const BINS = 15;
 
-function reliabilityBins(probabilities: Float64Array, labels: Int32Array, classes: number): ReliabilityBin[] {
+function reliabilityBins(answers: Answer[], labels: Int32Array): ReliabilityBin[] {
   const bins = Array.from({ length: BINS }, () => ({ count: 0, confidence: 0, accuracy: 0 }));
-  for (const [i, { label, certainty }] of answersOf(probabilities, classes, {}).entries()) {
+  for (const [i, { label, certainty }] of answers.entries()) {
     const bin = bins[Math.min(BINS, Math.max(1, Math.ceil(certainty * BINS))) - 1]!;
     bin.count += 1;
     bin.confidence += certainty;

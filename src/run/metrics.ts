@@ -45,11 +45,11 @@ export async function computeMetrics(
   const probabilities = new Float64Array(logits.length);
   let loss = 0;
   for (let i = 0; i < count; i++) {
-    const row = logits.subarray(i * classes, (i + 1) * classes);
-    const norm = logSumExp(row);
-    for (let k = 0; k < classes; k++) probabilities[i * classes + k] = Math.exp(row[k]! - norm);
-    loss += norm - row[labels[i]!]!;
-    confusion[labels[i]!]![argmax(row)]! += 1;
+    const from = i * classes;
+    const norm = logSumExp(logits, from, classes);
+    for (let k = 0; k < classes; k++) probabilities[from + k] = Math.exp(logits[from + k]! - norm);
+    loss += norm - logits[from + labels[i]!]!;
+    confusion[labels[i]!]![argmax(logits, from, classes)]! += 1;
     if (i % 256 === 0) await breathe();
   }
   const perClass: ClassScores[] = [];
@@ -161,23 +161,22 @@ export function chanceMargin(confusion: number[][]): number {
 export function softmax(logits: Float32Array, classes: number): Float64Array {
   const result = new Float64Array(logits.length);
   for (let start = 0; start < logits.length; start += classes) {
-    const norm = logSumExp(logits.subarray(start, start + classes));
+    const norm = logSumExp(logits, start, classes);
     for (let i = start; i < start + classes; i++) result[i] = Math.exp(logits[i]! - norm);
   }
   return result;
 }
 
-function logSumExp(row: Float32Array): number {
-  let largest = row[0]!;
-  for (const value of row) largest = Math.max(largest, value);
+function logSumExp(logits: Float32Array, from: number, classes: number): number {
+  const largest = logits[argmax(logits, from, classes) + from]!;
   let total = 0;
-  for (const value of row) total += Math.exp(value - largest);
+  for (let k = 0; k < classes; k++) total += Math.exp(logits[from + k]! - largest);
   return largest + Math.log(total);
 }
 
-function argmax(row: Float32Array): number {
+function argmax(logits: Float32Array, from: number, classes: number): number {
   let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
+  for (let k = 1; k < classes; k++) if (logits[from + k]! > logits[from + best]!) best = k;
   return best;
 }
 

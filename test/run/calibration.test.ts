@@ -44,12 +44,12 @@ describe('threshold', () => {
   });
 
   test('the answer changes at the threshold, where it is least certain', () => {
-    const at = (share: number) => answer(Float64Array.of(share, 1 - share), { threshold: 0.2 });
+    const at = (share: number) => answer(Float64Array.of(9, 9, share, 1 - share), 2, 1, { threshold: 0.2 });
     expect([at(0.1999).label, at(0.2).label]).toEqual([1, 0]);
     expect(at(0.2).certainty).toBeCloseTo(0.5, 12);
     expect(at(0.5).certainty).toBeCloseTo(0.8, 12);
     expect(at(0).certainty).toBe(1);
-    expect(answer(Float64Array.of(0.2, 0.5, 0.3), {})).toEqual({ label: 1, certainty: 0.5 });
+    expect(answer(Float64Array.of(0.2, 0.5, 0.3), 3, 0, {})).toEqual({ label: 1, certainty: 0.5 });
   });
 });
 
