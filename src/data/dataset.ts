@@ -5,6 +5,7 @@ import { assemble, type OpenSource } from './assemble.ts';
 import { PixelCache } from './cache/pixels.ts';
 import { type FillOptions, fillPart, type PreparedPart, preparePart } from './fill.ts';
 import { classesOf } from './labels.ts';
+import { Lock, type LockFacts } from './lock/lock.ts';
 import type { Role, Skipped, Source } from './sources/part.ts';
 import { parseSource, partsOf } from './sources/source.ts';
 
@@ -33,6 +34,8 @@ export interface Dataset {
    * because their names say that they are no images.
    */
   sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
+  /** What the sources are held to; absent without a lock. */
+  lock?: LockFacts;
 }
 
 export interface DatasetProgress {
@@ -58,6 +61,12 @@ export interface DatasetOptions {
   fit: Fit;
   /** Folder of the pixel cache. */
   cacheDir: string;
+  /** File that holds the sources to the bytes they had when they were first used; absent: nothing does. */
+  lock?: string;
+  /** Take what is found, whatever the lock says, and write it there. */
+  updateLock?: boolean;
+  /** Read every byte again, whatever sizes and times say. */
+  verify?: boolean;
   onProgress?: (progress: DatasetProgress) => void;
   signal?: AbortSignal;
 }
@@ -68,18 +77,28 @@ export interface DatasetOptions {
  *   with all that was decoded kept
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
+  const { lock: file, updateLock: update = false, verify = false, signal } = options;
   const sources = await parseAll(options);
+  const lock = file === undefined ? undefined : await Lock.open(file, { update, verify, signal });
   const cache = await PixelCache.open(options.cacheDir, options.imageSize, options.fit);
   const opened: OpenSource[] = [];
   try {
-    for (const { role, source } of sources) opened.push(await openSource(role, source, cache, options));
-    for (const source of opened) await fillSource(source, cache, options);
+    for (const { role, source } of sources) {
+      opened.push(await openSource(role, source, cache, options, lock?.revisionOf(role, source)));
+    }
+    for (const source of opened) {
+      await lock?.begin(source);
+      await fillSource(source, cache, options);
+      lock?.end(source);
+    }
   } catch (error) {
     await cache.seal().catch(() => {});
+    for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
     throw error;
   }
   await cache.seal();
-  return assemble(opened, cache);
+  const dataset = assemble(opened, cache);
+  return lock ? { ...dataset, lock: await lock.save() } : dataset;
 }
 
 async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: Source }[]> {
@@ -98,17 +117,18 @@ async function openSource(
   role: Role,
   source: Source,
   cache: PixelCache,
-  { imageSize, cacheDir, onProgress, signal }: DatasetOptions,
+  { imageSize, cacheDir, verify, onProgress, signal }: DatasetOptions,
+  revision?: string,
 ): Promise<OpenSource> {
   const oneClass = role === 'birds' || role === 'notBirds';
   const labelled = !oneClass || source.label !== undefined;
-  const all = await partsOf(source, { role, labelled, size: imageSize, cacheDir, signal });
+  const all = await partsOf(source, { role, labelled, size: imageSize, cacheDir, revision, signal });
   const parts: PreparedPart[] = [];
   try {
     for (const [i, part] of all.entries()) {
       signal?.throwIfAborted();
       onProgress?.({ source: source.text, stage: 'list', done: i, total: all.length });
-      parts.push(await preparePart(part, cache, signal));
+      parts.push(await preparePart(part, cache, { verify, signal }));
     }
     onProgress?.({ source: source.text, stage: 'list', done: all.length, total: all.length });
     return { role, source, parts, classOf: classesOf(role, source, parts) };

@@ -14,13 +14,16 @@ export interface PreparedPart extends Memo {
   remembered: boolean;
 }
 
-/** Lists a part, or remembers its listing; and what its images held when they were last read. */
+/**
+ * Lists a part, or remembers its listing; and what its images held when they were last read.
+ * @param options `verify`: remember nothing
+ */
 export async function preparePart(
   part: Part,
   cache: PixelCache,
-  signal?: AbortSignal,
+  { verify = false, signal }: { verify?: boolean; signal?: AbortSignal } = {},
 ): Promise<PreparedPart> {
-  const memo = await readMemo(cache.folder, part.key);
+  const memo = verify ? undefined : await readMemo(cache.folder, part.key);
   const passing = new Map<number, string>();
   if (memo && part.stamp !== undefined && memo.stamp === part.stamp) {
     return { ...memo, part, passing, remembered: true };

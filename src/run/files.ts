@@ -36,9 +36,11 @@ async function withFile<T>(path: string, flags: string, use: (file: FileHandle) 
 function saveError(path: string, bytes: number, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
-  return new UserError(
+  const said = new UserError(
     full
       ? `Could not save ${path}: the disk is full (${(bytes / 1e6).toFixed(1)} MB were needed); what was saved before is intact, free some space and train again`
       : `Could not save ${path}: ${code}; choose a folder you may write to with --run`,
   );
+  said.cause = error;
+  return said;
 }

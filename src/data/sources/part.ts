@@ -113,6 +113,8 @@ export interface Part {
    * `verify`: read every byte again, whatever sizes and times say.
    */
   pins?(options: { verify: boolean; signal?: AbortSignal }): Promise<Pin[]>;
+  /** Whether each image is a file of its own beside those of `pins`: a list, and what it names. */
+  looseImages?: boolean;
   /** Pixels of an image. Absent: the bytes are an image file. */
   render?(bytes: Uint8Array, size: number): Promise<Uint8Array>;
   /** Ends what runs in the background. */

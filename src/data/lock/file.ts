@@ -1,0 +1,86 @@
+/** `birbs.lock.json`: a line a file, so that a change can be read in version control. */
+import { readFile } from 'node:fs/promises';
+import { UserError } from '../../run/errors.ts';
+import { writeFileWhole } from '../../run/files.ts';
+import type { Pin } from '../sources/part.ts';
+import { entryHash, type LockEntry, rootHash, sortEntries } from './entry.ts';
+
+const FORMAT = 'birbs-lock';
+const VERSION = 1;
+
+/**
+ * The entries of a lock; none when there is no file.
+ * @throws UserError when the file is damaged, of a newer version or can't be read
+ */
+export async function readLock(path: string): Promise<LockEntry[]> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new UserError(`The lock ${path} can't be read (${error.code}); choose another with --lock`);
+  });
+  if (text === undefined) return [];
+  const json = parseJson(text, path);
+  if (json?.format !== FORMAT) throw damaged(path, 'it is no lock of birbs-metal');
+  if (json.version !== VERSION) {
+    throw new UserError(
+      `The lock ${path} is of version ${json.version}, but this birbs-metal reads version ${VERSION}; update birbs-metal, or choose another with --lock`,
+    );
+  }
+  try {
+    const entries = (json.sources as JsonEntry[]).map(readEntry);
+    if (rootHash(entries) === json.root) return entries;
+  } catch {
+    throw damaged(path, 'its entries are not complete');
+  }
+  throw damaged(path, 'its root hash does not fit its entries');
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: anything may be in the file
+function parseJson(text: string, path: string): any {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw damaged(path, 'it is not JSON');
+  }
+}
+
+function damaged(path: string, reason: string): UserError {
+  return new UserError(
+    `The lock ${path} is damaged: ${reason}; restore it from version control, or delete it to have it written anew`,
+  );
+}
+
+/** Name, size, sha256; the revision where it is not that of the entry. */
+type JsonFile = [string, number, string, string?];
+type JsonEntry = Omit<LockEntry, 'files'> & { hash: string; files: JsonFile[] };
+
+function readEntry({ source, as, kind, revision, files }: JsonEntry): LockEntry {
+  const pins = files.map(([name, size, sha256, own = revision]): Pin => {
+    const right = typeof name === 'string' && Number.isSafeInteger(size) && /^[0-9a-f]{64}$/.test(sha256);
+    if (!right) throw new TypeError('no file');
+    return own === undefined ? { name, size, sha256 } : { name, size, sha256, revision: own };
+  });
+  const head = { source, as, kind };
+  return revision === undefined ? { ...head, files: pins } : { ...head, revision, files: pins };
+}
+
+/**
+ * Writes all entries, whole or not at all.
+ * @throws UserError whose cause says why it can't be written
+ */
+export async function writeLock(path: string, entries: LockEntry[]): Promise<void> {
+  const sources = sortEntries(entries).map(entryText).join(',\n');
+  const head = `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},\n  "root": "${rootHash(entries)}",\n`;
+  await writeFileWhole(path, `${head}  "sources": [\n${sources}\n  ]\n}\n`);
+}
+
+function entryText(entry: LockEntry): string {
+  const { source, as, kind, revision, files } = entry;
+  const head = Object.entries({ source, as, kind, revision, hash: entryHash(entry) })
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `      ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`);
+  const lines = files.map(({ name, size, sha256, revision: own }) => {
+    const more = own === revision ? [] : [own];
+    return `        ${JSON.stringify([name, size, sha256, ...more])}`;
+  });
+  return `    {\n${head.join('')}      "files": [\n${lines.join(',\n')}\n      ]\n    }`;
+}

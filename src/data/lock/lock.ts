@@ -1,0 +1,232 @@
+/** The lock of a run: what its sources consist of must be what they consisted of when they were first used. */
+import { dirname, relative, resolve, sep } from 'node:path';
+import { UserError } from '../../run/errors.ts';
+import type { OpenSource } from '../assemble.ts';
+import type { PreparedPart } from '../fill.ts';
+import type { ClassOf } from '../labels.ts';
+import { publishedFiles } from '../recipes.ts';
+import type { Pin, Role, Source } from '../sources/part.ts';
+import { differences, entryHash, type LockEntry, makeEntry, rootHash } from './entry.ts';
+import { readLock, writeLock } from './file.ts';
+
+/** Where the lock is if nobody says otherwise. */
+export const LOCK_FILE = 'birbs.lock.json';
+
+/** Sources of more files are not locked: a lock is read whole. */
+const FILE_LIMIT = 1_000_000;
+const NAMES_TOLD = 5;
+const ATTEMPTS = 5;
+
+/** Runs of one process write one after the other. */
+let writing: Promise<unknown> = Promise.resolve();
+
+/** What a run tells of its lock. */
+export interface LockFacts {
+  file: string;
+  /** Over the sources of this run: the same files under the same texts, the same root, on any machine. */
+  root: string;
+  sources: {
+    source: string;
+    as: LockEntry['as'];
+    hash: string;
+    files: number;
+    bytes: number;
+    revision?: string;
+  }[];
+  /** Whether the file was written. */
+  written: boolean;
+  /** Why something is not locked. */
+  notice?: string;
+}
+
+export interface LockOptions {
+  /** Take what is found, whatever the lock says. */
+  update: boolean;
+  /** Read every byte again, whatever sizes and times say. */
+  verify: boolean;
+  signal?: AbortSignal;
+}
+
+export class Lock {
+  readonly #path: string;
+  readonly #options: LockOptions;
+  readonly #entries: LockEntry[];
+  /** Of this run. */
+  readonly #found: LockEntry[] = [];
+  readonly #pins = new Map<OpenSource, Pin[]>();
+  /** To be written. */
+  readonly #changed: LockEntry[] = [];
+  #notice: string | undefined;
+
+  private constructor(path: string, options: LockOptions, entries: LockEntry[]) {
+    this.#path = path;
+    this.#options = options;
+    this.#entries = entries;
+  }
+
+  /** @throws UserError when the file is there and no lock that can be read */
+  static async open(path: string, options: LockOptions): Promise<Lock> {
+    return new Lock(path, options, await readLock(path));
+  }
+
+  /** The revision that a source has to stay on. */
+  revisionOf(role: Role, source: Source): string | undefined {
+    return this.#options.update ? undefined : this.#entryOf(this.#headOf(role, source))?.revision;
+  }
+
+  /**
+   * To be called when a source is listed and nothing fetched: files that are known by then are compared.
+   * @throws UserError that names what changed
+   */
+  async begin(opened: OpenSource): Promise<void> {
+    const pins: Pin[] = [];
+    for (const { part } of opened.parts) pins.push(...((await part.pins?.(this.#options)) ?? []));
+    this.#pins.set(opened, pins);
+    this.#compare(opened, false);
+  }
+
+  /**
+   * To be called when all of a source was read: it equals its entry, or gets one.
+   * @throws UserError that names what changed
+   */
+  end(opened: OpenSource): void {
+    const found = this.#compare(opened, true);
+    if (this.#found.some((other) => isSame(other, found))) return;
+    this.#found.push(found);
+    const known = this.#entryOf(found);
+    // The demo is held by the versions of its packages.
+    if (found.kind === 'demo' || (known && entryHash(known) === entryHash(found))) return;
+    if (found.files.length > FILE_LIMIT) {
+      this.#notice = `${opened.source.text} is not locked: a lock holds ${FILE_LIMIT} files, but it has ${found.files.length}`;
+      return;
+    }
+    this.#changed.push(found);
+  }
+
+  /** Writes what is new, and tells of this run. A lock that can't be written is a notice, no error. */
+  async save(): Promise<LockFacts> {
+    const written = this.#changed.length > 0 && (await this.#write());
+    const notice = this.#notice === undefined ? {} : { notice: this.#notice };
+    const sources = this.#found.map((entry) => {
+      const { source, as, revision, files } = entry;
+      const bytes = files.reduce((sum, { size }) => sum + size, 0);
+      const facts = { source, as, hash: entryHash(entry), files: files.length, bytes };
+      return revision === undefined ? facts : { ...facts, revision };
+    });
+    return { file: this.#path, root: rootHash(this.#found), sources, written, ...notice };
+  }
+
+  async #write(): Promise<boolean> {
+    const turn = writing.then(() => this.#add());
+    writing = turn.catch(() => {});
+    try {
+      await turn;
+      return true;
+    } catch (error) {
+      const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+      const code = cause?.code ?? (error as Error).message;
+      this.#notice = `${this.#path} could not be written (${code}): the files of this run are not locked`;
+      return false;
+    }
+  }
+
+  /** Adds to what is in the file by now; again if another process wrote at the same time. */
+  async #add(): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const others = await readLock(this.#path);
+      const isThere = (entry: LockEntry) =>
+        others.some((other) => isSame(other, entry) && entryHash(other) === entryHash(entry));
+      if (this.#changed.every(isThere)) return;
+      const kept = others.filter((other) => !this.#changed.some((entry) => isSame(other, entry)));
+      await writeLock(this.#path, [...kept, ...this.#changed]);
+    }
+  }
+
+  #compare(opened: OpenSource, whole: boolean): LockEntry {
+    const { text } = opened.source;
+    const all = [
+      ...this.#pins.get(opened)!,
+      ...opened.parts.flatMap((part) => imagePins(part, opened.classOf)),
+    ];
+    const found = makeEntry(this.#headOf(opened.role, opened.source), all);
+    const expected = this.#options.update ? undefined : this.#entryOf(found);
+    const changes = expected ? differences(expected, found, whole) : [];
+    if (changes.length > 0) throw changed(text, changes, this.#path);
+    const others = this.#options.update || expected ? [] : unlikePublished(opened.source, found.files);
+    if (others.length > 0) throw notAsPublished(text, others);
+    return { ...found, files: found.files.filter(({ sha256 }) => sha256 !== '') };
+  }
+
+  #entryOf(head: Pick<LockEntry, 'source' | 'as'>): LockEntry | undefined {
+    return this.#entries.find((entry) => isSame(entry, head));
+  }
+
+  #headOf(role: Role, { kind, path, label, limit, split }: Source) {
+    const query = Object.entries({ label, limit, split })
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => `${key}=${value}`);
+    const bare = `${SCHEMES[kind] ?? ''}${isLocal(kind) ? this.#relative(path) : path}`;
+    const source = query.length > 0 ? `${bare}?${query.join('&')}` : bare;
+    return { source, as: ROLES[role], kind };
+  }
+
+  #relative(path: string): string {
+    return relative(dirname(resolve(this.#path)), resolve(path)).replaceAll(sep, '/') || '.';
+  }
+}
+
+const ROLES = { data: 'data', validation: 'data', birds: 'birds', notBirds: 'not-birds' } as const;
+const SCHEMES: Partial<Record<Source['kind'], string>> = {
+  hub: 'hf:',
+  nabirds: 'nabirds:',
+  kaggle: 'kaggle:',
+};
+
+function isLocal(kind: Source['kind']): boolean {
+  return kind !== 'demo' && kind !== 'hub' && kind !== 'kaggle';
+}
+
+function isSame(a: Pick<LockEntry, 'source' | 'as'>, b: Pick<LockEntry, 'source' | 'as'>): boolean {
+  return a.source === b.source && a.as === b.as;
+}
+
+/** The images in use that are files of their own; those not read yet without a sha256. */
+function imagePins(prepared: PreparedPart, classOf: ClassOf): Pin[] {
+  const { part, listing, contents, sizes } = prepared;
+  if (part.pins && !part.looseImages) return [];
+  const pins: Pin[] = [];
+  for (let i = 0; i < listing.count; i++) {
+    if (classOf(prepared, i) === undefined) continue;
+    pins.push({ name: listing.names?.[i] ?? String(i), size: sizes[i]!, sha256: contents[i]! });
+  }
+  return pins;
+}
+
+/** Files of a recipe's revision that are others than those the recipe knows. */
+function unlikePublished({ kind, path }: Source, files: Pin[]): string[] {
+  if (kind !== 'hub') return [];
+  const [repository] = path.split(/[@:]/);
+  return files
+    .filter(({ name, sha256, revision }) => {
+      const known = publishedFiles[`${repository}@${revision}`]?.[name];
+      return known !== undefined && sha256 !== '' && known !== sha256;
+    })
+    .map(({ name }) => name);
+}
+
+function changed(text: string, changes: string[], path: string): UserError {
+  const one = changes.length === 1 ? '1 file' : `${changes.length} files`;
+  return new UserError(
+    `${one} of ${text} changed since ${path} was written: ${shortList(changes)}; run again with --update-lock to accept`,
+  );
+}
+
+function notAsPublished(text: string, names: string[]): UserError {
+  return new UserError(
+    `Expected the bytes that were published, but ${shortList(names)} of ${text} has others; run again with --update-lock to accept`,
+  );
+}
+
+function shortList(names: string[]): string {
+  return names.slice(0, NAMES_TOLD).join(', ') + (names.length > NAMES_TOLD ? ', ...' : '');
+}
