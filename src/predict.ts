@@ -8,16 +8,23 @@ import { loadWeights } from './export/weights.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { activationCount, type Network, networkShapes } from './model/network.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
+import { answer, type Calibration, parseCalibration, scaled } from './run/calibration.ts';
 import { newestWeights } from './run/checkpoint.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { softmax } from './run/metrics.ts';
 
-/** What a model says of one file, or why it could not. */
+/**
+ * What a model says of one file, or why it could not. `label` is a class name, or "unsure" where that was asked for
+ * (`unsure: true`).
+ */
 export type Prediction =
   | { file: string; label: string; probabilities: Record<string, number> }
   | { file: string; error: string };
+
+/** The label of an image that the model can't tell, if asked to say so. */
+const UNSURE = 'unsure';
 
 /**
  * Predicts files, and the images in folders and their subfolders, in order; a file that is no image is an answer with
@@ -29,13 +36,22 @@ export async function* predict(
   given: Partial<PredictOptions> = {},
   signal?: AbortSignal,
 ): AsyncGenerator<Prediction, void> {
+  for await (const { doubt: _, ...prediction } of answerFiles(files, given, signal)) yield prediction;
+}
+
+/** Predictions, each with how much it is to be doubted, in words for the command. */
+async function* answerFiles(
+  files: string[],
+  given: Partial<PredictOptions>,
+  signal?: AbortSignal,
+): AsyncGenerator<Prediction & { doubt?: string }, void> {
   const options = completeOptions(predictOptions, given);
-  const { network, values } = await loadWeights(await findWeights(options.model));
-  const { session, batchSize } = await openSession(network, values, options);
+  const model = await loadModel(await findWeights(options.model), options);
+  const { session, batchSize } = await openSession(model.network, model.values, options);
   try {
     for await (const batch of batchesOf(listFiles(files), batchSize)) {
       if (signal?.aborted) return;
-      yield* await predictBatch(session, network, batch);
+      yield* await predictBatch(session, model, batch);
     }
   } finally {
     await session.dispose();
@@ -63,6 +79,28 @@ async function findWeights(model: string | undefined): Promise<string> {
     `Expected best.safetensors in the run folder ${model}, but it is not there; train it again`,
     2,
   );
+}
+
+interface Model {
+  network: Network;
+  values: Float32Array;
+  calibration: Calibration;
+  /** Whether doubtful images are answered with {@link UNSURE}. */
+  unsure: boolean;
+}
+
+/** As the softmax has it, with doubt below 0.6. */
+const UNCALIBRATED: Calibration = { temperature: 1, unsureBelow: 0.6 };
+
+async function loadModel(path: string, { calibration: use, unsure }: PredictOptions): Promise<Model> {
+  const { network, values, metadata } = await loadWeights(path);
+  const calibration = use ? parseCalibration(metadata, network.classNames.length, path) : undefined;
+  if (unsure && !calibration)
+    throw new UserError(
+      `Expected a calibrated model for --unsure, but ${use ? `${path} has no calibration: train it again` : 'found --no-calibration'}, or leave --unsure out`,
+      2,
+    );
+  return { network, values, calibration: calibration ?? UNCALIBRATED, unsure };
 }
 
 /** Values between the layers that one batch may have: half a gigabyte. */
@@ -115,11 +153,8 @@ async function* batchesOf<T>(items: AsyncIterable<T>, size: number): AsyncGenera
   if (batch.length > 0) yield batch;
 }
 
-async function predictBatch(
-  session: NativeSession,
-  network: Network,
-  batch: Listed[],
-): Promise<Prediction[]> {
+async function predictBatch(session: NativeSession, model: Model, batch: Listed[]) {
+  const { network, calibration } = model;
   const images: (Uint8Array | Error)[] = [];
   for (let from = 0; from < batch.length; from += DECODES_IN_FLIGHT) {
     const some = batch.slice(from, from + DECODES_IN_FLIGHT);
@@ -131,13 +166,12 @@ async function predictBatch(
     readable.length > 0
       ? await session.predict(new Uint8Array(Buffer.concat(readable)), readable.length)
       : new Float32Array();
-  const probabilities = softmax(logits, classes);
+  const probabilities = softmax(scaled(logits, calibration.temperature), classes);
   let row = 0;
   return batch.map(({ file }, i) => {
     const image = images[i]!;
     if (image instanceof Error) return { file, error: image.message };
-    const from = row++ * classes;
-    return { file, ...name(probabilities.subarray(from, from + classes), network.classNames) };
+    return { file, ...nameAnswer(model, probabilities, row++) };
   });
 }
 
@@ -152,11 +186,22 @@ async function readImage({ file, error }: Listed, { input }: Network): Promise<U
   }
 }
 
-function name(probabilities: Float64Array, classNames: string[]) {
-  const label = classNames[probabilities.indexOf(Math.max(...probabilities))]!;
+function nameAnswer({ network, calibration, unsure }: Model, probabilities: Float64Array, row: number) {
+  const { classNames } = network;
+  const { label: best, certainty } = answer(probabilities, classNames.length, row, calibration);
+  const shares = probabilities.subarray(row * classNames.length, (row + 1) * classNames.length);
+  const label = classNames[best]!;
+  const isUnsure = certainty < calibration.unsureBelow;
   return {
-    label,
-    probabilities: Object.fromEntries(classNames.map((name, k) => [name, probabilities[k]!])),
+    label: unsure && isUnsure ? UNSURE : label,
+    probabilities: Object.fromEntries(classNames.map((name, k) => [name, shares[k]!])),
+    doubt: isUnsure
+      ? unsure
+        ? `, perhaps ${label}`
+        : ', but not at all sure'
+      : certainty < 0.8
+        ? ', probably'
+        : '',
   };
 }
 
@@ -172,27 +217,28 @@ export async function predictCommand(
     return 0;
   }
   let failed = 0;
-  for await (const prediction of predict(line.files, line.values, signal)) {
+  for await (const { doubt = '', ...prediction } of answerFiles(line.files, line.values, signal)) {
     if ('error' in prediction) failed += 1;
     if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
     else if ('error' in prediction) process.stderr.write(`${prediction.file}: ${prediction.error}\n`);
-    else process.stdout.write(describe(prediction));
+    else process.stdout.write(describe(prediction, doubt));
   }
   if (signal.aborted) return 130;
   return failed > 0 ? 1 : 0;
 }
 
 /** The verdict, then the most likely classes with a bar each. */
-function describe({ file, label, probabilities }: Extract<Prediction, { label: string }>): string {
+function describe(
+  { file, label, probabilities }: Extract<Prediction, { label: string }>,
+  doubt: string,
+): string {
   const ranked = Object.entries(probabilities).sort((a, b) => b[1] - a[1]);
-  const [, highest] = ranked[0]!;
-  const sure = highest < 0.6 ? ', but not at all sure' : highest < 0.8 ? ', probably' : '';
   const width = Math.max(...ranked.map(([name]) => name.length));
   const bars = ranked.slice(0, 5).map(([name, share]) => {
     const filled = Math.round(share * 20);
     return `  ${name.padEnd(width)} ${(share * 100).toFixed(1).padStart(5)}%  ${'█'.repeat(filled)}${'░'.repeat(20 - filled)}\n`;
   });
-  return `${file}: ${label}${sure}\n${bars.join('')}`;
+  return `${file}: ${label}${doubt}\n${bars.join('')}`;
 }
 
 if (isMain(import.meta.url)) void runCommand(predictCommand);

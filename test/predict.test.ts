@@ -125,6 +125,68 @@ describe('predict()', () => {
   });
 });
 
+describe('a calibrated model', () => {
+  const path = join(folder, 'calibrated.safetensors');
+  const image = join(photos, 'bird/3.png');
+  /** The same weights with this calibration; and the difference of the two logits of the image. */
+  const calibrated = async (calibration: object) => {
+    const notes = { calibration: JSON.stringify(calibration) };
+    writeFileSync(path, encodeWeights(network, await freshWeights(network), notes));
+    const [prediction] = await collect([image], { model });
+    const { bird } = (prediction as { probabilities: { bird: number } }).probabilities;
+    return Math.log(bird / (1 - bird));
+  };
+  const birdShare = (logit: number) => 1 / (1 + Math.exp(-logit));
+
+  test('divides by the temperature, parts at the threshold', async () => {
+    const logit = await calibrated({ temperature: 2, unsureBelow: 0, threshold: 0.5 });
+    const at = async (threshold: number) => {
+      await calibrated({ temperature: 2, unsureBelow: 0, threshold });
+      return (await collect([image], { model: path }))[0] as {
+        label: string;
+        probabilities: { bird: number };
+      };
+    };
+    const share = birdShare(logit / 2);
+    expect((await at(share - 0.01)).probabilities.bird).toBeCloseTo(share, 6);
+    expect((await at(share - 0.01)).label).toBe('bird');
+    expect((await at(share + 0.01)).label).toBe('not-bird');
+    const [raw] = await collect([image], { model: path, calibration: false });
+    expect(raw).toEqual((await collect([image], { model }))[0]);
+  });
+
+  test('answers "unsure" below its bound, only if asked to', async () => {
+    await calibrated({ temperature: 1, unsureBelow: 1 });
+    expect(labels(await collect([image], { model: path, unsure: true }))).toEqual(['unsure']);
+    expect(labels(await collect([image], { model: path }))).not.toContain('unsure');
+    await calibrated({ temperature: 1, unsureBelow: 0.5 });
+    expect(labels(await collect([image], { model: path, unsure: true }))).not.toContain('unsure');
+  });
+
+  test('says its doubt in words; JSON has the three fields', async () => {
+    await calibrated({ temperature: 1, unsureBelow: 1 });
+    const told = await run('predict.ts', ['--model', path, image]);
+    expect(told.stdout).toMatch(/3\.png: (not-)?bird, but not at all sure\n/);
+    const asked = await run('predict.ts', ['--model', path, '--unsure', image]);
+    expect(asked.stdout).toMatch(/3\.png: unsure, perhaps (not-)?bird\n/);
+    const json = await run('predict.ts', ['--model', path, '--unsure', '--json', image]);
+    expect(JSON.parse(json.stdout)).toEqual({
+      file: image,
+      label: 'unsure',
+      probabilities: { bird: expect.any(Number), 'not-bird': expect.any(Number) },
+    });
+  });
+
+  test('--unsure without a calibration, and a calibration that can not be, are refused', async () => {
+    await expect(collect([image], { model, unsure: true })).rejects.toThrow(
+      /^Expected a calibrated model for --unsure, but .*best\.safetensors has no calibration/,
+    );
+    await calibrated({ temperature: -1, unsureBelow: 0.5 });
+    await expect(collect([image], { model: path })).rejects.toThrow(/--no-calibration/);
+    await expect(collect([image], { model: path, calibration: false })).resolves.toHaveLength(1);
+  });
+});
+
 describe('the command', () => {
   test('--json: an object a line, errors among them, and exit code 1', async () => {
     const good = join(photos, 'bird/1.png');
