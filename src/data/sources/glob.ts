@@ -20,6 +20,24 @@ export async function glob(pattern: string): Promise<string[]> {
   return [...new Set(found.flat())].sort();
 }
 
+/** Those of the paths, with slashes, that match; in the order in which they came. */
+export function globPaths(pattern: string, paths: string[]): string[] {
+  const all = braces(pattern).map((one) =>
+    one.split('/').map((name) => (name === '**' ? undefined : matcher(name))),
+  );
+  return paths.filter((path) => all.some((matchers) => matchesNames(matchers, path.split('/'))));
+}
+
+/** `undefined` stands for any folders, none of them hidden. */
+function matchesNames([first, ...rest]: (RegExp | undefined)[], names: string[]): boolean {
+  const [name, ...others] = names;
+  if (name === undefined) return false;
+  if (first)
+    return first.test(name) && (rest.length === 0 ? others.length === 0 : matchesNames(rest, others));
+  if (rest.length === 0) return false;
+  return matchesNames(rest, names) || (!name.startsWith('.') && matchesNames([first, ...rest], others));
+}
+
 async function walk(pattern: string): Promise<string[]> {
   const [, root = '', rest = ''] = /^(\/*)(.*)$/s.exec(pattern)!;
   let folders = [root === '' ? '' : '/'];

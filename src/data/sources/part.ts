@@ -50,6 +50,8 @@ export interface SourceProgress {
   /** Images or files so far, and in all where that is known. */
   done?: number;
   total?: number;
+  /** A sentence for the user: a long wait, a cache taken in place of the network. */
+  note?: string;
 }
 
 /** A class as the source itself has it. */

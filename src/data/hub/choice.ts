@@ -1,0 +1,108 @@
+/** Which files of a data set are its images. */
+import { UserError } from '../../run/errors.ts';
+import { fixedFolder, globPaths, isGlob } from '../sources/glob.ts';
+import { IMAGE_NAMES } from '../sources/images.ts';
+import type { Source } from '../sources/part.ts';
+import type { HubFile } from './api.ts';
+import type { HubDataset } from './dataset.ts';
+import type { Place } from './place.ts';
+
+export interface Choice {
+  kind: 'parquet' | 'images' | 'archives';
+  files: HubFile[];
+  /** The side of the split was found in the names of the files. */
+  hasSplit: boolean;
+}
+
+/** What can be read, best first: where there are shards, the pictures beside them are for show. */
+const KINDS: [Choice['kind'], RegExp][] = [
+  ['parquet', /\.parquet$/i],
+  ['images', IMAGE_NAMES],
+  ['archives', /\.(zip|tar|tar\.gz|tgz)$/i],
+];
+
+/** How the sides of a split are called in names of files, best first. */
+const SIDES = {
+  train: [/^train(ing)?$/i],
+  test: [/^test(ing)?$/i, /^val(id(ation)?)?$/i],
+};
+
+const SHOWN = 5;
+
+/** @throws UserError when there is nothing to choose; it names what there is */
+export async function chooseFiles(
+  dataset: HubDataset,
+  { pattern }: Place,
+  { text, split }: Source,
+): Promise<Choice> {
+  const found = await filesAt(dataset, pattern);
+  if (found.length === 0) throw await noMatch(dataset, pattern, text);
+  const visible = found.filter(({ path }) => !/(^|\/)\./.test(path));
+  const [kind, names] = KINDS.find(([, names]) => visible.some(({ path }) => names.test(path))) ?? [];
+  if (kind === undefined || names === undefined) throw nothingToRead(dataset, found, text);
+  const files = visible.filter(({ path }) => names.test(path));
+  // Whoever names files has chosen them; of pictures, the folders tell the split.
+  if (split === undefined || kind === 'images') return { kind, files, hasSplit: false };
+  for (const side of SIDES[split]) {
+    const ofSide = files.filter(({ path }) => isOfSide(path, side));
+    if (ofSide.length > 0) return { kind, files: ofSide, hasSplit: true };
+  }
+  // An archive may have the two sides in it.
+  if (kind === 'archives') return { kind, files, hasSplit: false };
+  throw new UserError(
+    `Expected ${kind} files of the split "${split}" in "${text}", but no name says so among ${examples(files)}; ` +
+      'leave ?split= out, or name the files after a colon',
+  );
+}
+
+async function filesAt(dataset: HubDataset, pattern: string | undefined): Promise<HubFile[]> {
+  if (pattern === undefined) return dataset.list('');
+  const found = await (isGlob(pattern) ? undefined : dataset.find(pattern));
+  if (found === 'folder') return dataset.list(pattern);
+  if (found || !isGlob(pattern)) return found ? [found] : [];
+  const folder = fixedFolder(pattern);
+  const files = await dataset.list(folder === '.' ? '' : folder);
+  const paths = globPaths(
+    pattern,
+    files.map(({ path }) => path),
+  );
+  const matching = new Set(paths);
+  return files.filter(({ path }) => matching.has(path));
+}
+
+/** By the last folder or name with such a word in it: train-00000-of-00001.parquet, default/train/0000.parquet. */
+function isOfSide(path: string, side: RegExp): boolean {
+  const words = [...SIDES.train, ...SIDES.test];
+  for (const part of path.split('/').reverse()) {
+    const found = part.split(/[^A-Za-z]+/).filter((word) => words.some((one) => one.test(word)));
+    if (found.length > 0) return found.some((word) => side.test(word));
+  }
+  return false;
+}
+
+async function noMatch(dataset: HubDataset, pattern: string | undefined, text: string): Promise<UserError> {
+  const all = await dataset.list('');
+  if (all.length === 0) return new UserError(`Expected files in "${text}", but the data set is empty`);
+  return new UserError(
+    `Expected files that match "${pattern}" in hf:${dataset.name}, but there are none; it has ${examples(all)}`,
+  );
+}
+
+function nothingToRead(dataset: HubDataset, files: HubFile[], text: string): UserError {
+  const converted =
+    dataset.revision === 'main'
+      ? `; try the hub's own conversion, hf:${dataset.name}@refs/convert/parquet`
+      : '';
+  return new UserError(
+    `Expected parquet files, images or archives in "${text}", but found ${examples(files)}${converted}`,
+  );
+}
+
+function examples(files: HubFile[]): string {
+  const step = Math.max(1, Math.floor(files.length / SHOWN));
+  const shown = files
+    .filter((_, i) => i % step === 0)
+    .slice(0, SHOWN)
+    .map(({ path }) => path);
+  return shown.join(', ') + (files.length > shown.length ? `, ... (${files.length} files)` : '');
+}

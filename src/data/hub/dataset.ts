@@ -1,0 +1,244 @@
+/** A data set of the hub at one commit: its files listed, fetched whole or in ranges, or found on this disk. */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../run/errors.ts';
+import { writeFileWhole } from '../../run/files.ts';
+import { fileSum } from '../cache/sums.ts';
+import type { RandomAccess } from '../sources/part.ts';
+import {
+  type Connection,
+  fileAddress,
+  findPath,
+  type HubFile,
+  listRepository,
+  resolveCommit,
+} from './api.ts';
+import { HubCache } from './cache.ts';
+import { download } from './download.ts';
+import { explain, HubFailure } from './failure.ts';
+import { remoteFile } from './remote_file.ts';
+import { writeError } from './space.ts';
+
+export interface HubPlace {
+  /** owner/name */
+  name: string;
+  /** A branch, tag or commit. */
+  revision: string;
+  /** The commit to stay on, if it is known already. */
+  commit?: string;
+}
+
+/** Takes the bytes that came. */
+export type OnBytes = (bytes: number) => void;
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+export class HubDataset {
+  readonly name: string;
+  readonly revision: string;
+  /** All that is asked for is asked of this commit, whatever the branch does meanwhile. */
+  readonly commit: string;
+  readonly #connection: Connection;
+  readonly #cacheDir: string;
+  readonly #cache: HubCache;
+
+  private constructor(connection: Connection, place: Required<HubPlace>, cacheDir: string, cache: HubCache) {
+    [this.#connection, this.#cacheDir, this.#cache] = [connection, cacheDir, cache];
+    [this.name, this.revision, this.commit] = [place.name, place.revision, place.commit];
+  }
+
+  /**
+   * Finds the commit; of a data set that was used before, without the network too.
+   * @param cacheDir our own folder, for what the shared one has no place for
+   * @throws UserError that says what to do
+   */
+  static async open(connection: Connection, place: HubPlace, cacheDir: string): Promise<HubDataset> {
+    const cache = new HubCache(connection.settings.cacheDir, place.name);
+    const commit = [place.commit, place.revision].find((text) => text !== undefined && COMMIT.test(text));
+    const found = commit ?? (await commitOf(connection, place, cache));
+    return new HubDataset(connection, { ...place, commit: found }, join(cacheDir, 'hub'), cache);
+  }
+
+  /** How a person finds a file. */
+  nameOf(path: string): string {
+    return `hf:${this.name}:${path}`;
+  }
+
+  /** The files in a folder and below it, sorted; none if it is not there. */
+  async list(folder: string): Promise<HubFile[]> {
+    const below = folder === '' ? '' : `${folder}/`;
+    const known = async () => {
+      const files = await this.#cache.files(this.commit);
+      return files.length > 0 ? files.filter(({ path }) => path.startsWith(below)) : undefined;
+    };
+    const ask = () => listRepository(this.#connection, this.name, this.commit, folder);
+    return this.#remembered(`list ${folder}`, () => ask().catch(noEntry<HubFile[]>([])), known);
+  }
+
+  /** What is at a path. */
+  async find(path: string): Promise<HubFile | 'folder' | undefined> {
+    const known = async () => {
+      const files = await this.#cache.files(this.commit);
+      if (files.some((file) => file.path.startsWith(`${path}/`))) return 'folder';
+      return files.find((file) => file.path === path);
+    };
+    const ask = () => findPath(this.#connection, this.name, this.commit, path);
+    const found = await this.#remembered<HubFile | 'folder' | null>(
+      `find ${path}`,
+      async () => (await ask().catch(noEntry(undefined))) ?? null,
+      known,
+    );
+    return found ?? undefined;
+  }
+
+  /** Where a file fetched whole will be. */
+  pathOf(file: HubFile): string {
+    return this.#cache.blobPath(file);
+  }
+
+  /** Whether it is there already. */
+  async has(file: HubFile): Promise<boolean> {
+    return (await this.#cache.blob(file)) !== undefined;
+  }
+
+  /** Brings a file to this disk, whole and with the right bytes; returns where it is. */
+  async whole(file: HubFile, onBytes?: OnBytes, signal?: AbortSignal): Promise<string> {
+    const connection = { ...this.#connection, signal: signal ?? this.#connection.signal };
+    const target = this.pathOf(file);
+    if (!(await this.#isRight(file, signal))) {
+      const name = this.nameOf(file.path);
+      if (connection.settings.offline) throw offlineError(name, this.#cache.folder);
+      const address = fileAddress(connection.settings, this.name, this.commit, file.path);
+      await this.#told(download(connection, { file, address, target, name, onBytes }));
+    }
+    await this.#cache.link(file, this.commit).catch((error) => {
+      throw writeError(error, this.#cache.folder, this.nameOf(file.path));
+    });
+    return target;
+  }
+
+  /** A file of which only the ranges that are read are fetched. */
+  async remote(file: HubFile, onBytes?: OnBytes): Promise<RandomAccess> {
+    const { settings } = this.#connection;
+    const name = this.nameOf(file.path);
+    const access = await remoteFile(this.#connection, {
+      ...{ file, name, onBytes },
+      address: fileAddress(settings, this.name, this.commit, file.path),
+      folder: join(this.#cacheDir, 'ranges'),
+    });
+    return {
+      ...{ name, size: file.size, stamp: access.stamp },
+      read: (begin, end, signal) => this.#told(access.read(begin, end, signal)),
+      close: () => access.close!(),
+    };
+  }
+
+  /**
+   * Reads a file that is here whole again.
+   * @throws UserError when its bytes have changed
+   */
+  async verify(file: HubFile, signal?: AbortSignal): Promise<void> {
+    if (file.sha256 === undefined || (await this.#cache.blob(file)) === undefined) return;
+    const { sha256 } = await fileSum(this.pathOf(file), this.#cacheDir, { verify: true, signal });
+    if (sha256 === file.sha256) return;
+    throw new UserError(
+      `"${this.nameOf(file.path)}" has changed on this disk: sha256 ${sha256} in place of ${file.sha256}; ` +
+        `remove ${this.pathOf(file)} to have it fetched again`,
+    );
+  }
+
+  /** Whether the file is here with the right bytes; wrong ones are removed. */
+  async #isRight(file: HubFile, signal?: AbortSignal): Promise<boolean> {
+    const blob = await this.#cache.blob(file);
+    if (blob === undefined || file.sha256 === undefined) return blob !== undefined;
+    const { sha256 } = await fileSum(blob, this.#cacheDir, { verify: false, signal });
+    if (sha256 === file.sha256) return true;
+    this.#connection.onNote?.(`"${this.nameOf(file.path)}" was damaged on this disk and is fetched again`);
+    await rm(blob, { force: true });
+    return false;
+  }
+
+  /** An answer that is the same for ever, asked for once. */
+  async #remembered<T>(
+    question: string,
+    ask: () => Promise<T>,
+    offline: () => Promise<T | undefined>,
+  ): Promise<T> {
+    const key = `${this.name} ${this.commit} ${question}`;
+    const path = join(this.#cacheDir, 'lists', `${createHash('sha256').update(key).digest('hex')}.json`);
+    const known = await readJson<T>(path, key);
+    if (known !== undefined) return known;
+    const { settings } = this.#connection;
+    if (settings.offline) {
+      const here = await offline();
+      if (here !== undefined) return here;
+      throw offlineError(`hf:${this.name}`, this.#cache.folder);
+    }
+    try {
+      const answer = await ask();
+      await mkdir(join(path, '..'), { recursive: true });
+      await writeFileWhole(path, JSON.stringify({ key, answer }));
+      return answer;
+    } catch (error) {
+      const unreachable = error instanceof HubFailure && error.facts.unreachable;
+      const here = unreachable ? await offline() : undefined;
+      if (here !== undefined) return here;
+      throw explain(error, this, settings.endpoint, settings.token !== undefined);
+    }
+  }
+
+  async #told<T>(work: Promise<T>): Promise<T> {
+    const { endpoint, token } = this.#connection.settings;
+    return work.catch((error) => {
+      throw explain(error, this, endpoint, token !== undefined);
+    });
+  }
+}
+
+/** The commit that the revision leads to; without a network, led to when it was last seen. */
+async function commitOf(connection: Connection, place: HubPlace, cache: HubCache): Promise<string> {
+  const { settings, onNote } = connection;
+  const { name, revision } = place;
+  const known = await cache.commit(revision);
+  if (settings.offline) {
+    if (known) return known;
+    throw offlineError(`hf:${name}@${revision}`, cache.folder);
+  }
+  try {
+    const commit = await resolveCommit({ ...connection, impatient: known !== undefined }, name, revision);
+    // A folder that can't be written to is told when a file must go there.
+    await cache.setCommit(revision, commit).catch(() => {});
+    return commit;
+  } catch (error) {
+    if (known && error instanceof HubFailure && error.facts.unreachable) {
+      const host = new URL(settings.endpoint).host;
+      onNote?.(`${host} ${error.message}: hf:${name} is taken as it was when it was last seen, ${known}`);
+      return known;
+    }
+    throw explain(error, place, settings.endpoint, settings.token !== undefined);
+  }
+}
+
+function offlineError(what: string, folder: string): UserError {
+  return new UserError(
+    `${what} is not in ${folder}, and HF_HUB_OFFLINE keeps it from being fetched; unset it and start again with a network`,
+  );
+}
+
+/** A path that is not there. */
+function noEntry<T>(nothing: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof HubFailure && error.facts.code === 'EntryNotFound') return nothing;
+    throw error;
+  };
+}
+
+async function readJson<T>(path: string, key: string): Promise<T | undefined> {
+  try {
+    const known = JSON.parse(await readFile(path, 'utf8'));
+    return known.key === key ? known.answer : undefined;
+  } catch {
+    return undefined;
+  }
+}
