@@ -90,6 +90,23 @@ SessionOptions session_options_of(const Napi::Object& object) {
   return options;
 }
 
+birbs::Progress progress_of(const Napi::Object& state) {
+  const auto count = [&](const char* key) {
+    return static_cast<uint64_t>(integer_of(state.Get(key),
+                                            std::string("state.") + key, 0,
+                                            (int64_t{1} << 53) - 1));
+  };
+  birbs::Progress progress;
+  progress.step = count("step");
+  if (has(state, "skipped")) progress.skipped = count("skipped");
+  if (has(state, "lossScale")) {
+    progress.loss_scale = static_cast<float>(
+        number_of(state.Get("lossScale"), "state.lossScale"));
+  }
+  if (has(state, "cleanSteps")) progress.clean_steps = count("cleanSteps");
+  return progress;
+}
+
 Napi::Object step_object(Napi::Env env, const StepResult& result) {
   auto object = Napi::Object::New(env);
   object.Set("loss", result.loss);
@@ -310,7 +327,11 @@ Napi::Value SessionObject::get_optimizer_state(const Napi::CallbackInfo& info) {
               host->session->get_optimizer_state());
           return [state](Napi::Env env) {
             auto object = Napi::Object::New(env);
-            object.Set("step", static_cast<double>(state->step));
+            const birbs::Progress& progress = state->progress;
+            object.Set("step", static_cast<double>(progress.step));
+            object.Set("skipped", static_cast<double>(progress.skipped));
+            object.Set("lossScale", progress.loss_scale);
+            object.Set("cleanSteps", static_cast<double>(progress.clean_steps));
             object.Set("values", to_float32_array(env, state->values));
             return object;
           };
@@ -322,8 +343,7 @@ Napi::Value SessionObject::set_optimizer_state(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const Napi::Object object = object_of(info[0], "state");
     auto state = std::make_shared<birbs::OptimizerState>();
-    state->step = static_cast<uint64_t>(integer_of(
-        object.Get("step"), "state.step", 0, (int64_t{1} << 53) - 1));
+    state->progress = progress_of(object);
     const Napi::Float32Array values =
         float32s_of(object.Get("values"), "state.values", -1);
     state->values.assign(values.Data(), values.Data() + values.ElementLength());

@@ -90,10 +90,17 @@ void check_optimizer_state(const SessionOptions& options, const Plan& plan,
                            const OptimizerState& state) {
   int64_t expected = moment_count(options.optimizer) * plan.parameter_count;
   int64_t found = static_cast<int64_t>(state.values.size());
-  if (found == expected) return;
-  throw Error("optimizer state: expected " + std::to_string(expected) +
-              " values, found " + std::to_string(found) +
-              "; it belongs to another network or optimizer.");
+  if (found != expected) {
+    throw Error("optimizer state: expected " + std::to_string(expected) +
+                " values, found " + std::to_string(found) +
+                "; it belongs to another network or optimizer.");
+  }
+  const Progress& progress = state.progress;
+  check_positive("loss scale", progress.loss_scale, true);
+  if (progress.skipped <= progress.step) return;
+  throw Error("optimizer state: expected at most " +
+              std::to_string(progress.step) + " skipped steps, found " +
+              std::to_string(progress.skipped) + ".");
 }
 
 std::vector<Backend*> all_backends() {

@@ -53,8 +53,21 @@ struct StepResult {
   double device_seconds = 0;
 };
 
+// How far training has come. What only float16 changes (all but the step), a
+// session of float32 keeps as it got it.
+struct Progress {
+  uint64_t step = 0;         // steps taken; counts dropout
+  uint64_t skipped = 0;      // of these, skipped for an overflow
+  float loss_scale = 0;      // 0: none yet
+  uint64_t clean_steps = 0;  // since the scale changed or a step was skipped
+
+  // What Adam's bias correction counts: as with torch.amp.GradScaler, a
+  // skipped step has never been.
+  uint64_t updates() const { return step - skipped; }
+};
+
 struct OptimizerState {
-  uint64_t step = 0;  // steps taken; counts dropout and Adam's bias correction
+  Progress progress;
   // sgd with momentum: the momentum buffers; adam, adamw: first then second
   // moments; each of Plan::parameter_count floats in Plan order and PyTorch
   // layout (0 for running statistics). sgd without momentum: empty.

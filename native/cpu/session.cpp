@@ -123,7 +123,7 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
     const Loss loss = differentiate(pass, batch);
     result.gradient_norm = update(pass, learning_rate);
     for (auto& stage : pass.stages) stage->update_statistics();
-    ++step_;
+    ++progress_.step;
     result.loss = loss.value;
     result.correct = loss.correct;
     result.device_seconds = seconds_since(start);
@@ -167,7 +167,7 @@ void OnednnSession::forward(Pass& pass, const uint8_t* images, int count,
   normalize(options_.network, graph_.input, count, images, input_.floats());
   for (size_t i = 0; i < pass.stages.size(); ++i) {
     try {
-      pass.stages[i]->forward({training, step_});
+      pass.stages[i]->forward({training, progress_.step});
     } catch (const dnnl::error& error) {
       refuse(options_.network, graph_.nodes[i].layer, error);
     }
@@ -201,7 +201,7 @@ void OnednnSession::backward(Pass& pass) {
 // so one pass over the parameters does.
 double OnednnSession::update(Pass& pass, float learning_rate) {
   auto rule_for = [&](double norm) {
-    return update_rule(options_.optimizer, step_, learning_rate,
+    return update_rule(options_.optimizer, progress_.updates(), learning_rate,
                        clip_scale(norm, options_.clip_norm));
   };
   auto squares = [](const Chunk& chunk) {
@@ -244,7 +244,7 @@ void OnednnSession::set_parameters(const float* values) {
 
 OptimizerState OnednnSession::get_optimizer_state() {
   set_threads(options_.threads);
-  OptimizerState state{step_, {}};
+  OptimizerState state{progress_, {}};
   state.values.resize(moment_count(options_.optimizer) * plan_.parameter_count);
   parameters_.read_moments(state.values.data());
   return state;
@@ -254,7 +254,7 @@ void OnednnSession::set_optimizer_state(const OptimizerState& state) {
   check_optimizer_state(options_, plan_, state);
   set_threads(options_.threads);
   parameters_.write_moments(state.values.data());
-  step_ = state.step;
+  progress_ = state.progress;
 }
 
 int64_t OnednnSession::memory_bytes() const {

@@ -50,7 +50,7 @@ class OnednnSession : public Session {
   Parameters parameters_;
   Update update_;
   Shared shared_;
-  uint64_t step_ = 0;
+  Progress progress_;
   Buffer input_, logits_, logit_gradients_;
   std::vector<NodeMemory> memories_;
   Buffer gradients_[2];              // most activations' gradients take turns

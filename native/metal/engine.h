@@ -16,25 +16,21 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // Steps in flight at most; a further one waits for the oldest.
-  static constexpr int steps_in_flight = 3;
-
   // `done` is called once, from a thread of Metal's, in the order of the calls;
   // not at all if a sentence is returned. The batch is read before returning.
+  // A few steps may be in flight; a further one waits for the oldest.
   virtual std::string train(const Batch& batch, float learning_rate,
-                            uint64_t step,
                             std::function<void(StepResult)> done) noexcept = 0;
   // The others wait for the steps in flight, and for their own end.
   virtual std::string predict(const uint8_t* images, int count,
                               float* logits) noexcept = 0;
-  virtual std::string gradients(const Batch& batch, uint64_t step,
-                                float* gradients, float* logits,
-                                StepResult* result) noexcept = 0;
-  // PyTorch layout, Plan order. `moments` are OptimizerState::values.
+  virtual std::string gradients(const Batch& batch, float* gradients,
+                                float* logits, StepResult* result) noexcept = 0;
+  // PyTorch layout, Plan order. What is null is not asked for, and kept.
   virtual std::string get(std::vector<float>* parameters,
-                          std::vector<float>* moments) noexcept = 0;
+                          OptimizerState* state) noexcept = 0;
   virtual std::string set(const float* parameters,
-                          const float* moments) noexcept = 0;  // null: keep
+                          const OptimizerState* state) noexcept = 0;
   virtual int64_t memory_bytes() const noexcept = 0;
 };
 

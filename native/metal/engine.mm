@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <condition_variable>
 #include <cstring>
@@ -31,16 +32,16 @@ class MetalEngine final : public Engine {
 
   std::string open(const float* parameters);
 
-  std::string train(const Batch& batch, float learning_rate, uint64_t step,
+  std::string train(const Batch& batch, float learning_rate,
                     std::function<void(StepResult)> done) noexcept override;
   std::string predict(const uint8_t* images, int count,
                       float* logits) noexcept override;
-  std::string gradients(const Batch& batch, uint64_t step, float* gradients,
-                        float* logits, StepResult* result) noexcept override;
+  std::string gradients(const Batch& batch, float* gradients, float* logits,
+                        StepResult* result) noexcept override;
   std::string get(std::vector<float>* parameters,
-                  std::vector<float>* moments) noexcept override;
+                  OptimizerState* state) noexcept override;
   std::string set(const float* parameters,
-                  const float* moments) noexcept override;
+                  const OptimizerState* state) noexcept override;
   int64_t memory_bytes() const noexcept override { return memory_; }
 
  private:
@@ -51,14 +52,18 @@ class MetalEngine final : public Engine {
                       const Arranged& results);
   Slot& free_slot();
   void drain();
-  void fill(Slot* slot, const Batch& batch, float learning_rate,
-            uint64_t step) const;
-  void fill_scalars(float* scalar, int count, float learning_rate,
-                    uint64_t step) const;
+  void fill(Slot* slot, const Batch& batch, float learning_rate);
+  void fill_scalars(float* scalar, int count, float learning_rate);
   std::string compile_gradients();
   std::string compile_transfer();
   std::vector<Value> stored() const;
   StepResult step_result(const Storage& result, double seconds) const;
+  void count_skipped(const Storage& result);
+  void read_set(const float* const* sources, size_t count,
+                std::vector<float>* values) const;
+  void read_state(const float* const* sources, OptimizerState* state) const;
+  void write_stored(size_t i, const float* parameters,
+                    const OptimizerState& state, float* target) const;
 
   const SessionOptions options_;
   const Plan plan_;
@@ -75,8 +80,10 @@ class MetalEngine final : public Engine {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  size_t next_ = 0;     // the slot of the next step
-  std::string broken_;  // the first error; nothing runs after it
+  Progress progress_;          // of float16's scale only the skipped steps
+  uint64_t skipped_here_ = 0;  // since the device's count began at 0
+  size_t next_ = 0;            // the slot of the next step
+  std::string broken_;         // the first error; nothing runs after it
 };
 
 MetalEngine::~MetalEngine() { drain(); }
@@ -192,23 +199,28 @@ void MetalEngine::drain() {
   });
 }
 
-void MetalEngine::fill_scalars(float* scalar, int count, float learning_rate,
-                               uint64_t step) const {
+void MetalEngine::fill_scalars(float* scalar, int count, float learning_rate) {
   const Optimizer& o = options_.optimizer;
-  const double rate = learning_rate, t = static_cast<double>(step) + 1;
+  const double rate = learning_rate;
+  const std::lock_guard lock(mutex_);
   scalar[scalar_count_valid] = static_cast<float>(count);
   scalar[scalar_learning_rate] = learning_rate;
-  scalar[scalar_step_size] =
-      static_cast<float>(rate / (1 - std::pow(o.beta1, t)));
-  scalar[scalar_second_scale] =
-      static_cast<float>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
   scalar[scalar_keep] = static_cast<float>(1 - rate * o.weight_decay);
+  scalar[scalar_known_skipped] = static_cast<float>(skipped_here_);
+  for (int skipped = 0; skipped < steps_in_flight; ++skipped) {
+    // Never below 1: of the first steps not so many can have been skipped.
+    const double t =
+        std::max(1.0, static_cast<double>(progress_.updates()) + 1 - skipped);
+    scalar[scalar_step_size + skipped] =
+        static_cast<float>(rate / (1 - std::pow(o.beta1, t)));
+    scalar[scalar_second_scale + skipped] =
+        static_cast<float>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
+  }
 }
 
 // The one copy of the input. What is left of a larger batch before stays behind
 // the valid rows: it is masked out, and its numbers are finite.
-void MetalEngine::fill(Slot* slot, const Batch& batch, float learning_rate,
-                       uint64_t step) const {
+void MetalEngine::fill(Slot* slot, const Batch& batch, float learning_rate) {
   const auto count = static_cast<size_t>(batch.count);
   const size_t image = static_cast<size_t>(options_.network.input.size());
   std::memcpy(slot->images.bytes(), batch.images, count * image);
@@ -218,10 +230,10 @@ void MetalEngine::fill(Slot* slot, const Batch& batch, float learning_rate,
     valid[i] = i < count ? 1.0f : 0.0f;
   }
   fill_scalars(static_cast<float*>(slot->scalar.bytes()), batch.count,
-               learning_rate, step);
+               learning_rate);
   for (size_t i = 0; i < slot->masks.size(); ++i) {
     const DropoutFeed& dropout = network_.dropouts[i];
-    fill_dropout_mask(options_.seed, dropout.layer, step, batch.count,
+    fill_dropout_mask(options_.seed, dropout.layer, progress_.step, batch.count,
                       dropout.shape, dropout.rate,
                       static_cast<uint8_t*>(slot->masks[i].bytes()));
   }
@@ -238,8 +250,13 @@ StepResult MetalEngine::step_result(const Storage& result,
   return step;
 }
 
+void MetalEngine::count_skipped(const Storage& result) {
+  if (static_cast<const float*>(result.bytes())[result_skipped] == 0) return;
+  ++progress_.skipped;
+  ++skipped_here_;
+}
+
 std::string MetalEngine::train(const Batch& batch, float learning_rate,
-                               uint64_t step,
                                std::function<void(StepResult)> done) noexcept {
   Slot& slot = free_slot();
   std::string failed;
@@ -248,7 +265,7 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
     failed = broken_;
   }
   if (failed.empty()) {
-    fill(&slot, batch, learning_rate, step);
+    fill(&slot, batch, learning_rate);
     @autoreleasepool {
       Slot* used = &slot;
       failed = submit(
@@ -262,6 +279,7 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
               }
               // Steps behind a failed one ran on lost weights.
               error = broken_;
+              if (error.empty()) count_skipped(used->result);
             }
             StepResult result;
             if (error.empty()) {
@@ -277,8 +295,10 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
           });
     }
   }
-  if (!failed.empty()) {
-    const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
+  if (failed.empty()) {
+    ++progress_.step;
+  } else {
     slot.busy = false;
     changed_.notify_all();
   }
@@ -313,16 +333,15 @@ std::string MetalEngine::compile_gradients() {
                             nil);
 }
 
-std::string MetalEngine::gradients(const Batch& batch, uint64_t step,
-                                   float* gradients, float* logits,
-                                   StepResult* result) noexcept {
+std::string MetalEngine::gradients(const Batch& batch, float* gradients,
+                                   float* logits, StepResult* result) noexcept {
   drain();
   if (!broken_.empty()) return broken_;
   @autoreleasepool {
     std::string failed = compile_gradients();
     if (!failed.empty()) return failed;
     Slot& slot = slots_[0];
-    fill(&slot, batch, 0, step);
+    fill(&slot, batch, 0);
     std::vector<Storage> storages(gradient_targets_.size());
     std::vector<const Storage*> targets,
         feeds{&slot.images, &slot.labels, &slot.valid, &slot.scalar};
@@ -351,10 +370,12 @@ std::string MetalEngine::gradients(const Batch& batch, uint64_t step,
   return "";
 }
 
-// Everything the device keeps: weights first, then the moments.
+// Everything the device keeps: weights first, then the moments, then what
+// scales the loss.
 std::vector<Value> MetalEngine::stored() const {
   std::vector<Value> all = network_.variables;
   all.insert(all.end(), network_.moments.begin(), network_.moments.end());
+  all.insert(all.end(), network_.scaling.begin(), network_.scaling.end());
   return all;
 }
 
@@ -381,7 +402,7 @@ std::string MetalEngine::compile_transfer() {
 }
 
 std::string MetalEngine::get(std::vector<float>* parameters,
-                             std::vector<float>* moments) noexcept {
+                             OptimizerState* state) noexcept {
   drain();
   if (!broken_.empty()) return broken_;
   @autoreleasepool {
@@ -398,52 +419,96 @@ std::string MetalEngine::get(std::vector<float>* parameters,
     const Arranged results = read_.arrange_results(targets);
     failed = run_now(read_, feeds, results);
     if (!failed.empty()) return failed;
-    const auto count = static_cast<size_t>(plan_.parameter_count);
-    if (parameters != nullptr) parameters->assign(count, 0.0f);
-    if (moments != nullptr) {
-      moments->assign(count * (network_.moments.size() / doors_.size()), 0.0f);
+    std::vector<const float*> sources;
+    for (const Storage& storage : storages) {
+      sources.push_back(static_cast<const float*>(storage.bytes()));
     }
-    for (size_t i = 0; i < values.size(); ++i) {
-      const Door& door = doors_[i % doors_.size()];
-      const size_t set = i / doors_.size();
-      std::vector<float>* target = set == 0 ? parameters : moments;
-      if (target == nullptr) continue;
-      const size_t base = set == 0 ? 0 : (set - 1) * count;
-      from_device(door, static_cast<const float*>(storages[i].bytes()),
-                  target->data() + base + static_cast<size_t>(door.offset));
-    }
+    if (parameters != nullptr) read_set(sources.data(), 1, parameters);
+    if (state != nullptr) read_state(sources.data() + doors_.size(), state);
   }
   return "";
 }
 
+// `count` sets of a value a parameter each, one behind the other.
+void MetalEngine::read_set(const float* const* sources, size_t count,
+                           std::vector<float>* values) const {
+  const auto size = static_cast<size_t>(plan_.parameter_count);
+  values->assign(count * size, 0.0f);
+  for (size_t i = 0; i < count * doors_.size(); ++i) {
+    const Door& door = doors_[i % doors_.size()];
+    const size_t base = i / doors_.size() * size;
+    from_device(door, sources[i],
+                values->data() + base + static_cast<size_t>(door.offset));
+  }
+}
+
+void MetalEngine::read_state(const float* const* sources,
+                             OptimizerState* state) const {
+  const size_t moments = network_.moments.size();
+  read_set(sources, moments / doors_.size(), &state->values);
+  state->progress = progress_;
+  if (network_.scaling.empty()) return;
+  const float* const* scaling = sources + moments;
+  state->progress.loss_scale = *scaling[scaling_loss_scale];
+  state->progress.clean_steps =
+      static_cast<uint64_t>(*scaling[scaling_clean_steps]);
+}
+
 std::string MetalEngine::set(const float* parameters,
-                             const float* moments) noexcept {
-  std::vector<float> kept_parameters, kept_moments;
+                             const OptimizerState* state) noexcept {
+  std::vector<float> kept_parameters;
+  OptimizerState kept_state;
   std::string failed = get(parameters == nullptr ? &kept_parameters : nullptr,
-                           moments == nullptr ? &kept_moments : nullptr);
+                           state == nullptr ? &kept_state : nullptr);
   if (!failed.empty()) return failed;
   if (parameters == nullptr) parameters = kept_parameters.data();
-  if (moments == nullptr) moments = kept_moments.data();
+  if (state == nullptr) state = &kept_state;
   @autoreleasepool {
-    const auto count = static_cast<size_t>(plan_.parameter_count);
     std::vector<Storage> storages(load_feeds_.size());
     std::vector<const Storage*> sources;
     Storage target;
     if (!target.allocate(load_target_)) return out_of_memory();
     for (size_t i = 0; i < storages.size(); ++i) {
       if (!storages[i].allocate(load_feeds_[i])) return out_of_memory();
-      const Door& door = doors_[i % doors_.size()];
-      const size_t set = i / doors_.size();
-      const float* source = set == 0 ? parameters : moments + (set - 1) * count;
-      to_device(door, source + door.offset,
-                static_cast<float*>(storages[i].bytes()));
+      write_stored(i, parameters, *state,
+                   static_cast<float*>(storages[i].bytes()));
       sources.push_back(&storages[i]);
     }
     const Arranged feeds = load_.arrange_feeds(sources);
     const Arranged results = load_.arrange_results({&target});
     failed = run_now(load_, feeds, results);
   }
-  return failed;
+  if (!failed.empty()) return failed;
+  progress_ = state->progress;
+  skipped_here_ = 0;
+  return "";
+}
+
+// The value that the i-th of stored() begins with.
+void MetalEngine::write_stored(size_t i, const float* parameters,
+                               const OptimizerState& state,
+                               float* target) const {
+  const auto size = static_cast<size_t>(plan_.parameter_count);
+  const size_t set = i / doors_.size();
+  const size_t scaled = doors_.size() + network_.moments.size();
+  if (i < scaled) {
+    const Door& door = doors_[i % doors_.size()];
+    const float* source =
+        set == 0 ? parameters : state.values.data() + (set - 1) * size;
+    return to_device(door, source + door.offset, target);
+  }
+  const Progress& progress = state.progress;
+  const bool fresh = progress.loss_scale == 0;
+  switch (i - scaled) {
+    case scaling_loss_scale:
+      *target = fresh ? first_loss_scale : progress.loss_scale;
+      return;
+    case scaling_clean_steps:
+      *target = fresh ? 0 : static_cast<float>(progress.clean_steps);
+      return;
+    default:  // scaling_skipped counts from here on
+      *target = 0;
+  }
 }
 
 }  // namespace

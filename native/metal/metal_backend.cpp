@@ -49,12 +49,8 @@ class MetalSession final : public Session {
       done(refused);
       return;
     }
-    refused.error = engine_->train(batch, learning_rate, step_, done);
-    if (!refused.error.empty()) {
-      done(refused);
-      return;
-    }
-    ++step_;
+    refused.error = engine_->train(batch, learning_rate, done);
+    if (!refused.error.empty()) done(refused);
   }
 
   void predict(const uint8_t* images, int count, float* logits) override {
@@ -66,7 +62,7 @@ class MetalSession final : public Session {
                        float* logits) override {
     check_batch(options_, batch);
     StepResult result;
-    throw_if(engine_->gradients(batch, step_, gradients, logits, &result));
+    throw_if(engine_->gradients(batch, gradients, logits, &result));
     return result;
   }
 
@@ -82,24 +78,13 @@ class MetalSession final : public Session {
 
   OptimizerState get_optimizer_state() override {
     OptimizerState state;
-    state.step = step_;
-    throw_if(engine_->get(nullptr, &state.values));
+    throw_if(engine_->get(nullptr, &state));
     return state;
   }
 
   void set_optimizer_state(const OptimizerState& state) override {
-    std::vector<float> current;
-    throw_if(engine_->get(nullptr, &current));
-    if (state.values.size() != current.size()) {
-      throw Error("optimizer state: expected " +
-                  std::to_string(current.size()) + " values, found " +
-                  std::to_string(state.values.size()) +
-                  "; it belongs to another network or optimizer");
-    }
-    if (!current.empty()) {
-      throw_if(engine_->set(nullptr, state.values.data()));
-    }
-    step_ = state.step;
+    check_optimizer_state(options_, plan_, state);
+    throw_if(engine_->set(nullptr, &state));
   }
 
   int64_t memory_bytes() const override { return engine_->memory_bytes(); }
@@ -108,7 +93,6 @@ class MetalSession final : public Session {
   const SessionOptions options_;
   const Plan plan_;
   std::unique_ptr<metal::Engine> engine_;
-  uint64_t step_ = 0;
 };
 
 class MetalBackend final : public Backend {

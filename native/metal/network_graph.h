@@ -6,15 +6,29 @@
 
 namespace birbs::metal {
 
-// Numbers fed with each step, float32 [scalar_count].
+// Steps that may be in flight together.
+inline constexpr int steps_in_flight = 3;
+
+// float16: what the loss is multiplied with at first, and after how many steps
+// without an overflow that doubles; both as torch.amp.GradScaler has them.
+inline constexpr float first_loss_scale = 65536, growth_steps = 2000;
+
+// Numbers fed with each step, float32 [scalars]. Whether a step in flight was
+// skipped, which Adam's t must not count, only the device knows: both numbers
+// that depend on t come for each count of such steps, 0 first.
 enum Scalar {
   scalar_count_valid,  // real images of the batch, the rest is padding
   scalar_learning_rate,
-  scalar_step_size,     // Adam: rate / (1 - beta1^t)
-  scalar_second_scale,  // Adam: 1 / sqrt(1 - beta2^t)
-  scalar_keep,          // AdamW: 1 - rate * weight decay
-  scalars,
+  scalar_keep,           // AdamW: 1 - rate * weight decay
+  scalar_known_skipped,  // float16: skipped steps that the host knows of
+  scalar_step_size,      // Adam: rate / (1 - beta1^t)
+  // Adam: 1 / sqrt(1 - beta2^t)
+  scalar_second_scale = scalar_step_size + steps_in_flight,
+  scalars = scalar_second_scale + steps_in_flight,
 };
+
+// What float16 keeps on the device besides.
+enum Scaling { scaling_loss_scale, scaling_clean_steps, scaling_skipped };
 
 // What a train step returns, float32 [result_count].
 enum Result {
@@ -41,6 +55,7 @@ struct NetworkGraph {
   Graph graph;
   std::vector<Value> variables;  // a parameter each, Plan order
   std::vector<Value> moments;  // first, then second, as OptimizerState has them
+  std::vector<Value> scaling;  // [1] each, by Scaling; float32: none
   Value images;                // uint8 [B, H, W, 3]
   Value labels;                // int32 [B]
   Value valid;                 // float32 [B], 1 or 0

@@ -53,7 +53,9 @@ class Builder {
   void move(size_t p, const Value& gradient);
   Value moment(size_t half, size_t p) const;
   void assign(const Value& variable, const Value& value);
-  Value scalar(Scalar which);
+  Value scalar(Scalar which, int offset = 0);
+  Value corrected(Scalar which);
+  Value adapt_scale(const Value& norm);
   void set_gradient(size_t p, const Value& gradient);
 
   const SessionOptions& options_;
@@ -63,14 +65,10 @@ class Builder {
   NetworkGraph& out_;
   Graph& g_;
   Value valid_rows_;                                 // [B, 1, 1, 1]
-  Value loss_scale_, growth_, finite_;               // half only
+  Value finite_;                                     // half only
+  Value step_size_, second_scale_;                   // Adam's, of this step
   std::vector<std::pair<Value, Value>> statistics_;  // running, its new value
 };
-
-// Half: the loss scale doubles after this many steps without an overflow, as
-// torch.amp.GradScaler does.
-constexpr double kFirstLossScale = 65536;
-constexpr double kGrowthSteps = 2000;
 
 size_t Builder::parameter_index(size_t i, const char* suffix) const {
   const std::string name = layer(i).name + "." + suffix;
@@ -93,13 +91,27 @@ Value Builder::moment(size_t half, size_t p) const {
   return out_.moments[half * plan_.parameters.size() + p];
 }
 
-Value Builder::scalar(Scalar which) {
-  return g_.slice(out_.scalar, 0, which, 1);
+Value Builder::scalar(Scalar which, int offset) {
+  return g_.slice(out_.scalar, 0, which + offset, 1);
+}
+
+// The one of Adam's numbers that fits the steps skipped so far.
+Value Builder::corrected(Scalar which) {
+  Value chosen = scalar(which);
+  if (!half_) return chosen;
+  const Value unknown =
+      g_.sub(out_.scaling[scaling_skipped], scalar(scalar_known_skipped));
+  for (int count = 1; count < steps_in_flight; ++count) {
+    const Value fits =
+        g_.equal(unknown, g_.constants({static_cast<float>(count)}, {1}));
+    chosen = g_.select(fits, scalar(which, count), chosen);
+  }
+  return chosen;
 }
 
 void Builder::set_gradient(size_t p, const Value& gradient) {
   Value value = g_.cast(gradient, MPSDataTypeFloat32);
-  if (half_) value = g_.div(value, loss_scale_);
+  if (half_) value = g_.div(value, out_.scaling[scaling_loss_scale]);
   out_.gradients[p] = g_.reshape(value, out_.variables[p].shape);
 }
 
@@ -122,9 +134,10 @@ void Builder::variables(const std::vector<Door>& doors,
     }
   }
   if (half_) {
-    const float scale = kFirstLossScale, none = 0;
-    loss_scale_ = g_.variable(&scale, {1});
-    growth_ = g_.variable(&none, {1});
+    const float scale = first_loss_scale, none = 0;
+    for (const float* value : {&scale, &none, &none}) {
+      out_.scaling.push_back(g_.variable(value, {1}));
+    }
   }
 }
 
@@ -337,10 +350,32 @@ void Builder::move(size_t p, const Value& gradient) {
   const Value kept = o.kind == OptimizerKind::adamw && o.weight_decay != 0
                          ? g_.mul(w, scalar(scalar_keep))
                          : w;
-  const Value deviation = g_.offset(
-      g_.mul(g_.sqrt(second), scalar(scalar_second_scale)), o.epsilon);
-  const Value step = g_.div(g_.mul(first, scalar(scalar_step_size)), deviation);
+  const Value deviation =
+      g_.offset(g_.mul(g_.sqrt(second), second_scale_), o.epsilon);
+  const Value step = g_.div(g_.mul(first, step_size_), deviation);
   assign(w, g_.sub(kept, step));
+}
+
+// Whether this step is skipped, 1 or 0; the loss scale of the next.
+Value Builder::adapt_scale(const Value& norm) {
+  const Value none = g_.constants({0}, {1}), one = g_.constants({1}, {1});
+  const Value& scale = out_.scaling[scaling_loss_scale];
+  finite_ = g_.is_finite(norm);
+  const Value skipped = g_.select(finite_, none, one);
+  const Value clean = g_.offset(out_.scaling[scaling_clean_steps], 1);
+  const Value due = g_.greater_equal(clean, g_.constants({growth_steps}, {1}));
+  const Value larger = g_.select(due, g_.scale(scale, 2), scale);
+  const Value counted = g_.select(due, none, clean);
+  const std::vector<Value> next{
+      g_.select(finite_, larger, g_.scale(scale, 0.5)),
+      g_.select(finite_, counted, none),
+      g_.add(out_.scaling[scaling_skipped], skipped)};
+  for (size_t i = 0; i < next.size(); ++i) {
+    // Not through assign(): these change on an overflow as well.
+    MPSGraphOperation* operation = g_.assign(out_.scaling[i], next[i]);
+    if (operation != nil) [out_.updates.get() addObject:operation];
+  }
+  return skipped;
 }
 
 void Builder::update(const Value& loss, const Value& correct) {
@@ -351,23 +386,10 @@ void Builder::update(const Value& loss, const Value& correct) {
     squares = g_.add(squares, g_.sum(g_.square(flat), {0}));
   }
   const Value norm = g_.sqrt(squares);
-  Value skipped = g_.constants({0}, {1});
-  if (half_) {
-    finite_ = g_.is_finite(norm);
-    skipped =
-        g_.select(finite_, g_.constants({0}, {1}), g_.constants({1}, {1}));
-    const Value grown = g_.offset(growth_, 1);
-    const Value due =
-        g_.greater_equal(grown, g_.constants({kGrowthSteps}, {1}));
-    const Value larger = g_.select(due, g_.scale(loss_scale_, 2), loss_scale_);
-    const Value scale = g_.select(finite_, larger, g_.scale(loss_scale_, 0.5));
-    const Value counted = g_.select(due, g_.constants({0}, {1}), grown);
-    const Value growth = g_.select(finite_, counted, g_.constants({0}, {1}));
-    // Not through assign(): these two change on an overflow as well.
-    for (MPSGraphOperation* operation :
-         {g_.assign(loss_scale_, scale), g_.assign(growth_, growth)}) {
-      if (operation != nil) [out_.updates.get() addObject:operation];
-    }
+  const Value skipped = half_ ? adapt_scale(norm) : g_.constants({0}, {1});
+  if (options_.optimizer.kind != OptimizerKind::sgd) {
+    step_size_ = corrected(scalar_step_size);
+    second_scale_ = corrected(scalar_second_scale);
   }
   Value coefficient;
   if (options_.clip_norm > 0) {
@@ -396,7 +418,8 @@ void Builder::training() {
   const CrossEntropy loss =
       cross_entropy(g_, out_.train_logits, out_.labels, out_.valid,
                     options_.class_weights, options_.label_smoothing);
-  Value dy = half_ ? g_.mul(loss.gradient, loss_scale_) : loss.gradient;
+  Value dy = half_ ? g_.mul(loss.gradient, out_.scaling[scaling_loss_scale])
+                   : loss.gradient;
   dy = g_.cast(dy, compute_);
   for (size_t i = count; i-- > 0;) dy = backward(i, dy, saved[i]);
   update(loss.loss, correct(out_.train_logits));

@@ -82,7 +82,7 @@ void PortableSession::train_step(const Batch& batch, float learning_rate,
     result = differentiate(batch);
     update(learning_rate, result.gradient_norm);
     update_running_statistics(batch.count);
-    ++step_;
+    ++progress_.step;
     result.device_seconds =
         std::chrono::duration<double>(Clock::now() - start).count();
   } catch (const std::exception& error) {
@@ -165,10 +165,11 @@ void PortableSession::forward_layer(size_t index, int count, bool training) {
         std::copy_n(x, count * in.size(), y);
         return;
       }
-      return dropout(threads_,
-                     {layer.rate, options_.seed,
-                      dropout_stream + static_cast<uint32_t>(index), step_},
-                     count * in.size(), x, y);
+      return dropout(
+          threads_,
+          {layer.rate, options_.seed,
+           dropout_stream + static_cast<uint32_t>(index), progress_.step},
+          count * in.size(), x, y);
   }
 }
 
@@ -243,10 +244,11 @@ void PortableSession::backward_layer(size_t index, int count) {
     case LayerKind::relu:
       return relu_gradient(threads_, count * in.size(), dy, x, dy);
     case LayerKind::dropout:
-      return dropout(threads_,
-                     {layer.rate, options_.seed,
-                      dropout_stream + static_cast<uint32_t>(index), step_},
-                     count * in.size(), dy, dy);
+      return dropout(
+          threads_,
+          {layer.rate, options_.seed,
+           dropout_stream + static_cast<uint32_t>(index), progress_.step},
+          count * in.size(), dy, dy);
     case LayerKind::flatten:
       return;
   }
@@ -260,8 +262,9 @@ double PortableSession::gradient_norm() const {
 }
 
 void PortableSession::update(float learning_rate, double norm) {
-  const UpdateRule rule = update_rule(options_.optimizer, step_, learning_rate,
-                                      clip_scale(norm, options_.clip_norm));
+  const UpdateRule rule =
+      update_rule(options_.optimizer, progress_.updates(), learning_rate,
+                  clip_scale(norm, options_.clip_norm));
   const int moments = moment_count(options_.optimizer);
   threads_.run(plan_.parameters.size(), [&](int64_t i) {
     const Parameter& parameter = plan_.parameters[i];
@@ -295,13 +298,13 @@ void PortableSession::set_parameters(const float* values) {
 }
 
 OptimizerState PortableSession::get_optimizer_state() {
-  return {step_, moments_};
+  return {progress_, moments_};
 }
 
 void PortableSession::set_optimizer_state(const OptimizerState& state) {
   check_optimizer_state(options_, plan_, state);
   moments_ = state.values;
-  step_ = state.step;
+  progress_ = state.progress;
 }
 
 int64_t PortableSession::memory_bytes() const {

@@ -42,7 +42,7 @@ class PortableSession : public Session {
   SessionOptions options_;
   Plan plan_;
   Threads threads_;
-  uint64_t step_ = 0;
+  Progress progress_;
   std::vector<float> parameters_, gradients_, moments_;
   std::vector<std::vector<int64_t>> offsets_;   // of each layer's parameters
   std::vector<std::vector<float>> statistics_;  // batch norm: mean, variance

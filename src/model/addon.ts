@@ -93,7 +93,14 @@ export interface StepResult {
 }
 
 export interface OptimizerState {
+  /** Steps taken; counts dropout. */
   step: number;
+  /** Of these, steps that fp16 skipped for an overflow; Adam's bias correction does not count them. Default 0. */
+  skipped?: number;
+  /** Of fp16; 0, the default: none yet. */
+  lossScale?: number;
+  /** Steps since the loss scale changed or a step was skipped. Default 0. */
+  cleanSteps?: number;
   /** Moments in parameter order; see `native/backend.h`. */
   values: Float32Array;
 }

@@ -132,6 +132,7 @@ export async function saveCheckpoint(
 
 /** Parameters under their own names, the optimizer's moments as one tensor, the rest as text. */
 export function encodeState(network: Network, { position, values, optimizer }: TrainingState): Uint8Array {
+  const { skipped = 0, lossScale = 0, cleanSteps = 0 } = optimizer;
   const tensors = splitValues(networkShapes(network).parameters, values);
   const moments = { shape: [optimizer.values.length], data: optimizer.values };
   return encodeSafetensors({
@@ -139,6 +140,7 @@ export function encodeState(network: Network, { position, values, optimizer }: T
       network: JSON.stringify(network),
       position: JSON.stringify(position),
       optimizerStep: String(optimizer.step),
+      scaling: JSON.stringify({ skipped, lossScale, cleanSteps }),
     },
     tensors: { ...tensors, [MOMENTS]: moments },
   });
@@ -156,6 +158,12 @@ export async function loadState(path: string, network: Network): Promise<Trainin
   return {
     position: JSON.parse(metadata.position) as Position,
     values: joinTensors(networkShapes(network).parameters, parameters, path),
-    optimizer: { step, values: moments.data },
+    optimizer: { step, ...readScaling(metadata.scaling), values: moments.data },
   };
+}
+
+/** What float16 keeps besides; absent in files of older versions. */
+function readScaling(text = '{}'): Pick<OptimizerState, 'skipped' | 'lossScale' | 'cleanSteps'> {
+  const { skipped = 0, lossScale = 0, cleanSteps = 0 } = JSON.parse(text) as Partial<OptimizerState>;
+  return { skipped, lossScale, cleanSteps };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SessionOptions } from '../../src/model/addon.ts';
 import { birbsBn } from '../../src/model/network.ts';
+import { assertSame } from '../close.ts';
 import { addon, devices } from './devices.ts';
 
 const options = (device: SessionOptions['device'], precision: 'fp32' | 'fp16'): SessionOptions => ({
@@ -64,6 +65,84 @@ describe('precision', () => {
       await session.dispose();
     },
   );
+
+  test.each(devices.filter((device) => device === 'metal'))(
+    '%s: a skipped step has never been, for the optimizer, as with torch.amp.GradScaler',
+    async (device) => {
+      const open = () => addon.createSession({ ...options(device, 'fp16') });
+      const rate = 1e-3;
+      // So large a scale overflows for some steps, all of them in flight before anyone knows.
+      const [first, empty] = [await open(), await open()];
+      const none = await empty.getOptimizerState();
+      expect(none).toMatchObject({ step: 0, skipped: 0, lossScale: 2 ** 16, cleanSteps: 0 });
+      await first.setOptimizerState({ ...none, lossScale: 2 ** 24 });
+      const results = await Promise.all(
+        Array.from({ length: 12 }, () => first.trainStep(images, labels, rate)),
+      );
+      const skips = results.filter(({ gradientNorm }) => !Number.isFinite(gradientNorm)).length;
+      expect(skips).toBeGreaterThan(3);
+      expect(skips).toBeLessThan(10);
+      const state = await first.getOptimizerState();
+      expect(state).toMatchObject({
+        ...{ step: 12, skipped: skips, lossScale: 2 ** (24 - skips), cleanSteps: 12 - skips },
+      });
+
+      // The same without the overflows; the step still counts for dropout.
+      const before = await empty.getParameters();
+      await empty.setOptimizerState({ ...none, step: skips, skipped: skips, lossScale: state.lossScale! });
+      await empty.trainStep(images, labels, rate);
+      const once = await empty.getParameters();
+      for (let i = skips + 1; i < 12; i++) await empty.trainStep(images, labels, rate);
+      assertSame(await first.getParameters(), await empty.getParameters());
+      const { values: moments, ...counts } = await empty.getOptimizerState();
+      assertSame(state.values, moments);
+      expect(state).toMatchObject(counts);
+
+      // Corrected as a first step is: Adam moves a weight by the learning rate.
+      const weights = first.parameters.find(({ name }) => name === 'conv1.weight')!;
+      const moved = Array.from({ length: weights.size }, (_, i) =>
+        Math.abs(once[weights.offset + i]! - before[weights.offset + i]!),
+      );
+      expect(Math.max(...moved) / rate).toBeCloseTo(1, 2);
+      await Promise.all([first.dispose(), empty.dispose()]);
+    },
+  );
+
+  test.each(devices.filter((device) => device === 'metal'))(
+    '%s: the loss scale doubles after 2,000 steps, and goes with the state',
+    async (device) => {
+      const session = await addon.createSession(options(device, 'fp16'));
+      const { values } = await session.getOptimizerState();
+      const set = { step: 5, skipped: 2, lossScale: 512, cleanSteps: 1998, values };
+      await session.setOptimizerState(set);
+      const { values: found, ...counts } = await session.getOptimizerState();
+      expect(counts).toEqual({ step: 5, skipped: 2, lossScale: 512, cleanSteps: 1998 });
+      assertSame(found, values);
+      await session.trainStep(images, labels, 1e-4);
+      expect(await session.getOptimizerState()).toMatchObject({ lossScale: 512, cleanSteps: 1999 });
+      await session.trainStep(images, labels, 1e-4);
+      expect(await session.getOptimizerState()).toMatchObject({ lossScale: 1024, cleanSteps: 0 });
+      await session.dispose();
+    },
+  );
+
+  test.each(devices)('%s: keeps what it is told of float16, and refuses what can not be', async (device) => {
+    const session = await addon.createSession(options(device, 'fp32'));
+    const { values } = await session.getOptimizerState();
+    const told = { step: 9, skipped: 4, lossScale: 512, cleanSteps: 7 };
+    const set = { ...told, values };
+    await session.setOptimizerState(set);
+    expect(await session.getOptimizerState()).toMatchObject(told);
+    await session.setParameters(await session.getParameters());
+    expect(await session.getOptimizerState()).toMatchObject(told);
+    await expect(session.setOptimizerState({ ...set, skipped: 10 })).rejects.toThrow(
+      'expected at most 9 skipped steps, found 10',
+    );
+    for (const lossScale of [-1, Number.NaN])
+      await expect(session.setOptimizerState({ ...set, lossScale })).rejects.toThrow(/loss ?[sS]cale/);
+    expect(await session.getOptimizerState()).toMatchObject(told);
+    await session.dispose();
+  });
 
   test('another word is refused', async () => {
     await expect(addon.createSession(options('cpu', 'fp8' as never))).rejects.toThrow(
