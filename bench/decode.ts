@@ -61,9 +61,16 @@ async function fill(images: Uint8Array[], size: number): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'birbs-decode-'));
   try {
     const begin = performance.now();
-    const cache = await PixelCache.open(folder, size, 'cover');
+    const cache = await PixelCache.open({
+      cacheDir: folder,
+      size,
+      fit: 'cover',
+      limit: Number.POSITIVE_INFINITY,
+    });
     const prepared = await preparePart(memoryPart(images), cache);
-    await fillPart(prepared, cache, { size, fit: 'cover', use: () => true });
+    await fillPart(prepared, cache, {
+      ...{ size, fit: 'cover', use: () => true, need: 'pixels', remember: true },
+    });
     await cache.seal();
     if (prepared.reasons.size > 0) throw new Error(`not decoded: ${[...prepared.reasons.values()][0]}`);
     return (performance.now() - begin) / 1000;

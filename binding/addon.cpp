@@ -20,6 +20,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createSession", Napi::Function::New(env, create_session));
   exports.Set("runOperation", Napi::Function::New(env, run_operation));
   exports.Set("openPixels", Napi::Function::New(env, open_pixels));
+  exports.Set("removeUnusedPixels",
+              Napi::Function::New(env, remove_unused_pixels));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("philox", Napi::Function::New(env, philox));
   return exports;

@@ -147,3 +147,16 @@ Napi::Value open_pixels(const Napi::CallbackInfo& info) {
     return opened->thread->answer({}, start, opened);
   });
 }
+
+Napi::Value remove_unused_pixels(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promise_of(env, [&]() -> Napi::Value {
+    const std::string path = string_of(info[0], "path");
+    return addon_data(env).operations->answer({}, [path]() -> Answer {
+      const bool removed = birbs::remove_unused_pixels(path);
+      return [removed](Napi::Env answer_env) -> Napi::Value {
+        return Napi::Boolean::New(answer_env, removed);
+      };
+    });
+  });
+}

@@ -1,6 +1,7 @@
 #include "pixels.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,6 +107,18 @@ void copy_changed(const uint8_t* source, int height, int width,
 
 }  // namespace
 
+bool remove_unused_pixels(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0 && errno == ENOENT) return true;
+  bool removed = false;
+  if (descriptor >= 0) {
+    removed = flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+              (::unlink(path.c_str()) == 0 || errno == ENOENT);
+    ::close(descriptor);
+  }
+  return removed;
+}
+
 PixelFiles::PixelFiles(const std::vector<std::string>& paths) {
   try {
     for (const std::string& path : paths) open(path);
@@ -124,6 +137,9 @@ void PixelFiles::open(const std::string& path) {
     throw Error("pixel file " + path +
                 " could not be opened: " + std::strerror(errno));
   }
+  // A mark of use, for remove_unused_pixels of any process. Not every file
+  // system has them; without one the mapping still holds the bytes.
+  flock(file.descriptor, LOCK_SH | LOCK_NB);
   files_.push_back(file);
   File& opened = files_.back();
   struct stat status{};

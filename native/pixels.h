@@ -18,9 +18,15 @@ struct Augmentation {
   float contrast_probability = 0, contrast = 0;
 };
 
+// Removes a pixel file unless a process, this one included, has it open as
+// PixelFiles: the mark of use is the kernel's (flock) and ends with the
+// process, however that ends. False where it is in use; true too where it was
+// gone.
+bool remove_unused_pixels(const std::string& path);
+
 // Pixel files of one image size, memory-mapped and read as one long array of
-// uint8 H x W x 3 images. The format is written by src/data/cache/pixels.ts: 4096
-// bytes of header ("BIRBSPIX", then little-endian uint32 version 1, width,
+// uint8 H x W x 3 images. The format is written by src/data/cache/pixels.ts:
+// 4096 bytes of header ("BIRBSPIX", then little-endian uint32 version 1, width,
 // height, channels 3, uint64 count), then the images.
 class PixelFiles {
  public:

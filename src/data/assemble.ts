@@ -1,8 +1,6 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
 import { UserError } from '../run/errors.ts';
-import type { PixelCache, Place } from './cache/pixels.ts';
-import type { Dataset } from './dataset.ts';
 import type { PreparedPart } from './fill.ts';
 import { DisjointSets } from './groups.ts';
 import type { ClassOf } from './labels.ts';
@@ -16,14 +14,47 @@ export interface OpenSource {
   classOf: ClassOf;
 }
 
+/** What is known of the images of a run: position 0 to length-1 in all arrays below. */
+export interface DatasetFacts {
+  /** Sorted, so that `bird` is 0 and `not-bird` is 1. */
+  classNames: string[];
+  /** As a person would find the image: a path, or "file.parquet#row". */
+  names: string[];
+  /** Index into `classNames`. */
+  labels: Int32Array;
+  /** Images of one group stay on one side of a split: duplicates by bytes or pixels, drawings of one concept. */
+  groups: Int32Array;
+  /** 1: from a `--val` source, 0: from the others. Absent when there is no `--val`. */
+  validation?: Uint8Array;
+  skipped: Skipped[];
+  /** Images that repeat another one (same bytes or same pixels). */
+  duplicates: number;
+  /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
+  hash: string;
+  /**
+   * One line a source: what it is, how many images of each class came from it, and how many files were passed over
+   * because their names say that they are no images.
+   */
+  sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
+}
+
+/** Where each image came from, by position: image `indexes[i]` of part `numbers[i]`. */
+export interface Origins {
+  parts: PreparedPart[];
+  numbers: Uint32Array;
+  indexes: Uint32Array;
+}
+
 /** An image that can be used. */
 interface Entry {
   source: number;
+  part: PreparedPart;
+  index: number;
   name: string;
   className: string;
   content: string;
+  pixelHash: string;
   group?: string;
-  place: Place;
 }
 
 /** As many as a network may have. */
@@ -33,38 +64,37 @@ const CLASS_LIMIT = 10_000;
  * Numbers all that can be used, in the order of the sources.
  * @throws UserError when there is nothing to learn from
  */
-export function assemble(opened: OpenSource[], cache: PixelCache): Dataset {
+export function assemble(opened: OpenSource[]): { facts: DatasetFacts; origins: Origins } {
   const skipped: Skipped[] = [];
-  const all = opened.flatMap((source, i) => entriesOf(source, i, cache, skipped));
+  const all = opened.flatMap((source, i) => entriesOf(source, i, skipped));
   const kept = dropContradictions(all, skipped);
   const validates = (entry: Entry) => opened[entry.source]!.role === 'validation';
   const classNames = checkedClasses(opened, kept, skipped);
   const numbers = new Map(classNames.map((name, i) => [name, i]));
   const hasValidation = opened.some(({ role }) => role === 'validation');
-  return {
+  const facts: DatasetFacts = {
     classNames,
     names: kept.map(({ name }) => name),
     labels: Int32Array.from(kept, ({ className }) => numbers.get(className)!),
-    ...numberRows(kept, cache),
     groups: groupsOf(kept),
     ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
     skipped,
-    duplicates: kept.length - new Set(kept.map(({ place }) => place.pixelHash)).size,
+    duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     hash: hashOf(kept),
     sources: opened.map((source, i) => tally(source, kept, i)),
   };
+  return { facts, origins: originsOf(opened, kept) };
 }
 
 function entriesOf(
   { role, source, parts, classOf }: OpenSource,
   number: number,
-  cache: PixelCache,
   skipped: Skipped[],
 ): Entry[] {
   const entries: Entry[] = [];
   const labelled = role === 'data' || role === 'validation';
   for (const prepared of parts) {
-    const { part, listing, contents, reasons, passing } = prepared;
+    const { part, listing, contents, pixelHashes, reasons, passing } = prepared;
     skipped.push(...listing.skipped);
     for (let i = 0; i < listing.count; i++) {
       const className = classOf(prepared, i);
@@ -76,8 +106,8 @@ function entriesOf(
         continue;
       }
       const group = listing.groups && `${source.kind} ${listing.groups[i]}`;
-      const content = contents[i]!;
-      entries.push({ source: number, name, className, content, group, place: cache.place(content) });
+      const [content, pixelHash] = [contents[i]!, pixelHashes[i]!];
+      entries.push({ source: number, part: prepared, index: i, name, className, content, pixelHash, group });
     }
   }
   return entries;
@@ -88,7 +118,7 @@ function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
   const firsts = new Map<string, Entry>();
   const contradictions = new Map<string, string>();
   for (const entry of entries) {
-    const { pixelHash } = entry.place;
+    const { pixelHash } = entry;
     const first = firsts.get(pixelHash) ?? entry;
     firsts.set(pixelHash, first);
     if (first.className !== entry.className) {
@@ -99,8 +129,8 @@ function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
     }
   }
   if (contradictions.size === 0) return entries;
-  return entries.filter(({ name, place }) => {
-    const reason = contradictions.get(place.pixelHash);
+  return entries.filter(({ name, pixelHash }) => {
+    const reason = contradictions.get(pixelHash);
     if (reason !== undefined) skipped.push({ name, reason });
     return reason === undefined;
   });
@@ -163,27 +193,21 @@ function shortList(names: string[]): string {
   return names.slice(0, 20).join(', ') + (names.length > 20 ? ', ...' : '');
 }
 
-/** The pixel files in use, and each image's row over all of them in order. */
-function numberRows(kept: Entry[], cache: PixelCache): { rows: Uint32Array; pixelFiles: string[] } {
-  const { files } = cache;
-  const used = [...new Set(kept.map(({ place }) => place.file))].sort((a, b) => a - b);
-  const firsts = new Map<number, number>();
-  let next = 0;
-  for (const file of used) {
-    firsts.set(file, next);
-    next += files[file]!.count;
-  }
+function originsOf(opened: OpenSource[], kept: Entry[]): Origins {
+  const parts = opened.flatMap(({ parts }) => parts);
+  const numbers = new Map(parts.map((part, number) => [part, number]));
   return {
-    rows: Uint32Array.from(kept, ({ place }) => firsts.get(place.file)! + place.row),
-    pixelFiles: used.map((file) => files[file]!.path),
+    parts,
+    numbers: Uint32Array.from(kept, ({ part }) => numbers.get(part)!),
+    indexes: Uint32Array.from(kept, ({ index }) => index),
   };
 }
 
 function groupsOf(kept: Entry[]): Int32Array {
   const sets = new DisjointSets(kept.length);
   const firsts = new Map<string, number>();
-  for (const [i, { group, place }] of kept.entries()) {
-    for (const key of [place.pixelHash, ...(group === undefined ? [] : [`group ${group}`])]) {
+  for (const [i, { group, pixelHash }] of kept.entries()) {
+    for (const key of [pixelHash, ...(group === undefined ? [] : [`group ${group}`])]) {
       const first = firsts.get(key);
       if (first === undefined) firsts.set(key, i);
       else sets.join(first, i);
@@ -204,7 +228,11 @@ function hashOf(kept: Entry[]): string {
   return hash.digest('hex');
 }
 
-function tally({ source, parts }: OpenSource, kept: Entry[], number: number): Dataset['sources'][number] {
+function tally(
+  { source, parts }: OpenSource,
+  kept: Entry[],
+  number: number,
+): DatasetFacts['sources'][number] {
   const counts: Record<string, number> = {};
   let images = 0;
   for (const entry of kept) {

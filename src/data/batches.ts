@@ -2,6 +2,12 @@
 import type { Augmentation, NativePixels } from '../model/addon.ts';
 import type { Dataset } from './dataset.ts';
 
+/** What assembles a batch: pixel files, or windows of them. */
+export interface PixelReader extends Pick<NativePixels, 'height' | 'width' | 'assemble'> {
+  /** Nothing more will be asked for: whatever is still being assembled is of no use. */
+  stop?(): void;
+}
+
 /** How training images are changed; `batches` adds seed and step. */
 export type AugmentationSettings = Omit<Augmentation, 'seed' | 'step'>;
 
@@ -31,7 +37,7 @@ const BUFFERS = 3;
  * @throws the signal's reason when it is aborted
  */
 export async function* batches(
-  pixels: NativePixels,
+  pixels: PixelReader,
   dataset: Pick<Dataset, 'labels' | 'rows'>,
   order: Uint32Array,
   { batchSize, augmentation, signal }: BatchOptions,
@@ -64,6 +70,7 @@ export async function* batches(
       yield { images, labels, positions, waitSeconds };
     }
   } finally {
+    pixels.stop?.();
     // Nothing is written to the buffers once this has ended.
     await next?.done.catch(() => {});
   }

@@ -1,49 +1,42 @@
 /** Sources in, one data set of cached pixels out. */
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
-import { assemble, type OpenSource } from './assemble.ts';
+import { assemble, type DatasetFacts, type OpenSource } from './assemble.ts';
 import { PixelCache } from './cache/pixels.ts';
-import { type FillOptions, fillPart, type PreparedPart, preparePart } from './fill.ts';
+import { fillPart, missingIn, type Need, type PreparedPart, preparePart } from './fill.ts';
 import { classesOf } from './labels.ts';
 import { Lock, type LockFacts } from './lock/lock.ts';
-import type { Role, Skipped, Source } from './sources/part.ts';
+import { type DatasetProgress, Meter } from './meter.ts';
+import type { Role, Source } from './sources/part.ts';
 import { parseSource, partsOf } from './sources/source.ts';
+import { type Located, Supply } from './supply.ts';
 
-/** Where each image of a run is, by position 0 to length-1 in all arrays below. Pixels stay in the cache files. */
-export interface Dataset {
-  /** Sorted, so that `bird` is 0 and `not-bird` is 1. */
-  classNames: string[];
-  /** As a person would find the image: a path, or "file.parquet#row". */
-  names: string[];
-  /** Index into `classNames`. */
-  labels: Int32Array;
-  /** Row in the pixel files, counted over all of them in order (see `NativePixels`). */
-  rows: Uint32Array;
-  /** Images of one group stay on one side of a split: duplicates by bytes or pixels, drawings of one concept. */
-  groups: Int32Array;
-  /** 1: from a `--val` source, 0: from the others. Absent when there is no `--val`. */
-  validation?: Uint8Array;
-  pixelFiles: string[];
-  skipped: Skipped[];
-  /** Images that repeat another one (same bytes or same pixels). */
-  duplicates: number;
-  /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
-  hash: string;
+export type { DatasetProgress } from './meter.ts';
+
+/** The images of a run. Their pixels stay in the cache files. */
+export interface Dataset extends DatasetFacts, Located {
   /**
-   * One line a source: what it is, how many images of each class came from it, and how many files were passed over
-   * because their names say that they are no images.
+   * Present where the cache can't hold all pixels at once: `rows` and `pixelFiles` are empty, and the images come
+   * window by window (see `openImages`).
    */
-  sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
+  stream?: Stream;
+  supply: Supply;
   /** What the sources are held to; absent without a lock. */
   lock?: LockFacts;
+  /** Files of the cache that were damaged, and are decoded again. */
+  damagedSegments: number;
 }
 
-export interface DatasetProgress {
-  source: string;
-  stage: 'list' | 'decode';
-  done: number;
-  /** Absent while it is not known. */
-  total?: number;
+/** What it costs that the cache is too small. */
+export interface Stream {
+  /** Images a window at most. */
+  windowImages: number;
+  /** Side of an image in pixels. */
+  imageSize: number;
+  /** Of the pixels of all images, in bytes. */
+  bytes: number;
+  /** Of the cache. */
+  limit: number;
 }
 
 export interface DatasetOptions {
@@ -61,6 +54,8 @@ export interface DatasetOptions {
   fit: Fit;
   /** Folder of the pixel cache. */
   cacheDir: string;
+  /** Bytes that the decoded images there may have; default: any number. */
+  cacheLimit?: number;
   /** File that holds the sources to the bytes they had when they were first used; absent: nothing does. */
   lock?: string;
   /** Take what is found, whatever the lock says, and write it there. */
@@ -77,28 +72,41 @@ export interface DatasetOptions {
  *   with all that was decoded kept
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
+  const { imageSize: size, fit, cacheDir, cacheLimit: limit = Number.POSITIVE_INFINITY } = options;
   const { lock: file, updateLock: update = false, verify = false, signal } = options;
   const sources = await parseAll(options);
   const lock = file === undefined ? undefined : await Lock.open(file, { update, verify, signal });
-  const cache = await PixelCache.open(options.cacheDir, options.imageSize, options.fit);
+  const cache = await PixelCache.open({ cacheDir, size, fit, limit });
   const opened: OpenSource[] = [];
+  let streams: boolean;
   try {
     for (const { role, source } of sources) {
       opened.push(await openSource(role, source, cache, options, lock?.revisionOf(role, source)));
     }
-    for (const source of opened) {
-      await lock?.begin(source);
-      await fillSource(source, cache, options);
-      lock?.end(source);
-    }
+    for (const source of opened) await lock?.begin(source);
+    streams = await fillAll(opened, cache, limit, options);
+    for (const source of opened) lock?.end(source);
   } catch (error) {
     await cache.seal().catch(() => {});
     for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
     throw error;
   }
-  await cache.seal();
-  const dataset = assemble(opened, cache);
-  return lock ? { ...dataset, lock: await lock.save() } : dataset;
+  const { facts, origins } = assemble(opened);
+  const supply = new Supply(cache, origins, facts.names, { size, fit });
+  const located = streams
+    ? { pixelFiles: [], rows: new Uint32Array(), stream: streamOf(opened, limit, options) }
+    : supply.locate(Uint32Array.from(facts.names.keys()));
+  const held = lock ? { lock: await lock.save() } : {};
+  return { ...facts, ...located, ...held, supply, damagedSegments: cache.damaged };
+}
+
+/** One window is trained on, one is being filled, one gives way to it. */
+const WINDOWS = 3;
+
+function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOptions): Stream {
+  const imageBytes = imageSize * imageSize * 3;
+  const bytes = imagesInUse(opened).count * imageBytes;
+  return { windowImages: Math.max(1, Math.floor(limit / WINDOWS / imageBytes)), imageSize, bytes, limit };
 }
 
 async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: Source }[]> {
@@ -122,44 +130,104 @@ async function openSource(
 ): Promise<OpenSource> {
   const oneClass = role === 'birds' || role === 'notBirds';
   const labelled = !oneClass || source.label !== undefined;
-  const all = await partsOf(source, { role, labelled, size: imageSize, cacheDir, revision, signal });
+  const meter = new Meter(source.text, (progress) => onProgress?.(progress));
+  const context = { role, labelled, size: imageSize, cacheDir, revision, signal };
+  const all = await partsOf(source, { ...context, onProgress: (progress) => meter.note(progress) });
   const parts: PreparedPart[] = [];
   try {
     for (const [i, part] of all.entries()) {
       signal?.throwIfAborted();
-      onProgress?.({ source: source.text, stage: 'list', done: i, total: all.length });
+      meter.note({ stage: 'list', done: i, total: all.length });
       parts.push(await preparePart(part, cache, { verify, signal }));
     }
-    onProgress?.({ source: source.text, stage: 'list', done: all.length, total: all.length });
+    meter.note({ stage: 'list', done: all.length, total: all.length });
     return { role, source, parts, classOf: classesOf(role, source, parts) };
   } catch (error) {
     for (const part of all) await part.close?.();
     throw error;
+  } finally {
+    meter.end();
   }
 }
 
-/** Progress is told this often. */
-const PROGRESS_MS = 100;
+/** How often it is looked whether all pixels are there; another process may evict some each time. */
+const ROUNDS = 4;
 
-async function fillSource(opened: OpenSource, cache: PixelCache, options: DatasetOptions): Promise<void> {
+/**
+ * Decodes what is missing, or, where the cache can't hold all pixels at once, finds out what there is to know.
+ * @returns whether the cache can't hold them
+ */
+async function fillAll(
+  opened: OpenSource[],
+  cache: PixelCache,
+  limit: number,
+  options: DatasetOptions,
+): Promise<boolean> {
+  const imageBytes = options.imageSize ** 2 * 3;
+  for (let round = 0; round < ROUNDS; round++) {
+    // Before the images are read, those that are duplicates or of no use count too: then this is asked once more.
+    const need: Need = imagesInUse(opened).count * imageBytes > limit ? 'facts' : 'pixels';
+    const { contents } = imagesInUse(opened);
+    await cache.keep(need === 'pixels' ? contents : [], { added: need === 'pixels' });
+    for (const source of opened) await fillSource(source, cache, need, options);
+    await cache.refresh();
+    const after = imagesInUse(opened);
+    if (after.count * imageBytes > limit) return true;
+    if (need === 'pixels' && [...after.contents].every((content) => cache.has(content))) return false;
+  }
+  throw new UserError(
+    `Expected room for these images in "${options.cacheDir}", but other trainings take it; allow more with --cache-limit, or wait`,
+  );
+}
+
+/** The different images that are of use, and how many there may be with those that were not read yet. */
+function imagesInUse(opened: OpenSource[]): { contents: Set<string>; count: number } {
+  const contents = new Set<string>();
+  let unread = 0;
+  for (const { parts, classOf } of opened) {
+    for (const part of parts) {
+      for (let i = 0; i < part.listing.count; i++) {
+        if (part.reasons.has(i) || part.passing.has(i) || classOf(part, i) === undefined) continue;
+        if (part.pixelHashes[i] === '') unread += 1;
+        else contents.add(part.contents[i]!);
+      }
+    }
+  }
+  return { contents, count: contents.size + unread };
+}
+
+async function fillSource(
+  { source, parts, classOf }: OpenSource,
+  cache: PixelCache,
+  need: Need,
+  options: DatasetOptions,
+): Promise<void> {
   const { imageSize: size, fit, onProgress, signal } = options;
-  const { source, parts, classOf } = opened;
-  let told = 0;
-  let before = 0;
+  const meter = new Meter(source.text, (progress) => onProgress?.(progress));
+  const useOf = (part: PreparedPart) => (index: number) => classOf(part, index) !== undefined;
+  const total = parts.reduce(
+    (sum, part) => sum + count(part, missingIn(part, cache, { use: useOf(part), need })),
+    0,
+  );
+  const so = { done: 0, bytes: 0 };
+  const onDone = (bytes: number) => {
+    so.done += 1;
+    so.bytes += bytes;
+    meter.note({ stage: 'decode', ...so, total: Math.max(total, so.done) });
+  };
   try {
     for (const part of parts) {
-      const use = (index: number) => classOf(part, index) !== undefined;
-      const onDecoded: FillOptions['onDecoded'] = (done, total) => {
-        const now = performance.now();
-        if (now - told < PROGRESS_MS && done < total) return;
-        told = now;
-        const all = parts.length === 1 ? total : undefined;
-        onProgress?.({ source: source.text, stage: 'decode', done: before + done, total: all });
-        if (done === total) before += total;
-      };
-      await fillPart(part, cache, { size, fit, use, onDecoded, signal });
+      signal?.throwIfAborted();
+      await fillPart(part, cache, { size, fit, use: useOf(part), need, remember: true, onDone, signal });
     }
   } finally {
+    meter.end();
     for (const { part } of parts) await part.close?.();
   }
+}
+
+function count({ listing }: PreparedPart, holds: (index: number) => boolean): number {
+  let found = 0;
+  for (let i = 0; i < listing.count; i++) if (holds(i)) found += 1;
+  return found;
 }

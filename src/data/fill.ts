@@ -29,12 +29,12 @@ export async function preparePart(
     return { ...memo, part, passing, remembered: true };
   }
   const listing = await part.list(signal);
-  const contents = new Array<string>(listing.count).fill('');
   const prepared = {
     part,
     stamp: part.stamp,
     listing,
-    contents,
+    contents: new Array<string>(listing.count).fill(''),
+    pixelHashes: new Array<string>(listing.count).fill(''),
     sizes: new Float64Array(listing.count),
     reasons: new Map(),
     passing,
@@ -45,7 +45,7 @@ export async function preparePart(
 }
 
 /** Takes over what did not change since; true when that is all. */
-function recall({ listing, contents, sizes, reasons }: PreparedPart, memo: Memo): boolean {
+function recall({ listing, contents, pixelHashes, sizes, reasons }: PreparedPart, memo: Memo): boolean {
   const [stamps, before] = [listing.stamps, memo.listing.stamps];
   if (!stamps || !before) return false;
   const places = new Map(memo.listing.names!.map((name, i) => [name, i]));
@@ -57,6 +57,7 @@ function recall({ listing, contents, sizes, reasons }: PreparedPart, memo: Memo)
       continue;
     }
     contents[i] = memo.contents[place]!;
+    pixelHashes[i] = memo.pixelHashes[place]!;
     sizes[i] = memo.sizes[place]!;
     const reason = memo.reasons.get(place);
     if (reason !== undefined) reasons.set(i, reason);
@@ -64,64 +65,106 @@ function recall({ listing, contents, sizes, reasons }: PreparedPart, memo: Memo)
   return same;
 }
 
+/** Pixels in the cache, or only what there is to know of an image, its pixels being of no use yet. */
+export type Need = 'pixels' | 'facts';
+
 export interface FillOptions {
   size: number;
   fit: Fit;
   /** Whether an image is needed at all. */
   use: (index: number) => boolean;
-  onDecoded?: (done: number, total: number) => void;
+  need: Need;
+  /** Whether the cache shall remember what was found out; only where no image is passed over. */
+  remember: boolean;
+  /** An image is done; `bytes` of its file. */
+  onDone?: (bytes: number) => void;
   signal?: AbortSignal;
 }
 
+/** Which images have to be read: needed, and neither there nor known to be unreadable. */
+export function missingIn(
+  { contents, pixelHashes, reasons }: PreparedPart,
+  cache: PixelCache,
+  { use, need }: Pick<FillOptions, 'use' | 'need'>,
+): (index: number) => boolean {
+  const isThere =
+    need === 'pixels' ? (i: number) => cache.has(contents[i]!) : (i: number) => pixelHashes[i] !== '';
+  return (i) => use(i) && !reasons.has(i) && !isThere(i);
+}
+
+/** After so long what was found out is written down, in case of a kill. */
+const REMEMBER_MS = 60_000;
+
 /**
- * Decodes the images that are neither in the cache nor known to be unreadable; afterwards each image in use has its
- * content or a reason.
+ * Reads and decodes what is missing. Afterwards each image in use has its content or a reason, and with `need:
+ * 'pixels'` its pixels are in the cache. When it fails or is aborted, what was found out is remembered.
  */
 export async function fillPart(
   prepared: PreparedPart,
   cache: PixelCache,
   options: FillOptions,
 ): Promise<void> {
-  const { part, listing, contents, reasons } = prepared;
-  const wanted = (i: number) => options.use(i) && !reasons.has(i) && !cache.has(contents[i]!);
-  let total = 0;
-  for (let i = 0; i < listing.count; i++) if (wanted(i)) total += 1;
-  if (total > 0) await decodeAll(prepared, cache, wanted, total, options);
-  if (total > 0 || !prepared.remembered) await cache.guard(writeMemo(cache.folder, part.key, prepared));
+  const { part, listing } = prepared;
+  const wanted = missingIn(prepared, cache, options);
+  let missing = false;
+  for (let i = 0; i < listing.count && !missing; i++) missing = wanted(i);
+  if (!missing && (prepared.remembered || !options.remember)) return;
+  const remember = async () => {
+    if (options.remember) await writeMemo(cache.folder, part.key, prepared);
+  };
+  let remembered = performance.now();
+  const onDone = (bytes: number) => {
+    options.onDone?.(bytes);
+    if (performance.now() - remembered < REMEMBER_MS) return;
+    remembered = performance.now();
+    void remember().catch(() => {});
+  };
+  try {
+    if (missing) await decodeAll(prepared, cache, wanted, { ...options, onDone });
+  } catch (error) {
+    await remember().catch(() => {});
+    throw error;
+  }
+  await cache.guard(remember());
+  prepared.remembered = true;
 }
+
+/** Bytes of images that are decoded at a time; a larger one is decoded alone. */
+const BYTES_IN_FLIGHT = 32 * 2 ** 20;
 
 async function decodeAll(
   prepared: PreparedPart,
   cache: PixelCache,
   wanted: (index: number) => boolean,
-  total: number,
-  { size, fit, onDecoded, signal }: FillOptions,
+  { size, fit, onDone, signal }: FillOptions,
 ): Promise<void> {
   // Loaded only when there is something to decode.
   const { decodeImage, DECODES_IN_FLIGHT } = await import('./decode.ts');
-  const { part, listing, contents, sizes, reasons, passing } = prepared;
+  const { part, listing, passing } = prepared;
   const decode = part.render
     ? (bytes: Uint8Array) => part.render!(bytes, size)
     : (bytes: Uint8Array) => decodeImage(bytes, { size, fit });
   const once = decodeOnce(cache, decode);
   const running = new Set<Promise<void>>();
-  let done = 0;
+  let bytesInFlight = 0;
   try {
     for await (const image of part.read(listing, wanted, signal)) {
       signal?.throwIfAborted();
       if ('problem' in image) {
-        (image.lasting ? reasons : passing).set(image.index, image.problem);
-        onDecoded?.(++done, total);
+        (image.lasting ? prepared.reasons : passing).set(image.index, image.problem);
+        onDone?.(0);
         continue;
       }
-      const task = once(image.bytes).then(({ content, reason }) => {
-        contents[image.index] = content;
-        sizes[image.index] = image.bytes.length;
-        if (reason !== undefined) reasons.set(image.index, reason);
+      const { index, bytes } = image;
+      while (running.size > 0 && bytesInFlight + bytes.length > BYTES_IN_FLIGHT) await Promise.race(running);
+      const task = once(bytes).then((decoded) => {
+        note(prepared, index, bytes.length, decoded);
         running.delete(task);
-        onDecoded?.(++done, total);
+        bytesInFlight -= bytes.length;
+        onDone?.(bytes.length);
       });
       running.add(task);
+      bytesInFlight += bytes.length;
       if (running.size >= DECODES_IN_FLIGHT) await Promise.race(running);
     }
   } finally {
@@ -134,7 +177,15 @@ async function decodeAll(
 
 interface Decoded {
   content: string;
+  pixelHash: string;
   reason?: string;
+}
+
+function note(prepared: PreparedPart, index: number, bytes: number, decoded: Decoded): void {
+  prepared.contents[index] = decoded.content;
+  prepared.pixelHashes[index] = decoded.pixelHash;
+  prepared.sizes[index] = bytes;
+  if (decoded.reason !== undefined) prepared.reasons.set(index, decoded.reason);
 }
 
 /** Decodes bytes into the cache, the same bytes only once even if they come again while the first are in work. */
@@ -149,16 +200,15 @@ function decodeOnce(
         if (error instanceof UserError) return error.message;
         throw error;
       });
-      if (typeof pixels === 'string') return { content, reason: pixels };
-      await cache.add(content, pixels);
-      return { content };
+      if (typeof pixels === 'string') return { content, pixelHash: '', reason: pixels };
+      return { content, pixelHash: await cache.add(content, pixels) };
     } finally {
       inWork.delete(content);
     }
   };
   return async (bytes) => {
     const content = contentHash(bytes);
-    if (cache.has(content)) return { content };
+    if (cache.has(content)) return { content, pixelHash: cache.pixelHash(content) };
     const running = inWork.get(content) ?? start(content, bytes);
     inWork.set(content, running);
     return running;

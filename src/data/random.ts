@@ -5,7 +5,7 @@ import { loadAddon } from '../model/addon.ts';
 const SHUFFLE_STREAM = 1 << 16;
 
 /** What a shuffle is for, so that no two share their random numbers. */
-export const Use = { split: 0, order: 1, draw: 2 };
+export const Use = { split: 0, order: 1, draw: 2, window: 2 ** 15 };
 
 /**
  * The items in random order (Fisher and Yates).

@@ -195,6 +195,11 @@ export interface Addon {
   probe(device: DeviceName, name: string): Promise<ProbeAnswer>;
   /** Opens finished pixel files (see `src/data/cache/pixels.ts`) of one image size. */
   openPixels(paths: string[], threads: number): Promise<NativePixels>;
+  /**
+   * Removes a pixel file unless some process has it open by `openPixels`, however it was killed.
+   * @returns false where it is in use
+   */
+  removeUnusedPixels(path: string): Promise<boolean>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
   philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;
 }

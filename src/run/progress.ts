@@ -49,7 +49,7 @@ function passingLine(event: Extract<TrainEvent, { type: 'step' | 'reading' }>): 
   if (event.type === 'reading') {
     if (event.stage === 'list') return `Looking through ${event.source}`;
     const of = event.total === undefined ? '' : ` of ${count(event.total)}`;
-    return `Reading ${event.source}: ${count(event.done)}${of} images`;
+    return `Reading ${event.source}: ${count(event.done ?? 0)}${of} images`;
   }
   const { epoch, progress, loss, imagesPerSecond } = event;
   return `Epoch ${epoch}: ${percent(progress)}  loss ${loss.toFixed(3)}  ${count(imagesPerSecond)} images/s`;

@@ -16,13 +16,18 @@ async function classFolder(folder: string, birds: number, others: number, first 
   return folder;
 }
 
+/** The names without their endings, each once. */
+function stems(names: string[]): string[] {
+  return [...new Set(names.map((name) => name.replace(/\.\w+$/, '')))].sort();
+}
+
 /** Loads, and counts what had to be decoded. */
 async function load(given: DatasetOptions): Promise<{ dataset: Dataset; decoded: number }> {
   const totals = new Map<string, number>();
   const dataset = await loadDataset({
     ...given,
     onProgress: ({ source, stage, done }) => {
-      if (stage === 'decode') totals.set(source, done);
+      if (stage === 'decode') totals.set(source, done!);
     },
   });
   return { dataset, decoded: [...totals.values()].reduce((sum, done) => sum + done, 0) };
@@ -214,50 +219,66 @@ describe('a second start', () => {
       'pixels without an index',
       (name: string) => name.endsWith('.json') && !name.startsWith('memo'),
       () => null,
+      0,
     ],
     [
       'an index that is no JSON',
       (name: string) => name.endsWith('.json') && !name.startsWith('memo'),
       () => '{',
+      1,
     ],
     [
       'an index of another form',
       (name: string) => name.endsWith('.json') && !name.startsWith('memo'),
       () => '{"format":1}',
+      1,
     ],
-    ['no pixels', (name: string) => name.endsWith('.pixels'), () => null],
-    ['foreign pixels', (name: string) => name.endsWith('.pixels'), (bytes: Buffer) => bytes.fill(1, 0, 8)],
+    ['no pixels', (name: string) => name.endsWith('.pixels'), () => null, 0],
+    ['foreign pixels', (name: string) => name.endsWith('.pixels'), (bytes: Buffer) => bytes.fill(1, 0, 8), 1],
     [
       'pixels cut short',
       (name: string) => name.endsWith('.pixels'),
       (bytes: Buffer) => bytes.subarray(0, -1),
+      1,
     ],
     [
       'pixels of another count',
       (name: string) => name.endsWith('.pixels'),
       (bytes: Buffer) => bytes.fill(9, 24, 25),
+      1,
     ],
-    ['a memo that is no JSON', (name: string) => name.startsWith('memo'), () => 'x'],
-    ['a memo of another form', (name: string) => name.startsWith('memo'), () => '{"version":1,"count":3}'],
-  ])('after damage to the cache (%s) all is as before', async (_, which, change) => {
-    const folder = testFolder();
-    await classFolder(join(folder, 'a'), 2, 2);
-    const given = options(folder, { data: [join(folder, 'a')] });
-    const first = await load(given);
-    const cache = join(folder, 'cache/pixels-8-cover-v2');
-    const name = readdirSync(cache).find(which)!;
-    const changed = change(readFileSync(join(cache, name)));
-    if (changed === null) rmSync(join(cache, name));
-    else writeFileSync(join(cache, name), changed);
-    const second = await load(given);
-    // Where the pixels lie is another matter; that they are right comes next.
-    const { pixelFiles: _1, rows: _2, ...same } = first.dataset;
-    expect(second.dataset).toMatchObject(same);
-    for (let i = 0; i < 4; i++) {
-      expect(pixelsOf(second.dataset, i, 8)).toEqual(await sharp(second.dataset.names[i]!).raw().toBuffer());
-    }
-    expect((await load(given)).decoded).toBe(0);
-  });
+    ['a memo that is no JSON', (name: string) => name.startsWith('memo'), () => 'x', 0],
+    ['a memo of another form', (name: string) => name.startsWith('memo'), () => '{"version":1,"count":3}', 0],
+  ])(
+    'after damage to the cache (%s) all is as before, and nothing of it is left',
+    async (_, which, change, damaged) => {
+      const folder = testFolder();
+      await classFolder(join(folder, 'a'), 2, 2);
+      const given = options(folder, { data: [join(folder, 'a')] });
+      const first = await load(given);
+      const cache = join(folder, 'cache/pixels-8-cover-v2');
+      const name = readdirSync(cache).find(which)!;
+      const orphan = damaged === 0 && name.endsWith('.json') ? name.replace('json', 'pixels') : '';
+      const changed = change(readFileSync(join(cache, name)));
+      if (changed === null) rmSync(join(cache, name));
+      else writeFileSync(join(cache, name), changed);
+      const second = await load(given);
+      // Where the pixels lie is another matter; that they are right comes next.
+      const { pixelFiles: _1, rows: _2, damagedSegments: _3, ...same } = first.dataset;
+      expect(second.dataset).toMatchObject(same);
+      expect(second.dataset.damagedSegments).toBe(damaged);
+      // Pixels without an index might be about to get one: their writer, this process, lives.
+      const isLeft = (name: string) => !name.startsWith('memo') && name !== orphan;
+      const names = readdirSync(cache).filter(isLeft);
+      expect(names.sort()).toEqual(stems(names).flatMap((stem) => [`${stem}.json`, `${stem}.pixels`]));
+      for (let i = 0; i < 4; i++) {
+        expect(pixelsOf(second.dataset, i, 8)).toEqual(
+          await sharp(second.dataset.names[i]!).raw().toBuffer(),
+        );
+      }
+      expect((await load(given)).decoded).toBe(0);
+    },
+  );
 });
 
 test('aborted: the reason is thrown, and what was decoded is kept', async () => {
@@ -266,7 +287,7 @@ test('aborted: the reason is thrown, and what was decoded is kept', async () => 
   const controller = new AbortController();
   const given = options(folder, { data: [join(folder, 'a')] });
   const onProgress: DatasetOptions['onProgress'] = ({ stage, done }) => {
-    if (stage === 'decode' && done > 0) controller.abort(new Error('enough'));
+    if (stage === 'decode' && done! > 0) controller.abort(new Error('enough'));
   };
   expect(await outcome(loadDataset({ ...given, onProgress, signal: controller.signal }))).toBe(
     'Error: enough',
@@ -276,8 +297,7 @@ test('aborted: the reason is thrown, and what was decoded is kept', async () => 
   expect(
     readdirSync(join(folder, 'cache/pixels-8-cover-v2')).filter((name) => name.endsWith('.tmp')),
   ).toEqual([]);
-  expect(decoded).toBe(80);
-  // Read again, but the first ones were in the cache: they are not there twice.
+  expect(decoded).toBeLessThan(80);
   const counts = dataset.pixelFiles.map((path) => (statSync(path).size - 4096) / (8 * 8 * 3));
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(80);
   expect(counts.length).toBe(2);

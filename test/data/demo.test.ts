@@ -79,7 +79,7 @@ test('loaded: every drawing comes out, second time at once, and whole concepts a
     data: ['demo'],
     imageSize: 16,
     onProgress: ({ stage, done }) => {
-      if (stage === 'decode') decoded = done;
+      if (stage === 'decode') decoded = done!;
     },
   });
   const dataset = await loadDataset(given);

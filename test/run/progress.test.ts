@@ -75,6 +75,7 @@ describe('plain', () => {
       stage: 'decode',
       done: 5,
       total: 7,
+      seconds: 1,
     };
     expect(print([step, reading])).toBe('');
     const text = print([step, reading, epoch], 'plain', true);

@@ -3,34 +3,36 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Listing } from '../sources/part.ts';
-import { CONTENT_DIGITS, cut, writeWhole } from './pixels.ts';
+import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
+import { writeWhole } from './whole.ts';
 
 /** Raise it when the listing of the same part would come out different. */
-const MEMO_VERSION = 2;
+const MEMO_VERSION = 3;
 
 export interface Memo {
   stamp?: string;
   listing: Listing;
   /** Content hash of each image; empty where it was not read. */
   contents: string[];
+  /** The same for equal pixels; empty where the image was not decoded. */
+  pixelHashes: string[];
   /** Bytes of each image; 0 where it was not read. */
   sizes: Float64Array;
   /** Why an image can't be decoded, by its index. */
   reasons: Map<number, string>;
 }
 
-const NOTHING = '-'.repeat(CONTENT_DIGITS);
-
 /** Undefined when there is none, or none that can be trusted. */
 export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
   try {
     const memo = JSON.parse(await readFile(memoPath(folder, key), 'utf8'));
-    const { version, stamp, count, labels, contents, sizes, reasons, ...rest } = memo;
+    const { version, stamp, count, labels, contents, pixels, sizes, reasons, ...rest } = memo;
     const right =
       version === MEMO_VERSION &&
       memo.key === key &&
       labels.length === count &&
       contents.length === count * CONTENT_DIGITS &&
+      pixels.length === count * PIXEL_DIGITS &&
       sizes.length === count &&
       Array.isArray(rest.skipped) &&
       [rest.names, rest.groups, rest.stamps].every((list) => list === undefined || list.length === count);
@@ -48,7 +50,8 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         filtered: rest.filtered,
         ignored: rest.ignored,
       },
-      contents: cut(contents, CONTENT_DIGITS).map((content) => (content === NOTHING ? '' : content)),
+      contents: columnOf(contents, CONTENT_DIGITS),
+      pixelHashes: columnOf(pixels, PIXEL_DIGITS),
       sizes: Float64Array.from(sizes),
       reasons: new Map(reasons),
     };
@@ -72,11 +75,21 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     skipped,
     filtered,
     ignored,
-    contents: memo.contents.map((content) => content || NOTHING).join(''),
+    contents: textOf(memo.contents, CONTENT_DIGITS),
+    pixels: textOf(memo.pixelHashes, PIXEL_DIGITS),
     sizes: Array.from(memo.sizes),
     reasons: [...memo.reasons],
   };
   await writeWhole(memoPath(folder, key), JSON.stringify(json));
+}
+
+/** A hash an image, all in one text. */
+function textOf(column: string[], digits: number): string {
+  return column.map((hash) => hash || '-'.repeat(digits)).join('');
+}
+
+function columnOf(text: string, digits: number): string[] {
+  return cut(text, digits).map((hash) => (hash.startsWith('-') ? '' : hash));
 }
 
 function memoPath(folder: string, key: string): string {

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../run/errors.ts';
-import { writeWhole } from './pixels.ts';
+import { writeWhole } from './whole.ts';
 
 /** Size in bytes and sha256 (hex) of a file. */
 export interface FileSum {
