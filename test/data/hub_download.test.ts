@@ -3,51 +3,23 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Connection } from '../../src/data/hub/api.ts';
-import { HubDataset } from '../../src/data/hub/dataset.ts';
 import { HubFailure } from '../../src/data/hub/failure.ts';
 import { retrying, waitOf } from '../../src/data/hub/retry.ts';
 import { checkSpace } from '../../src/data/hub/space.ts';
-import { type Fault, type Hub, type HubOptions, type HubRepository, startHub } from './hub_server.ts';
+import { fileOf, noise, type Opened, openDataset, sha256 } from './hub_opened.ts';
+import type { Fault } from './hub_server.ts';
 import { outcome, testFolder } from './made.ts';
 
 const SIZE = 300_000;
-const bytes = Buffer.concat(
-  Array.from({ length: SIZE / 20 }, (_, i) => createHash('sha1').update(`${i}`).digest()),
-);
-const sum = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
+const bytes = noise(SIZE);
 
-interface Opened {
-  hub: Hub;
-  dataset: HubDataset;
-  folder: string;
-  notes: string[];
-}
-
-/** A data set with one large and one small file, opened. */
-async function open(
-  given: Partial<HubRepository & HubOptions & Connection['settings']> = {},
-): Promise<Opened> {
-  const files = { 'data/a b.bin': bytes, 'small.txt': 'hello', ...given.files };
-  const hub = await startHub({ 'owner/birds': { ...given, files } }, given);
-  const folder = testFolder();
-  const notes: string[] = [];
-  const settings = { endpoint: hub.endpoint, cacheDir: join(folder, 'shared'), offline: false, ...given };
-  const connection = {
-    settings: { idleSeconds: 0.3, pauseMs: 1, ...settings },
-    onNote: (note: string) => notes.push(note),
-  };
-  const place = { name: 'owner/birds', revision: 'main' };
-  return { hub, folder, notes, dataset: await HubDataset.open(connection, place, join(folder, 'own')) };
-}
+const open = (given: Parameters<typeof openDataset>[0] = {}) =>
+  openDataset({ files: { 'data/a b.bin': bytes }, ...given });
 
 /** Fetches the large file; its hash, or why not. */
 async function fetchLarge({ dataset }: Opened, onBytes?: (n: number) => void): Promise<string> {
-  const file = (await dataset.find('data/a b.bin')) as Exclude<
-    Awaited<ReturnType<typeof dataset.find>>,
-    string
-  >;
-  const work = dataset.whole(file!, onBytes).then((path) => sum(readFileSync(path)));
+  const file = await fileOf(dataset, 'data/a b.bin');
+  const work = dataset.whole(file, onBytes).then((path) => sha256(readFileSync(path)));
   return outcome(work);
 }
 
@@ -58,15 +30,14 @@ const shared = ({ folder }: Opened, ...names: string[]) =>
 test('a file is put where the tools of Hugging Face look for it', async () => {
   const opened = await open();
   const counted: number[] = [];
-  expect(await fetchLarge(opened, (n) => counted.push(n))).toBe(sum(bytes));
+  expect(await fetchLarge(opened, (n) => counted.push(n))).toBe(sha256(bytes));
   expect(counted.reduce((a, b) => a + b)).toBe(SIZE);
   const { commit } = opened.dataset;
   expect(commit).toBe(opened.hub.commit('owner/birds'));
   expect(readFileSync(shared(opened, 'refs', 'main'), 'utf8')).toBe(commit);
   expect(readFileSync(shared(opened, 'snapshots', commit, 'data', 'a b.bin'))).toEqual(bytes);
-  expect(readdirSync(shared(opened, 'blobs'))).toEqual([sum(bytes)]);
-  const small = await opened.dataset.find('small.txt');
-  const path = await opened.dataset.whole(small as never);
+  expect(readdirSync(shared(opened, 'blobs'))).toEqual([sha256(bytes)]);
+  const path = await opened.dataset.whole(await fileOf(opened.dataset, 'small.txt'));
   expect(readFileSync(path, 'utf8')).toBe('hello');
   expect(path).toMatch(/blobs\/b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0$/);
 });
@@ -87,7 +58,7 @@ test.each<[string, Fault, number]>([
   const opened = await open();
   opened.hub.faults.push(fault);
   const counted: number[] = [];
-  expect(await fetchLarge(opened, (n) => counted.push(n))).toBe(sum(bytes));
+  expect(await fetchLarge(opened, (n) => counted.push(n))).toBe(sha256(bytes));
   // What had come was not fetched again, but for what was on its way when the line broke.
   expect(opened.hub.sent['data/a b.bin']).toBeLessThan(SIZE * times + 70_000);
   expect(counted.reduce((a, b) => a + b)).toBe(SIZE);
@@ -130,7 +101,7 @@ test('a download that failed is taken up where it ended', async () => {
   opened.hub.faults.push({ on: 'cdn', kind: 'status', status: 500, times: 5 });
   expect(await fetchLarge(opened)).toMatch(/answers 500/);
   opened.hub.faults.length = 0;
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   const { headers } = opened.hub.requests.at(-1)!;
   expect(headers.range).toMatch(/^bytes=\d{5,6}-$/);
   expect(opened.hub.sent['data/a b.bin']).toBeLessThan(SIZE + 70_000);
@@ -140,7 +111,7 @@ test('a server that ignores ranges starts the file over', async () => {
   const opened = await open();
   opened.hub.faults.push({ on: 'cdn', kind: 'drop', at: 200_000, times: 1 });
   opened.hub.faults.push({ on: 'cdn', kind: 'whole' });
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   expect(opened.hub.sent['data/a b.bin']).toBe(SIZE + 200_000);
 });
 
@@ -148,7 +119,7 @@ test('a server that sends another range is not believed', async () => {
   const opened = await open();
   opened.hub.faults.push({ on: 'cdn', kind: 'drop', at: 200_000, times: 1 });
   opened.hub.faults.push({ on: 'cdn', kind: 'elsewhere', by: -3, times: 1 });
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
 });
 
 test('what another run left is used if it is right, and thrown away if not', async () => {
@@ -162,8 +133,8 @@ test('what another run left is used if it is right, and thrown away if not', asy
     mkdirSync(shared(opened, 'blobs'), { recursive: true });
     // A process of this name is long gone: numbers of processes end before it.
     const host = await hostOf(opened);
-    writeFileSync(shared(opened, 'blobs', `${sum(bytes)}.${host}-999999999-1.incomplete`), left);
-    expect(await fetchLarge(opened)).toBe(sum(bytes));
+    writeFileSync(shared(opened, 'blobs', `${sha256(bytes)}.${host}-999999999-1.incomplete`), left);
+    expect(await fetchLarge(opened)).toBe(sha256(bytes));
     expect(opened.hub.sent['data/a b.bin'] ?? 0).toBe(sent);
     expect(readdirSync(shared(opened, 'blobs'))).toHaveLength(1);
   }
@@ -179,12 +150,12 @@ async function hostOf(opened: Opened): Promise<string> {
 
 test('damage on the disk is found and mended', async () => {
   const opened = await open();
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
-  const blob = shared(opened, 'blobs', sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
+  const blob = shared(opened, 'blobs', sha256(bytes));
   const damaged = Buffer.from(bytes);
   damaged[7]! ^= 1;
   writeFileSync(blob, damaged);
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   expect(opened.notes).toEqual([
     '"hf:owner/birds:data/a b.bin" was damaged on this disk and is fetched again',
   ]);
@@ -192,7 +163,7 @@ test('damage on the disk is found and mended', async () => {
 
 test('the token goes to the hub and to no one else', async () => {
   const opened = await open({ token: 'a-mirror-token', private: true, accepted: ['a-mirror-token'] });
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   const sees = (host: string) =>
     new Set(
       opened.hub.requests.filter((one) => one.host === host).map(({ headers }) => headers.authorization),
@@ -205,7 +176,7 @@ test('what the branch becomes does not matter once the commit is known', async (
   const opened = await open();
   const before = opened.dataset.commit;
   opened.hub.publish('owner/birds', { 'data/a b.bin': Buffer.alloc(10) });
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   expect(opened.dataset.commit).toBe(before);
 });
 
@@ -216,7 +187,7 @@ const busy = (headers: Record<string, string>): Fault => ({
 test('the hub may ask to wait, but not for ever', async () => {
   const opened = await open();
   opened.hub.faults.push(busy({ 'Retry-After': '0' }), busy({}));
-  expect(await fetchLarge(opened)).toBe(sum(bytes));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
   opened.hub.faults.push(busy({ RateLimit: '"resolvers";r=0;t=1800', 'Retry-After': '1' }));
   const other = await open();
   other.hub.faults.push(...opened.hub.faults);

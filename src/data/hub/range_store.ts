@@ -108,11 +108,19 @@ export class RangeStore {
     }
   }
 
-  /** What overlaps is left out: two processes fetched the same. */
+  /** In place of what it covers: that was fetched again. Two processes may have cut the same in other places. */
   #insert(segment: Segment): void {
     const i = this.#after(segment.begin);
-    if (this.#segments[i] && this.#segments[i].begin < segment.end) return;
-    this.#segments.splice(i, 0, segment);
+    let count = 0;
+    for (
+      let other = this.#segments[i];
+      other && other.begin < segment.end;
+      other = this.#segments[i + count]
+    ) {
+      if (other.begin < segment.begin || other.end > segment.end) return;
+      count += 1;
+    }
+    this.#segments.splice(i, count, segment);
   }
 
   /** The first segment that ends after `position`. */

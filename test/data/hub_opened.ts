@@ -1,0 +1,54 @@
+/** A data set on the tests' hub, opened for one test. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Connection, HubFile } from '../../src/data/hub/api.ts';
+import { HubDataset } from '../../src/data/hub/dataset.ts';
+import { type Hub, type HubOptions, type HubRepository, startHub } from './hub_server.ts';
+import { testFolder } from './made.ts';
+
+/** Bytes without any order in them. */
+export function noise(size: number, seed = 0): Buffer {
+  const parts = Array.from({ length: Math.ceil(size / 20) }, (_, i) =>
+    createHash('sha1').update(`${seed} ${i}`).digest(),
+  );
+  return Buffer.concat(parts).subarray(0, size);
+}
+
+export const sha256 = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
+
+export interface Opened {
+  hub: Hub;
+  dataset: HubDataset;
+  /** `shared` in it is the folder of Hugging Face's tools, `own` ours. */
+  folder: string;
+  /** What was said to the user. */
+  notes: string[];
+  /** Another run, over the same folders. */
+  again(settings?: Partial<Connection['settings']>): Promise<HubDataset>;
+}
+
+/** owner/birds, with a small file beside those that are given. */
+export async function openDataset(
+  given: Partial<HubRepository & HubOptions & Connection['settings']> = {},
+): Promise<Opened> {
+  const hub = await startHub(
+    { 'owner/birds': { ...given, files: { 'small.txt': 'hello', ...given.files } } },
+    given,
+  );
+  const folder = testFolder();
+  const notes: string[] = [];
+  const settings = { endpoint: hub.endpoint, cacheDir: join(folder, 'shared'), offline: false, ...given };
+  const again = (changes: Partial<Connection['settings']> = {}) => {
+    const all = { idleSeconds: 0.3, pauseMs: 1, ...settings, ...changes };
+    const connection = { settings: all, onNote: (note: string) => notes.push(note) };
+    return HubDataset.open(connection, { name: 'owner/birds', revision: 'main' }, join(folder, 'own'));
+  };
+  return { hub, folder, notes, dataset: await again(), again };
+}
+
+/** A file that is there. */
+export async function fileOf(dataset: HubDataset, path: string): Promise<HubFile> {
+  const found = await dataset.find(path);
+  if (!found || found === 'folder') throw new Error(`no file ${path}`);
+  return found;
+}
