@@ -34,7 +34,14 @@ export interface TarOptions {
  */
 export async function readTar(path: string, options: TarOptions): Promise<void> {
   const { gzipped, signal } = options;
-  const state: State = { read: 0, unpacked: 0, entries: 0, tail: Buffer.alloc(0), turn: Promise.resolve() };
+  const state: State = {
+    read: 0,
+    unpacked: 0,
+    entries: 0,
+    tail: Buffer.alloc(0),
+    turn: Promise.resolve(),
+    isBroken: false,
+  };
   const source = createReadStream(path, { highWaterMark: 2 ** 20 });
   const raw = tap((bytes) => {
     state.read += bytes.length;
@@ -64,6 +71,8 @@ interface State {
   tail: Buffer;
   /** The entry in work. */
   turn: Promise<void>;
+  /** Whether an entry failed because the archive did. */
+  isBroken: boolean;
   /** What `onEntry` threw. */
   failure?: unknown;
 }
@@ -102,15 +111,17 @@ function entries(path: string, { onEntry }: TarOptions, state: State) {
       next(tooMany(path));
       return;
     }
-    // An error of the archive reaches the pipeline; here it only must not be thrown.
-    content.on('error', () => {});
+    // An error of the archive reaches the pipeline too, which ends the reading.
+    content.on('error', () => {
+      state.isBroken = true;
+    });
     state.turn = onEntry(headOf(header), content as AsyncIterable<Uint8Array>).then(
       () => {
         content.resume();
         next();
       },
       (error) => {
-        state.failure ??= error;
+        if (!state.isBroken) state.failure ??= error;
         next(error);
       },
     );

@@ -1,4 +1,5 @@
 /** Zip archives: the list of entries is checked as a whole before any of them is read. */
+import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
@@ -12,6 +13,7 @@ const RATIO_LIMIT = 100;
 const RATIO_FROM_BYTES = 64 * 2 ** 20;
 
 const LOCAL_HEADER_BYTES = 30;
+const UTF8_FLAG = 0x800;
 const CENTRAL_SIGNATURE = 0x02014b50;
 
 export interface ZipOptions {
@@ -137,7 +139,9 @@ function headOf(path: string, entry: yauzl.Entry): EntryHead {
     throw new UserError(`"${path}" is encrypted; unpack it with its password and name the folder`);
   }
   const { generalPurposeBitFlag, fileNameRaw, extraFields, compressionMethod, crc32 } = entry;
-  const name = yauzl.getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
+  // Many programs write UTF-8 without saying so.
+  const flags = isUtf8(fileNameRaw) ? generalPurposeBitFlag | UTF8_FLAG : generalPurposeBitFlag;
+  const name = yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true);
   const isFolder = /[\\/]$/.test(name);
   const problem = problemOf(entry.externalFileAttributes >>> 16, compressionMethod);
   return { name, size: entry.uncompressedSize, isFolder, problem: isFolder ? undefined : problem, crc32 };

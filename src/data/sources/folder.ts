@@ -27,6 +27,11 @@ export async function listImageFiles(
   };
 }
 
+/** All image files below a folder; their names are relative to it. */
+export function filesBelow(folder: string): Promise<TreeFiles> {
+  return walk(folder, false);
+}
+
 /**
  * The folder as a part of a source.
  * @param labelled each direct subfolder is a class; else all images are alike

@@ -46,7 +46,7 @@ export function treePart(tree: Tree): Part {
 
 /** A path as a person finds it. */
 function under(root: string, name: string): string {
-  return name === '' ? root : `${root.replace(/\/+$/, '')}/${name}`;
+  return `${root.replace(/\/+$/, '')}/${name}`.replace(/(.)\/+$/, '$1');
 }
 
 function listing(tree: Tree, found: TreeFiles): Listing {
@@ -141,7 +141,8 @@ function foldersIn(files: TreeFile[], place: string): string[] {
 /** Asked for ahead, as a disk answers late. */
 const AHEAD = 4;
 
-async function* readFiles(
+/** The bytes of the files for which `wanted` holds; some are read ahead. */
+export async function* readFiles(
   tree: Pick<Tree, 'read'>,
   { names }: Listing,
   wanted: (index: number) => boolean,
