@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `npx birbs-metal`: the commands by name. */
+import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { predictCommand } from './predict.ts';
 import { runCommand } from './run/command.ts';
@@ -10,16 +11,19 @@ import { trainCommand } from './train.ts';
 const USAGE = `Trains an image classifier on your own photos: is it a bird?
 
   birbs-metal train [options]              train; with no options, on a small demo set
+  birbs-metal data [PRESET] [options]      fetch and verify images, say what is inside
   birbs-metal predict [options] FILE ...   say what is in an image
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
 
-  birbs-metal train --help (predict --help, doctor --help) tells the options; --version the version.`;
+  birbs-metal train --help (data, predict, doctor --help) tells the options; --version the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
-  const predict = 'npx birbs-metal predict';
+  const [train, predict] = ['npx birbs-metal train', 'npx birbs-metal predict'];
   switch (name) {
     case 'train':
-      return trainCommand(words, signal, { command: 'npx birbs-metal train', predict });
+      return trainCommand(words, signal, { command: train, predict });
+    case 'data':
+      return dataCommand(words, signal, { command: 'npx birbs-metal data', train });
     case 'predict':
       return predictCommand(words, signal, { command: predict });
     case 'doctor':
@@ -34,7 +38,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, predict or doctor, but found ${found}; birbs-metal --help tells more`,
+    `Expected train, data, predict or doctor, but found ${found}; birbs-metal --help tells more`,
     2,
   );
 }

@@ -1,5 +1,6 @@
 /** Every option once: type, default, check, line of help. */
 import { parseArgs } from 'node:util';
+import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { networks } from './model/network.ts';
 import { UserError } from './run/errors.ts';
 import { version } from './run/version.ts';
@@ -22,11 +23,13 @@ export type Values<T extends Table> = { [K in keyof T]: T[K] extends Option<infe
 
 export type TrainOptions = Values<typeof trainOptions>;
 export type PredictOptions = Values<typeof predictOptions>;
+export type DataOptions = Values<typeof dataOptions>;
 type Ui = 'plain' | 'json' | 'none';
 
 const devices = ['auto', 'metal', 'cpu', 'portable'] as const;
 
 export const trainOptions = {
+  preset: preset('data ready made, and its options; `data` lists them'),
   data: list('SOURCE', 'labelled images; may be given more than once'),
   birds: list('SOURCE', 'images that are all birds'),
   notBirds: list('SOURCE', 'images that are all something else'),
@@ -61,7 +64,17 @@ export const trainOptions = {
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
   cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),
+  lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),
+  updateLock: flag(false, 'accept changed, new and missing files'),
+  verify: flag(false, 'read every file again, whatever its size and time say'),
   ui: choice(['plain', 'json', 'none'], 'plain' as Ui, 'lines to read, one JSON object a line, or silence'),
+};
+
+/** Of `data`: those of `train` that say which images, and where they are kept. */
+export const dataOptions = {
+  ...pick(trainOptions, ['data', 'birds', 'notBirds', 'val', 'imageSize', 'fit', 'cache']),
+  ...pick(trainOptions, ['lock', 'updateLock', 'verify']),
+  json: flag(false, 'one JSON object, with every image that was skipped or left out'),
 };
 
 export const predictOptions = {
@@ -84,12 +97,17 @@ export const doctorOptions = {
 export type CommandLine<T extends Table> = { values: Values<T>; files: string[] } | { print: string };
 
 const SOURCES = `A SOURCE is one of
-  a folder          of one folder a class (photos/bird, photos/not-bird), subfolders included
-  a .parquet file   or a glob in quotes, 'data/train-*.parquet', in the layout of Hugging Face image sets
-  demo              7,300 small drawings that come with the package: no download, good for a first try
-and may end in ?label=NAME: that label is the class, all others its opposite ('train.parquet?label=bird').
-For --birds and --not-birds a folder may simply be full of images.
-With no source at all: data/birds if it is there, else demo.`;
+  a folder             of one folder a class (photos/bird, photos/not-bird), subfolders included
+  file.parquet         or a glob in quotes: 'data/train-*.parquet'; any layout of Hugging Face image sets
+  file.zip, .tar.gz    an archive of such a folder
+  list.csv, .tsv       of a column of paths and a column of labels
+  hf:OWNER/NAME        a set of huggingface.co, with @REVISION and :GLOB if need be: hf:a/b@main:x/*.parquet
+  nabirds:PATH         the archive of NABirds, or its folder
+  kaggle:OWNER/NAME    a set of kaggle.com
+  demo                 7,300 small drawings that come with the package: no download, good for a first try
+and may end in ?label=NAME (that label is the class, all others its opposite), ?limit=N (at most so many
+images, spread over all) or ?split=train|test (its own split); with & between: 'x.zip?label=bird&limit=9'.
+For --birds and --not-birds all images of a SOURCE are alike. With none: data/birds if it is there, else demo.`;
 
 export const trainUsage = (command: string) => `Trains an image classifier: is it a bird?
 
@@ -103,6 +121,23 @@ Options
 ${helpLines(trainOptions)}
 
 Ends with 0 when done, 1 when it failed, 2 for a wrong option, 130 after Ctrl-C: what was learnt is saved.`;
+
+export const dataUsage = (
+  command: string,
+) => `Fetches and verifies images, decodes them for training, and says what is inside.
+
+  ${command}                          the presets
+  ${command} PRESET [options]         one of them
+  ${command} --data photos [options]  images of your own
+  ${command} check SOURCE ...         look for what is wrong with images
+
+${SOURCES}
+
+Options
+${helpLines(dataOptions)}
+
+Ends with 0 when all is there, 1 when it is not or has changed, 2 for a wrong option, 130 after Ctrl-C:
+what came whole is kept.`;
 
 export const predictUsage = (command: string) => `Says what is in an image: bird or not, with its probability.
 
@@ -133,7 +168,7 @@ Ends with 0 when all is well, 1 when a number is wrong, 2 when the device is not
 
 /** Reads `train` options; files have no place there. */
 export function parseTrain(words: string[], command: string): CommandLine<typeof trainOptions> {
-  const line = parse(trainOptions, words, trainUsage(command));
+  const line = parse(trainOptions, words, trainUsage(command), completeTrain);
   if ('values' in line && line.files.length > 0) {
     throw new UserError(
       `Expected only options, but found "${line.files[0]}"; if these are your images, say --data ${line.files[0]}`,
@@ -141,6 +176,48 @@ export function parseTrain(words: string[], command: string): CommandLine<typeof
     );
   }
   return line;
+}
+
+/**
+ * `train` options as a program gives them; those of a preset fill in what is not given.
+ * @throws UserError with exit code 2
+ */
+export function completeTrain(given: Partial<TrainOptions>): TrainOptions {
+  return completeOptions(trainOptions, { ...presetOptions(given.preset), ...onlyGiven(given) });
+}
+
+/** Reads `data` options: a preset, or sources of one's own, or neither. */
+export function parseData(
+  words: string[],
+  command: string,
+): { print: string } | { preset?: RecipeName; values: DataOptions } {
+  let preset: RecipeName | undefined;
+  const line = parse(dataOptions, words, dataUsage(command), (given, files) => {
+    preset = presetOf(files, command);
+    return completeOptions(dataOptions, { ...presetOptions(preset), ...onlyGiven(given) });
+  });
+  return 'print' in line ? line : { preset, values: line.values };
+}
+
+function presetOf([name, ...more]: string[], command: string): RecipeName | undefined {
+  const known = recipeNames.find((one) => one === name);
+  if (name === undefined || (known && more.length === 0)) return known;
+  const found = more.length > 0 ? [name, ...more].join(' ') : name;
+  throw new UserError(
+    `Expected one of ${recipeNames.join(', ')}, but found "${found}"; for images of your own: ${command} --data ${name}`,
+    2,
+  );
+}
+
+function presetOptions(name: RecipeName | undefined): RecipeOptions {
+  return name !== undefined && Object.hasOwn(recipes, name) ? recipes[name].options : {};
+}
+
+/** Undefined is not given, and no source at all neither. */
+function onlyGiven<T extends object>(given: T): T {
+  const isGiven = ([, value]: [string, unknown]) =>
+    value !== undefined && !(Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(Object.entries(given).filter(isGiven)) as T;
 }
 
 /** Reads `predict` options and the files they are about. */
@@ -176,7 +253,12 @@ export function completeOptions<T extends Table>(table: T, given: Partial<Values
   return Object.fromEntries(values);
 }
 
-function parse<T extends Table>(table: T, words: string[], usage: string): CommandLine<T> {
+function parse<T extends Table>(
+  table: T,
+  words: string[],
+  usage: string,
+  complete = (given: Partial<Values<T>>, _files: string[]) => completeOptions(table, given),
+): CommandLine<T> {
   const flags = new Map(Object.keys(table).map((name) => [kebab(name), name]));
   const { tokens } = parseArgs({
     args: words,
@@ -198,7 +280,7 @@ function parse<T extends Table>(table: T, words: string[], usage: string): Comma
     found.set(name, [...(found.get(name) ?? []), word]);
   }
   const given = [...found].map(([name, values]) => [name, table[name]!.read(values)]);
-  return { values: completeOptions(table, Object.fromEntries(given)), files };
+  return { values: complete(Object.fromEntries(given) as Partial<Values<T>>, files), files };
 }
 
 interface OptionToken {
@@ -316,6 +398,15 @@ function choice<T extends string>(choices: readonly T[], initial: T, help: strin
   const check = (value: unknown) =>
     choices.includes(value as T) ? (value as T) : refuse(`one of ${choices.join(', ')}`, value);
   return { initial, check, read: last, takes: choices.join('|'), help };
+}
+
+function preset(help: string): Option<RecipeName | undefined> {
+  const { check, ...rest } = choice(recipeNames, 'demo', help);
+  return { ...rest, check, initial: undefined };
+}
+
+function pick<T extends Table, K extends keyof T>(table: T, names: K[]): Pick<T, K> {
+  return Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<T, K>;
 }
 
 function helpLines(table: Table): string {

@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type Balance, classWeights, countClasses, epochOrder } from './data/balance.ts';
 import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
+import { LOCK_FILE } from './data/lock/lock.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
 import { type Canary, openCanary } from './model/canary.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
 import { type EpochEvent, roundsAnEpoch, type StepEvent, trainEpochs } from './model/trainer.ts';
-import { completeOptions, parseTrain, type TrainOptions, trainOptions } from './options.ts';
+import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import { cacheFolder } from './run/cache.ts';
 import { createRunFolder, saveJson } from './run/checkpoint.ts';
 import { isMain, runCommand } from './run/command.ts';
@@ -30,7 +31,7 @@ export type TrainEvent =
 
 /** The images are read, split and balanced. Counts are in the order of `classNames`. */
 export interface DataEvent
-  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'duplicates' | 'hash'> {
+  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'duplicates' | 'hash' | 'lock'> {
   type: 'data';
   train: number[];
   validation: number[];
@@ -71,11 +72,12 @@ export interface TrainHooks {
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
   const { onEvent = () => {}, signal } = hooks;
   const begin = performance.now();
-  const options = settle(completeOptions(trainOptions, given));
+  const chosen = completeTrain(given);
+  const options = settle(chosen);
   const addon = loadAddon();
   const device = chooseDevice(options.device, await addon.devices());
   const run = await createRunFolder(options.run);
-  onEvent({ type: 'device', ...device, ...nameSources(options, given) });
+  onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
 
   const dataset = await loadDataset({
     ...options,
@@ -150,13 +152,14 @@ function settle(options: TrainOptions) {
     learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
     weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
     cache: options.cache ?? cacheFolder(),
+    lock: options.lock ?? LOCK_FILE,
   };
 }
 
 type Settled = ReturnType<typeof settle>;
 
-function nameSources({ data, birds, notBirds }: Settled, given: Partial<TrainOptions>) {
-  const asked = [given.data, given.birds, given.notBirds].some((list) => list && list.length > 0);
+function nameSources({ data, birds, notBirds }: Settled, chosen: TrainOptions) {
+  const asked = [chosen.data, chosen.birds, chosen.notBirds].some((list) => list.length > 0);
   const missing = data[0] === 'demo' ? ' and there is no data/birds' : '';
   return {
     sources: [...data, ...birds, ...notBirds],
@@ -188,6 +191,7 @@ async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
     skipped: dataset.skipped,
     duplicates: dataset.duplicates,
     hash: dataset.hash,
+    lock: dataset.lock,
     train: counts(split.train),
     validation,
     balanced: counts(draw),

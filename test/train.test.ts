@@ -14,6 +14,7 @@ import { pictureFolder, pictureParquet, run, temporaryFolder } from './images.ts
 const folder = temporaryFolder('train');
 const photos = join(folder, 'photos');
 const cache = join(folder, 'cache');
+const lock = join(folder, 'birbs.lock.json');
 beforeAll(() => pictureFolder(photos, 30, 90));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -28,10 +29,11 @@ const small = (run: string): Partial<TrainOptions> => ({
     threads: 2,
     device: 'cpu',
     run: join(folder, run),
+    lock,
   },
 });
 const smallWords = (run: string, ...more: string[]) =>
-  `--data ${photos} --cache ${cache} --image-size 16 --batch-size 8 --device cpu --run ${join(folder, run)}`
+  `--data ${photos} --cache ${cache} --image-size 16 --batch-size 8 --device cpu --lock ${lock} --run ${join(folder, run)}`
     .split(' ')
     .concat(more);
 
@@ -254,7 +256,7 @@ describe('the command', () => {
     expect((await run('cli.ts', ['--help'])).stdout).toContain('birbs-metal predict [options] FILE');
     expect(await run('cli.ts', ['tarin'])).toMatchObject({
       code: 2,
-      stderr: 'Error: Expected train, predict or doctor, but found "tarin"; birbs-metal --help tells more\n',
+      stderr: 'Error: Expected train, data, predict or doctor, but found "tarin"; birbs-metal --help tells more\n',
     });
   });
 });

@@ -61,7 +61,7 @@ export const recipes = {
       'about 600 MB, and the archive of NABirds (9.8 GB), which you get from dl.allaboutbirds.org/nabirds and save as ' +
       'data/nabirds.tar.gz, or name with --birds nabirds:PATH',
     licence:
-      'NABirds: the terms of the Cornell Lab of Ornithology, research and education only; Honey-Data-15M: none stated since October 2025',
+      'NABirds: the terms of the Cornell Lab of Ornithology, on the page where you get it; Honey-Data-15M: none stated since October 2025',
     pinned:
       'by birbs.lock.json, from the first use on: no commit of Honey-Data-15M and no sha256 of NABirds is known to this package',
     options: {

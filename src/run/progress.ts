@@ -1,5 +1,6 @@
 /** Events of a training, to lines in the terminal. */
 import type { TrainEvent } from '../train.ts';
+import { lockLines } from './inventory.ts';
 import { isTold, type Results } from './record.ts';
 
 export interface Output {
@@ -112,6 +113,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
     lines.push(`${count(event.duplicates)} images repeat another one; they stay on its side of the split`);
   if (event.dropped > 0)
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
+  lines.push(...lockLines(event.lock));
   lines.push(
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
@@ -167,7 +169,7 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
 }
 
-function count(n: number): string {
+export function count(n: number): string {
   return Math.round(n).toLocaleString('en-US');
 }
 
@@ -179,6 +181,6 @@ function duration(seconds: number): string {
 }
 
 /** For a shell, where the path needs it. */
-function quote(path: string): string {
+export function quote(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

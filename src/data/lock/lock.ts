@@ -25,14 +25,8 @@ export interface LockFacts {
   file: string;
   /** Over the sources of this run: the same files under the same texts, the same root, on any machine. */
   root: string;
-  sources: {
-    source: string;
-    as: LockEntry['as'];
-    hash: string;
-    files: number;
-    bytes: number;
-    revision?: string;
-  }[];
+  /** In the order of the options. */
+  sources: (Omit<LockEntry, 'files'> & { hash: string; files: number; bytes: number })[];
   /** Whether the file was written. */
   written: boolean;
   /** Why something is not locked. */
@@ -91,8 +85,9 @@ export class Lock {
    */
   end(opened: OpenSource): void {
     const found = this.#compare(opened, true);
-    if (this.#found.some((other) => isSame(other, found))) return;
+    const isKnown = this.#found.some((other) => isSame(other, found));
     this.#found.push(found);
+    if (isKnown) return;
     const known = this.#entryOf(found);
     // The demo is held by the versions of its packages.
     if (found.kind === 'demo' || (known && entryHash(known) === entryHash(found))) return;
@@ -108,12 +103,12 @@ export class Lock {
     const written = this.#changed.length > 0 && (await this.#write());
     const notice = this.#notice === undefined ? {} : { notice: this.#notice };
     const sources = this.#found.map((entry) => {
-      const { source, as, revision, files } = entry;
+      const { files, ...head } = entry;
       const bytes = files.reduce((sum, { size }) => sum + size, 0);
-      const facts = { source, as, hash: entryHash(entry), files: files.length, bytes };
-      return revision === undefined ? facts : { ...facts, revision };
+      return { ...head, hash: entryHash(entry), files: files.length, bytes };
     });
-    return { file: this.#path, root: rootHash(this.#found), sources, written, ...notice };
+    const root = rootHash(this.#found.filter((a, i) => this.#found.findIndex((b) => isSame(a, b)) === i));
+    return { file: this.#path, root, sources, written, ...notice };
   }
 
   async #write(): Promise<boolean> {

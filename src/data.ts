@@ -1,0 +1,68 @@
+/** The command that fetches and verifies images without training, and says what is inside. */
+import { type Dataset, loadDataset } from './data/dataset.ts';
+import { LOCK_FILE } from './data/lock/lock.ts';
+import { type RecipeName, recipes } from './data/recipes.ts';
+import { type DataOptions, parseData } from './options.ts';
+import { cacheFolder } from './run/cache.ts';
+import { isMain, runCommand } from './run/command.ts';
+import { inventoryLines, presetLines } from './run/inventory.ts';
+import { quote, reporter } from './run/progress.ts';
+
+/** What is inside: all that is known of the images but the images. */
+export interface Inventory
+  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'duplicates' | 'hash' | 'lock'> {
+  preset?: RecipeName;
+  /** Images of each class, in the order of `classNames`. */
+  counts: number[];
+}
+
+/** The command: prints what is inside, and answers with the exit code. */
+export async function dataCommand(
+  words: string[],
+  signal: AbortSignal,
+  { command = 'npx tsx src/data.ts', train = 'npx tsx src/train.ts' } = {},
+): Promise<number> {
+  const line = parseData(words, command);
+  if ('print' in line) return print([line.print]);
+  const { preset, values } = line;
+  if ([values.data, values.birds, values.notBirds, values.val].every((list) => list.length === 0)) {
+    return print(values.json ? [JSON.stringify(recipes)] : presetLines(command));
+  }
+  const inventory = await takeStock(values, preset, signal);
+  if (values.json) return print([JSON.stringify(inventory)]);
+  return print(inventoryLines(inventory, trainLine(train, words, preset)));
+}
+
+/** How to train on the same images. */
+function trainLine(train: string, words: string[], preset: RecipeName | undefined): string {
+  const only = new Set<string | undefined>(['--update-lock', '--verify', preset]);
+  const rest = words.filter((word) => !only.has(word)).map(quote);
+  return [train, ...(preset ? ['--preset', preset] : []), ...rest].join(' ');
+}
+
+async function takeStock(
+  values: DataOptions,
+  preset: RecipeName | undefined,
+  signal: AbortSignal,
+): Promise<Inventory> {
+  const report = reporter(values.json ? 'none' : 'plain', process.stdout, '');
+  const { classNames, labels, sources, skipped, duplicates, hash, lock } = await loadDataset({
+    ...values,
+    validation: values.val,
+    cacheDir: values.cache ?? cacheFolder(),
+    lock: values.lock ?? LOCK_FILE,
+    onProgress: (progress) => report({ type: 'reading', ...progress }),
+    signal,
+  });
+  const counts = classNames.map(() => 0);
+  for (const label of labels) counts[label]! += 1;
+  return { preset, classNames, counts, sources, skipped, duplicates, hash, lock };
+}
+
+function print(lines: string[]): 0 {
+  const passing = process.stdout.isTTY ? '\r\x1b[K' : '';
+  process.stdout.write(`${passing}${lines.join('\n')}\n`);
+  return 0;
+}
+
+if (isMain(import.meta.url)) void runCommand(dataCommand);

@@ -1,0 +1,107 @@
+/** What is inside images that were fetched, to lines in the terminal. */
+
+import type { LockFacts } from '../data/lock/lock.ts';
+import { type Recipe, type RecipeName, recipes } from '../data/recipes.ts';
+import type { Skipped } from '../data/sources/part.ts';
+import type { Inventory } from '../data.ts';
+import { count, quote } from './progress.ts';
+
+/** With more classes than this a line would not be read. */
+const MOST_CLASSES = 10;
+const NAMES_TOLD = 3;
+const WIDTH = 100;
+
+/** The presets, each with all there is to know before it is fetched. */
+export function presetLines(command: string): string[] {
+  const all = Object.entries(recipes) as [RecipeName, Recipe][];
+  return [
+    ...all.flatMap(([name, recipe]) => [name, ...recipeLines(recipe), '']),
+    `Fetch and verify one with ${command} PRESET, train on it with --preset PRESET.`,
+  ];
+}
+
+function recipeLines({ about, download, licence, pinned, options }: Recipe): string[] {
+  const { data = [], birds = [], notBirds = [], val = [] } = options;
+  const sources = Object.entries({ data, birds, 'not-birds': notBirds, val }).flatMap(([option, texts]) =>
+    texts.map((text) => `  --${option} ${quote(text)}`),
+  );
+  return [
+    ...folded('  ', about),
+    ...folded('  download: ', download),
+    ...folded('  licence:  ', licence),
+    ...folded('  pinned:   ', pinned),
+    ...sources,
+  ];
+}
+
+/** A sentence in lines of at most a screen's width. */
+function folded(head: string, text: string): string[] {
+  const lines = [head];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line.length + word.length > WIDTH && line.trim() !== '') lines.push(' '.repeat(head.length) + word);
+    else lines[lines.length - 1] = line === head ? line + word : `${line} ${word}`;
+  }
+  return lines;
+}
+
+/** What was found. `train` is the command line that the last line advises. */
+export function inventoryLines(inventory: Inventory, train: string): string[] {
+  const { preset, classNames, counts, skipped, duplicates, lock } = inventory;
+  return [
+    ...(preset ? [`Preset ${preset}`, ...recipeLines(recipes[preset]), ''] : []),
+    ...sourceLines(inventory),
+    ...listLine('Skipped', skipped),
+    ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
+    `In all ${count(counts.reduce((a, b) => a + b, 0))} images: ${classLine(classNames, counts)}`,
+    ...lockLines(lock),
+    `All is there. Train on it: ${train}`,
+  ];
+}
+
+function sourceLines({ sources, lock }: Inventory): string[] {
+  return sources.flatMap(({ source, images, counts, ignored }, i) => {
+    const held = lock?.sources[i];
+    const files = held ? [`${counted(held.files, 'file')}, ${size(held.bytes)}`] : [];
+    const revision = held?.revision === undefined ? [] : [`revision ${held.revision}`];
+    const others =
+      ignored > 0 ? [`${counted(ignored, 'file')} that ${ignored === 1 ? 'is' : 'are'} no image`] : [];
+    return [
+      source,
+      `  ${counted(images, 'image')}: ${classLine(Object.keys(counts), Object.values(counts))}`,
+      `  ${[...files, ...revision, ...others].join('; ')}`,
+    ];
+  });
+}
+
+function classLine(names: string[], counts: number[]): string {
+  const shown = names.slice(0, MOST_CLASSES).map((name, i) => `${count(counts[i]!)} ${name}`);
+  return shown.join(', ') + (names.length > MOST_CLASSES ? `, ... (${names.length} classes)` : '');
+}
+
+function listLine(what: string, list: Skipped[]): string[] {
+  if (list.length === 0) return [];
+  const shown = list.slice(0, NAMES_TOLD).map(({ name, reason }) => `${name} ${reason}`);
+  const more = list.length > NAMES_TOLD ? '; ... (--json lists all)' : '';
+  return [`${what} ${count(list.length)}: ${shown.join('; ')}${more}`];
+}
+
+/** How the images are held to their bytes. */
+export function lockLines(lock: LockFacts | undefined): string[] {
+  if (!lock) return [];
+  if (lock.notice !== undefined) return [lock.notice];
+  // The demo has no entry.
+  if (lock.sources.every(({ kind }) => kind === 'demo')) return [];
+  return [
+    `${lock.written ? 'Locked' : 'Unchanged, as locked'} in ${lock.file} (root ${lock.root.slice(0, 12)})`,
+  ];
+}
+
+function counted(n: number, noun: string): string {
+  return `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+function size(bytes: number): string {
+  const [unit, name] = bytes < 1e6 ? [1e3, 'kB'] : bytes < 1e9 ? [1e6, 'MB'] : [1e9, 'GB'];
+  return `${(bytes / unit).toFixed(1)} ${name}`;
+}
