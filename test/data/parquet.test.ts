@@ -1,13 +1,16 @@
 /** What parquet-wasm dies of must come out as an ordinary error; everything else, byte for byte. */
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { Table as ParquetTable, writeParquet } from 'parquet-wasm';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ParquetReader, parquetParts, windowsOf } from '../../src/data/sources/parquet.ts';
-import type { Part } from '../../src/data/sources/part.ts';
+import { localFile, stampOf } from '../../src/data/sources/local-file.ts';
+import { parquetParts } from '../../src/data/sources/parquet.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet-reader.ts';
+import { neededWindows, windowsOf } from '../../src/data/sources/parquet-windows.ts';
+import type { Part, Source, SourceContext } from '../../src/data/sources/part.ts';
 import { outcome, parquet, testFolder } from './made.ts';
 
 const cifar = fileURLToPath(
@@ -34,19 +37,35 @@ function written(bytes: Uint8Array | string, name = 'a.parquet'): string {
   return path;
 }
 
-function reader(deadline?: number): ParquetReader {
-  const made = new ParquetReader(deadline);
+/** A file as `parquetParts` makes it. */
+function fileAt(path: string): ParquetFile {
+  const stats = statSync(path);
+  const stamp = stampOf(stats);
+  return { key: path, name: path, size: stats.size, stamp, open: () => localFile(path, stamp) };
+}
+
+/** The parts of a source, ended after the test. */
+async function partsAt(path: string, source: Partial<Source> = {}, context: Partial<SourceContext> = {}) {
+  const parts = await parquetParts(
+    { text: path, kind: 'parquet', path, ...source },
+    { role: 'data', labelled: true, size: 8, cacheDir: testFolder(), ...context },
+  );
+  onTestFinished(async () => {
+    for (const part of parts) await part.close!();
+  });
+  return parts;
+}
+
+function reader(deadline?: number, labelled = true): ParquetReader {
+  const made = new ParquetReader({ labelled, texts: false }, deadline);
   onTestFinished(() => made.close());
   return made;
 }
 
 /** The whole file, as a run would read it. */
 async function readAll(path: string, labelled = true) {
-  const parts = await parquetParts(path, { labelled, cacheDir: testFolder() });
-  onTestFinished(async () => {
-    for (const part of parts) await part.close!();
-  });
-  return collect(parts[0]!);
+  const [part] = await partsAt(path, {}, { labelled });
+  return collect(part!);
 }
 
 async function collect(part: Part, wanted: (index: number) => boolean = () => true) {
@@ -66,9 +85,9 @@ describe('reading', () => {
     expect([...listing.labels]).toEqual(Array.from({ length: 100 }, (_, i) => i % 3));
     expect(images.size).toBe(100);
     for (const [i, bytes] of images) expect(Buffer.compare(bytes as Uint8Array, noise(i, 2000))).toBe(0);
-    const own = reader();
-    await own.open({ path, labelled: false });
-    const { buffer, starts, ends } = await own.images({ group: 2, offset: 7, limit: 4 });
+    const window = { group: 2, offset: 7, limit: 4 };
+    const { buffer, starts, ends, firsts } = await reader().images(fileAt(path), window);
+    expect([...firsts]).toEqual([0, 1, 2, 3, 4]);
     for (const [row, start] of starts.entries()) {
       expect(Buffer.compare(new Uint8Array(buffer, start, ends[row]! - start), noise(57 + row, 2000))).toBe(
         0,
@@ -77,20 +96,20 @@ describe('reading', () => {
   });
 
   test('only what is wanted', async () => {
-    const [part] = await parquetParts(written(sample()), { labelled: true, cacheDir: testFolder() });
-    onTestFinished(() => part!.close!());
+    const [part] = await partsAt(written(sample()));
     const { images } = await collect(part!, (index) => index === 3 || index === 80);
     expect([...images.keys()]).toEqual([3, 80]);
   });
 
   test('a large row group goes in windows that cover it once', () => {
     const MB = 2 ** 20;
-    const windows = windowsOf([
-      { rows: 10, bytes: 32 * MB },
-      { rows: 1000, bytes: 100 * MB },
-      { rows: 2, bytes: 200 * MB },
-      { rows: 0, bytes: 0 },
-    ]);
+    const groups = [
+      { rows: 10, bytes: 16 * MB, listedBytes: 0 },
+      { rows: 1000, bytes: 50 * MB, listedBytes: 0 },
+      { rows: 2, bytes: 200 * MB, listedBytes: 0 },
+      { rows: 0, bytes: 0, listedBytes: 0 },
+    ];
+    const windows = windowsOf(groups, ({ bytes }) => bytes);
     expect(windows[0]).toEqual({ group: 0, offset: 0, limit: 10, first: 0 });
     expect(windows.slice(1)).toEqual([
       { group: 1, offset: 0, limit: 320, first: 10 },
@@ -99,6 +118,19 @@ describe('reading', () => {
       { group: 1, offset: 960, limit: 40, first: 970 },
       { group: 2, offset: 0, limit: 1, first: 1010 },
       { group: 2, offset: 1, limit: 1, first: 1011 },
+    ]);
+    // 2 MB are 40 rows: nearer ones are read with what lies between.
+    const wanted = new Set([3, 7, 400, 439, 480]);
+    const isWanted = (row: number) => wanted.has(row);
+    expect(neededWindows({ indexed: true, many: false, groups }, isWanted)).toEqual([
+      { group: 0, offset: 3, limit: 1, first: 3 },
+      { group: 0, offset: 7, limit: 1, first: 7 },
+      { group: 1, offset: 390, limit: 40, first: 400 },
+      { group: 1, offset: 470, limit: 1, first: 480 },
+    ]);
+    expect(neededWindows({ indexed: false, many: false, groups }, isWanted)).toEqual([
+      { group: 0, offset: 3, limit: 5, first: 3 },
+      { group: 1, offset: 390, limit: 81, first: 400 },
     ]);
   });
 
@@ -178,7 +210,7 @@ describe('columns', () => {
 
   test('an image column that is not there', async () => {
     expect(await refused(without())).toMatch(
-      /^UserError: FILE: expected one image column, a struct of "bytes" and "path", but there is none among the columns name \(.*Utf8.*\), size \(Int64\); use a file in the image layout of Hugging Face$/,
+      /^UserError: FILE: expected a column of images \(bytes, .+\), but found the columns name \(.*Utf8.*\), size \(Int64\); use a file with its images inside$/,
     );
   });
 
@@ -186,8 +218,8 @@ describe('columns', () => {
     const none =
       'FILE: expected a column "label" of whole numbers or text, or one such column of another name';
     expect(await refused(parquet({ images }))).toContain(`${none}, but found the columns image (Struct`);
-    const two = parquet({ images, labels: [0n], labelName: 'fine_label', others: ['coarse_label'] });
-    expect(await refused(two)).toContain('fine_label (Int64), coarse_label (Int64)');
+    const two = parquet({ images, labels: [0n], labelName: 'width', others: ['height'] });
+    expect(await refused(two)).toContain('width (Int64), height (Int64)');
   });
 
   test('a label column is not needed for images of one kind; "label" wins over others', async () => {
@@ -250,88 +282,79 @@ describe('faults', () => {
     const start = Buffer.from(whole).indexOf(noise(50, 32));
     const path = written(changed((bytes) => bytes.fill(0xff, start - 60, start)));
     const own = reader();
-    await own.open({ path, labelled: true });
-    expect(await outcome(own.images({ group: 2, offset: 0, limit: 25 }))).toMatch(
+    const file = fileAt(path);
+    expect(await outcome(own.images(file, { group: 2, offset: 0, limit: 25 }))).toMatch(
       // "unreachable" is what a panic of wasm looks like from outside.
       new RegExp(
         `^UserError: "${path}", row group 2: it can't be read \\(unreachable\\); the file is damaged`,
       ),
     );
-    expect(await outcome(own.images({ group: 1, offset: 0, limit: 25 }))).toContain('the file is not open');
-    await own.open({ path, labelled: true });
-    const { starts } = await own.images({ group: 1, offset: 0, limit: 25 });
+    const { starts } = await own.images(file, { group: 1, offset: 0, limit: 25 });
     expect(starts.length).toBe(25);
   });
 
   test('a row group, or rows, that are not there', async () => {
     const path = written(whole);
     const own = reader();
+    const file = fileAt(path);
     for (const group of [99, -1, 0.5]) {
-      await own.open({ path, labelled: true });
-      expect(await outcome(own.images({ group, offset: 0, limit: 25 }))).toContain(
+      expect(await outcome(own.images(file, { group, offset: 0, limit: 25 }))).toContain(
         `it has 4 row groups, no number ${group}`,
       );
     }
-    await own.open({ path, labelled: true });
-    expect(await outcome(own.images({ group: 0, offset: 20, limit: 25 }))).toContain(
-      'expected 25 rows from row 20 on, but found 5',
+    expect(await outcome(own.images(file, { group: 0, offset: 20, limit: 25 }))).toContain(
+      'expected 25 rows from row 20 of row group 0 on, but found 5',
     );
   });
 
   test('a file cut short after it was opened: a read that fails', async () => {
     const path = written(whole);
-    const own = reader();
-    await own.open({ path, labelled: true });
+    const [own, file] = [reader(), fileAt(path)];
+    await own.shape(file);
     truncateSync(path, 1000);
-    expect(await outcome(own.images({ group: 3, offset: 0, limit: 25 }))).toContain(
+    expect(await outcome(own.images(file, { group: 0, offset: 0, limit: 25 }))).toContain(
       'it was changed while it was read; start again',
     );
   });
 
   test('a file changed after it was opened, or since it was listed', async () => {
     const path = written(whole);
-    const [part] = await parquetParts(path, { labelled: true, cacheDir: testFolder() });
-    onTestFinished(() => part!.close!());
+    const [part] = await partsAt(path);
     const listing = await part!.list();
     appendFileSync(path, 'more');
     const reading = part!.read(listing, () => true)[Symbol.asyncIterator]();
     expect(await outcome(reading.next())).toContain('it was changed while it was read; start again');
     const other = written(whole);
-    const [later] = await parquetParts(other, { labelled: true, cacheDir: testFolder() });
-    onTestFinished(() => later!.close!());
+    const [later] = await partsAt(other);
     utimesSync(other, new Date(0), new Date(0));
     expect(await outcome(later!.list())).toContain('it was changed while it was read; start again');
   });
 
-  test('use after close', async () => {
-    const path = written(whole);
-    const own = reader();
-    await own.open({ path, labelled: true });
+  test('closed, it starts again when it is asked', async () => {
+    const [own, file] = [reader(), fileAt(written(whole))];
+    const { groups } = await own.shape(file);
     await own.close();
-    expect(await outcome(own.images({ group: 0, offset: 0, limit: 25 }))).toContain('the file is not open');
+    expect(await own.shape(file)).toEqual({ indexed: expect.any(Boolean), many: false, groups });
+    await own.close();
+    expect((await own.images(file, { group: 0, offset: 0, limit: 25 })).starts.length).toBe(25);
   });
 
   test('no answer: given up after the deadline, and the reader works again', async () => {
     const path = written(whole);
-    const own = reader(0);
+    const [own, file] = [reader(0), fileAt(path)];
     // No worker starts in no time.
-    expect(await outcome(own.open({ path, labelled: true }))).toMatch(/: no answer in 0 seconds; /);
-    const patient = reader();
-    expect((await patient.open({ path, labelled: true })).length).toBe(4);
+    expect(await outcome(own.shape(file))).toMatch(/: no answer in 0 seconds; /);
+    expect((await reader().shape(file)).groups.length).toBe(4);
   });
 
   test('a folder, and a name that matches nothing', async () => {
     const folder = testFolder();
-    expect(await outcome(parquetParts(folder, { labelled: true, cacheDir: testFolder() }))).toContain(
-      'Expected a file, but',
-    );
+    expect(await outcome(partsAt(folder))).toContain('Expected a file, but');
     const absent = join(folder, 'x.parquet');
-    expect(await outcome(parquetParts(absent, { labelled: true, cacheDir: testFolder() }))).toBe(
-      `UserError: No such file: "${absent}"; check the path`,
+    expect(await outcome(partsAt(absent))).toBe(`UserError: No such file: "${absent}"; check the path`);
+    expect(await outcome(partsAt(join(folder, '*.parquet')))).toMatch(
+      /^UserError: No \.parquet file matches/,
     );
-    expect(
-      await outcome(parquetParts(join(folder, '*.parquet'), { labelled: true, cacheDir: testFolder() })),
-    ).toMatch(/^UserError: No \.parquet file matches/);
   });
 
   test('two files one after the other, and one of them damaged', async () => {
@@ -339,8 +362,7 @@ describe('faults', () => {
     writeFileSync(join(folder, 'a.parquet'), whole);
     writeFileSync(join(folder, 'b.parquet'), whole.subarray(0, 500));
     writeFileSync(join(folder, 'c.parquet'), whole);
-    const parts = await parquetParts(join(folder, '?.parquet'), { labelled: true, cacheDir: testFolder() });
-    onTestFinished(() => parts[0]!.close!());
+    const parts = await partsAt(join(folder, '?.parquet'));
     const outcomes = [];
     for (const part of parts) outcomes.push(await outcome(part.list().then(({ count }) => count)));
     expect(outcomes).toEqual([100, expect.stringContaining('b.parquet'), 100]);

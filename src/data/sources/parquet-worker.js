@@ -1,24 +1,37 @@
 /**
- * The far side of the guard in parquet.ts: reads one parquet file with parquet-wasm, in a thread that may die of it.
- * Plain JavaScript, so that a worker starts without a loader.
+ * The far side of the guard in parquet-reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
+ * it. Plain JavaScript, so that a worker starts without a loader.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { DataType, tableFromIPC } from 'apache-arrow';
+import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
+import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
+
+/** @typedef {{ group: number, offset: number, limit: number }} Window */
+
+/** One call asks for no more bytes than this: what it decodes to has to fit into memory as well. */
+let bytesLeft = 0;
+
+/** What a call may ask for when it is to tell about the file. */
+const FOOTER_BYTES = 64 * 2 ** 20;
+
+/** @type {Map<number, (buffer: ArrayBuffer) => void>} */
+const asked = new Map();
+let asks = 0;
+
+/** @type {(error: Error) => void} Ends the call that a read belongs to. */
+let fail = () => {};
 
 /**
- * What parquet-wasm asks a Blob for. It ends the process when a read rejects or comes back short, so a failed read
- * never ends at all and is told through `fail` instead.
+ * What parquet-wasm asks a Blob for. It ends the process when a read rejects or comes back short; so a failed read
+ * never ends here, and the call is given up by whoever answers reads.
  */
-class FileBlob {
+class AskedBlob {
   /**
-   * @param {OpenFile} file
    * @param {number} start
    * @param {number} end
    */
-  constructor(file, start, end) {
-    this.file = file;
+  constructor(start, end) {
     this.start = start;
     this.end = end;
   }
@@ -28,237 +41,205 @@ class FileBlob {
   }
 
   slice(start = 0, end = this.size) {
-    return new FileBlob(this.file, this.start + start, this.start + end);
+    return new AskedBlob(this.start + start, this.start + end);
   }
 
   /** @returns {Promise<ArrayBuffer>} */
-  async arrayBuffer() {
-    try {
-      return this.file.bytes(this.start, this.end);
-    } catch (error) {
-      this.file.fail(/** @type {Error} */ (error));
+  arrayBuffer() {
+    bytesLeft -= this.end - this.start;
+    if (bytesLeft < 0) {
+      fail(Object.assign(new Error('too large'), { tooLarge: true }));
       return new Promise(() => {});
     }
-  }
-}
-
-class OpenFile {
-  /** @param {string} path */
-  constructor(path) {
-    this.descriptor = openSync(path, 'r');
-    this.opened = fstatSync(this.descriptor);
-    /** @type {(error: Error) => void} */
-    this.fail = () => {};
-    /** @type {Promise<never>} Rejects when a read fails. */
-    this.failed = new Promise((_, reject) => {
-      this.fail = reject;
+    return new Promise((resolve) => {
+      asked.set(++asks, resolve);
+      parentPort?.postMessage({ read: asks, begin: this.start, end: this.end });
     });
-    this.failed.catch(() => {});
-  }
-
-  /**
-   * @param {number} start
-   * @param {number} end
-   */
-  bytes(start, end) {
-    const { size, mtimeMs } = this.opened;
-    if (!(start >= 0 && start <= end && end <= size)) {
-      throw new Error(`damaged: it points to bytes ${start} to ${end} of ${size}; fetch it again`);
-    }
-    const buffer = new ArrayBuffer(end - start);
-    let done = 0;
-    while (done < buffer.byteLength) {
-      const count = readSync(this.descriptor, new Uint8Array(buffer, done), { position: start + done });
-      if (count === 0) break;
-      done += count;
-    }
-    const now = fstatSync(this.descriptor);
-    if (done < buffer.byteLength || now.size !== size || now.mtimeMs !== mtimeMs) {
-      throw new Error('it was changed while it was read; start again');
-    }
-    return buffer;
-  }
-
-  /**
-   * @template T
-   * @param {Promise<T>} reading
-   * @param {string} problem what it means when the reading fails
-   * @returns {Promise<T>}
-   */
-  guard(reading, problem) {
-    const told = reading.catch((error) => {
-      throw new Error(`${problem} (${error?.message ?? error}); fetch it again`);
-    });
-    told.catch(() => {});
-    return Promise.race([told, this.failed]);
   }
 }
 
 /**
  * @typedef {object} Opened
- * @property {OpenFile} file
  * @property {ParquetFile} parquet
  * @property {number} groups
- * @property {string} image
- * @property {string | undefined} label
- * @property {boolean} paths Whether the images come with the path they had.
- * @property {string[] | undefined} classNames
+ * @property {import('./parquet-columns.js').ImageColumn} image
+ * @property {string} leaf of the image bytes
+ * @property {string} [path] Leaf of the path that each image had.
+ * @property {string} [label]
+ * @property {string[]} texts
+ * @property {string[]} [classNames]
  */
 
 /** @type {Opened | undefined} */
 let opened;
 
-/** @param {import('./parquet.ts').ParquetSource} request */
-async function open({ path, labelled, stamp }) {
-  close();
-  const file = new OpenFile(path);
-  const { size, mtimeMs, ino } = file.opened;
-  if (stamp !== undefined && stamp !== `${size}:${mtimeMs}:${ino}`)
-    throw new Error('it was changed while it was read; start again');
-  const blob = /** @type {Blob} */ (/** @type {unknown} */ (new FileBlob(file, 0, file.opened.size)));
-  const parquet = await file.guard(ParquetFile.fromFile(blob), 'not a parquet file, or a damaged one');
-  const { fields } = tableFromIPC(parquet.schema().intoIPCStream()).schema;
-  const image = imageColumn(fields);
-  const label = labelled ? labelColumn(fields, image.name) : undefined;
+/** @param {{ size: number, labelled: boolean, texts: boolean }} request */
+async function open({ size, labelled, texts }) {
+  opened?.parquet.free();
+  opened = undefined;
+  const asksBefore = asks;
+  const blob = /** @type {Blob} */ (/** @type {unknown} */ (new AskedBlob(0, size)));
+  const parquet = await ParquetFile.fromFile(blob).catch(refuse('not a parquet file, or a damaged one'));
+  // The end, the footer; and where there is one, the page index.
+  const indexed = asks - asksBefore > 2;
   const metadata = parquet.metadata();
+  const groups = metadata.rowGroups();
+  const { fields } = tableFromIPC(parquet.schema().intoIPCStream()).schema;
+  const image = imageColumn(fields) ?? (await refuseImages(parquet, fields, groups.length));
+  const features = featuresOf(metadata);
+  const leaves = groups[0]?.columns().map((column) => column.columnPath()) ?? [];
+  const leafOf = (/** @type {string} */ last) =>
+    leaves.find((path) => path[0] === image.name && path.at(-1) === last)?.join('.');
+  const label = labelled ? labelColumn(fields, image.name, features) : undefined;
   opened = {
-    file,
     parquet,
-    groups: metadata.numRowGroups(),
-    image: image.name,
+    groups: groups.length,
+    image,
+    leaf: (image.struct ? leafOf('bytes') : leaves.find((path) => path[0] === image.name)?.join('.')) ?? '',
+    path: image.struct ? leafOf('path') : undefined,
     label,
-    paths: image.type.children.some((/** @type {{ name: string }} */ child) => child.name === 'path'),
-    classNames: label === undefined ? undefined : classNames(metadata, label),
+    texts: texts ? textColumns(fields) : [],
+    classNames: label === undefined ? undefined : namesIn(features[label]),
   };
-  return { groups: metadata.rowGroups().map((group) => groupOf(group, image.name)) };
+  return { indexed, many: image.many, groups: groups.map(groupOf) };
+}
+
+/** @param {string} problem what it means that parquet-wasm refuses */
+function refuse(problem) {
+  return (/** @type {Error} */ error) => {
+    throw new Error(`${problem} (${error?.message ?? error}); fetch it again`);
+  };
 }
 
 /**
- * @param {import('parquet-wasm').RowGroupMetaData} group
- * @param {string} image
+ * @param {ParquetFile} parquet
+ * @param {import('apache-arrow').Field[]} fields
+ * @param {number} groups
+ * @returns {Promise<never>}
  */
-function groupOf(group, image) {
-  const chunk = group.columns().find((column) => column.columnPath().join('.') === `${image}.bytes`);
-  const bytes = chunk ? Math.max(chunk.compressedSize(), chunk.uncompressedSize()) : 0;
-  return { rows: group.numRows(), bytes };
+async function refuseImages(parquet, fields, groups) {
+  const name = addressColumn(fields);
+  let value;
+  if (name !== undefined && groups > 0) {
+    const read = await parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
+    const column = read && tableFromIPC(read.intoIPCStream()).getChild(name);
+    for (let row = 0; column && !value && row < column.length; row++)
+      value = [...textsIn(column.get(row))][0];
+  }
+  throw new Error(noImages(fields, name, value));
 }
 
 /**
- * @typedef {import('apache-arrow').Field} Field
- * @param {Field[]} fields
- */
-function imageColumn(fields) {
-  const found = fields.filter(({ type }) => DataType.isStruct(type) && type.children.some(isBytes));
-  const named = found.filter(({ name }) => name === 'image' || name === 'img');
-  const [image, other] = named.length > 0 ? named : found;
-  if (image && !other) return image;
-  throw new Error(
-    `expected one image column, a struct of "bytes" and "path", but ${image ? 'there are several' : 'there is none'} ` +
-      `among ${told(fields)}; use a file in the image layout of Hugging Face`,
-  );
-}
-
-/** @param {Field} child */
-function isBytes({ name, type }) {
-  return name === 'bytes' && (DataType.isBinary(type) || DataType.isLargeBinary(type));
-}
-
-/**
- * @param {Field[]} fields
- * @param {string} image
- */
-function labelColumn(fields, image) {
-  const found = fields.filter(({ name, type }) => name !== image && isLabel(type));
-  const [label, other] = found.some(({ name }) => name === 'label')
-    ? found.filter(({ name }) => name === 'label')
-    : found;
-  if (label && !other) return label.name;
-  throw new Error(
-    `expected a column "label" of whole numbers or text, or one such column of another name, but found ${told(fields)}; for images of one kind use --birds or --not-birds`,
-  );
-}
-
-/** @param {import('apache-arrow').DataType} type @returns {boolean} */
-function isLabel(type) {
-  if (DataType.isDictionary(type)) return isLabel(type.dictionary);
-  return DataType.isInt(type) || DataType.isUtf8(type) || DataType.isLargeUtf8(type);
-}
-
-/** @param {Field[]} fields */
-function told(fields) {
-  return `the columns ${fields.map(({ name, type }) => `${name} (${type})`).join(', ')}`.slice(0, 1000);
-}
-
-/**
- * The names that the datasets library of Hugging Face leaves in the file.
+ * What the datasets library of Hugging Face leaves in the file about its columns.
  *
  * @param {import('parquet-wasm').ParquetMetaData} metadata
- * @param {string} label
+ * @returns {Record<string, { _type?: unknown, names?: unknown } | undefined>}
+ */
+function featuresOf(metadata) {
+  try {
+    const json = metadata.fileMetadata().keyValueMetadata().get('huggingface');
+    return Object(JSON.parse(String(json))?.info?.features);
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * @param {{ names?: unknown } | undefined} feature
  * @returns {string[] | undefined}
  */
-function classNames(metadata, label) {
-  const json = metadata.fileMetadata().keyValueMetadata().get('huggingface');
-  if (typeof json !== 'string') return undefined;
-  try {
-    const names = JSON.parse(json)?.info?.features?.[label]?.names;
-    const right = Array.isArray(names) && names.every((name) => typeof name === 'string');
-    return right ? names : undefined;
-  } catch {
-    return undefined;
+function namesIn(feature) {
+  const names = feature?.names;
+  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
+}
+
+/** Rows of a row group, and bytes of its images and of what `rows` reads, packed or unpacked, whichever is more. */
+function groupOf(/** @type {import('parquet-wasm').RowGroupMetaData} */ group) {
+  const { leaf } = current();
+  const listed = listedColumns();
+  const sum = { rows: group.numRows(), bytes: 0, listedBytes: 0 };
+  for (const column of group.columns()) {
+    const path = column.columnPath();
+    const bytes = Math.max(column.compressedSize(), column.uncompressedSize(), 0);
+    if (path.join('.') === leaf) sum.bytes += bytes;
+    if (listed.includes(path.join('.')) || listed.includes(path[0] ?? '')) sum.listedBytes += bytes;
   }
+  return sum;
+}
+
+/** What tells about rows without their images: labels, text, and how many images there are. */
+function listedColumns() {
+  const { image, leaf, path, label, texts, classNames } = current();
+  const folders = label !== undefined && !classNames && path !== undefined;
+  const columns = [...new Set([...(label === undefined ? [] : [label]), ...texts])];
+  if (image.many) columns.push(path ?? leaf);
+  else if (folders) columns.push(path);
+  return columns;
 }
 
 /** More values than this are no classes. */
 const LABEL_LIMIT = 10_000;
 
-/** The labels of all rows, as numbers of `values`; -1 where there is none. */
-async function labels() {
-  const { groups, label, image, paths, classNames } = current();
-  /** @type {Map<string, number>} */
-  const numbers = new Map();
-  /** @type {(string | null | undefined)[]} The folder of each value; null where there are several or none. */
-  const folders = [];
-  /** @type {Int32Array[]} */
-  const parts = [];
-  for (let group = 0; group < groups; group++) {
-    if (label === undefined) break;
-    const withPaths = paths && !classNames;
-    const table = await read(group, withPaths ? [label, `${image}.path`] : [label]);
-    const column = table.getChild(label);
-    const pathColumn = withPaths ? table.getChild(image)?.getChild('path') : undefined;
-    const part = new Int32Array(table.numRows).fill(-1);
-    for (let row = 0; row < part.length; row++) {
-      const value = column?.get(row);
-      if (value === null || value === undefined) continue;
-      const number = numberOf(numbers, String(value));
-      part[row] = number;
-      const folder = pathColumn ? folderOf(pathColumn.get(row)) : null;
-      folders[number] = folders[number] === undefined || folders[number] === folder ? folder : null;
-    }
-    parts.push(part);
-  }
-  const values = [...numbers.keys()].map((value, i) => ({
-    value,
-    name: nameOf(value),
-    folder: folders[i] ?? undefined,
-  }));
-  return { values, parts };
+/**
+ * What is known of some rows without their images.
+ *
+ * @param {Window} window
+ * @returns {Promise<import('./parquet-reader.ts').Rows>}
+ */
+async function rows(window) {
+  const columns = listedColumns();
+  if (columns.length === 0) return { birds: [] };
+  const table = await read(window, columns);
+  const { image, label, texts } = current();
+  const images = table.getChild(image.name);
+  const counts = image.many
+    ? Int32Array.from({ length: window.limit }, (_, row) => images?.get(row)?.length ?? 0)
+    : undefined;
+  return {
+    counts,
+    ...(label === undefined ? {} : labelsOf(table, label)),
+    birds:
+      texts.length > 0
+        ? await birdsIn(
+            texts.map((name) => table.getChild(name)),
+            window.limit,
+          )
+        : [],
+  };
 }
 
 /**
- * @param {Map<string, number>} numbers
- * @param {string} value
+ * @param {import('apache-arrow').Table} table
+ * @param {string} label
  */
-function numberOf(numbers, value) {
-  const known = numbers.get(value);
-  if (known !== undefined) return known;
-  if (numbers.size === LABEL_LIMIT) {
-    throw new Error(
-      `column "${current().label}" has more than ${LABEL_LIMIT} different values; expected classes`,
-    );
+function labelsOf(table, label) {
+  const { image, path, classNames } = current();
+  const column = table.getChild(label);
+  const paths = classNames || image.many || !path ? undefined : table.getChild(image.name)?.getChild('path');
+  const labels = new Int32Array(table.numRows).fill(-1);
+  /** @type {Map<string, import('./part.ts').SourceLabel>} */
+  const values = new Map();
+  const numbers = new Map();
+  for (let row = 0; row < labels.length; row++) {
+    const raw = column?.get(row);
+    if (raw === null || raw === undefined) continue;
+    const value = String(raw);
+    const folder = paths ? folderOf(paths.get(row)) : undefined;
+    const known = values.get(value);
+    if (!known) {
+      if (values.size === LABEL_LIMIT) throw tooManyLabels();
+      numbers.set(value, values.size);
+      values.set(value, { value, name: nameOf(value), folder });
+    } else if (known.folder !== folder) known.folder = undefined;
+    labels[row] = numbers.get(value);
   }
-  numbers.set(value, numbers.size);
-  return numbers.size - 1;
+  return { labels, values: [...values.values()] };
+}
+
+function tooManyLabels() {
+  return new Error(
+    `column "${current().label}" has more than ${LABEL_LIMIT} different values; expected classes`,
+  );
 }
 
 /** @param {string} value */
@@ -268,51 +249,130 @@ function nameOf(value) {
   return /^-?\d+$/.test(value) ? undefined : value;
 }
 
-/** @param {unknown} path @returns {string | null} */
+/** @param {unknown} path @returns {string | undefined} */
 function folderOf(path) {
-  return typeof path === 'string' ? (path.split(/[\\/]/).at(-2) ?? null) : null;
+  return typeof path === 'string' ? path.split(/[\\/]/).at(-2) : undefined;
 }
 
 /**
- * The image bytes of some rows: one buffer, and where each image begins and ends in it; -1 where there is none.
+ * The rows whose text speaks of birds, and the words.
  *
- * @param {{ group: number, offset: number, limit: number }} request
+ * @param {(import('apache-arrow').Vector | null)[]} columns
+ * @param {number} count
  */
-async function images({ group, offset, limit }) {
-  const { image } = current();
-  const table = await read(group, [`${image}.bytes`], { offset, limit });
-  const column = table.getChild(image)?.getChild('bytes');
-  if (!column || table.numRows !== limit) {
-    throw new Error(`expected ${limit} rows from row ${offset} on, but found ${table.numRows}`);
+async function birdsIn(columns, count) {
+  // Loaded only for negatives.
+  const { birdIn } = await import('./bird-text.js');
+  /** @type {[row: number, word: string][]} */
+  const birds = [];
+  for (let row = 0; row < count; row++) {
+    const word = birdIn(columns.flatMap((column) => [...textsIn(column?.get(row))]).join('\n'));
+    if (word !== undefined) birds.push([row, word]);
   }
-  const starts = new Float64Array(limit).fill(-1);
-  const ends = new Float64Array(limit).fill(-1);
-  let buffer;
-  for (let row = 0; row < limit; row++) {
-    const bytes = column.get(row);
-    if (!bytes) continue;
-    buffer ??= bytes.buffer;
-    if (bytes.buffer !== buffer) throw new Error('its images are not in one piece');
-    starts[row] = bytes.byteOffset;
-    ends[row] = bytes.byteOffset + bytes.byteLength;
-  }
-  return { buffer: buffer ?? new ArrayBuffer(0), starts, ends };
+  return birds;
 }
 
 /**
- * @param {number} group
- * @param {string[]} columns
- * @param {{ offset?: number, limit?: number }} [rows]
+ * All text in a value: of lists, structs and JSON too; who said it is not part of it.
+ *
+ * @param {any} value
+ * @returns {Generator<string>}
  */
-async function read(group, columns, rows = {}) {
-  const { file, parquet, groups } = current();
+function* textsIn(value) {
+  if (typeof value === 'string') {
+    const json = /^\s*[[{]/.test(value) ? parsed(value) : undefined;
+    if (json === undefined) yield value;
+    else yield* textsIn(json);
+  } else if (Array.isArray(value) || value instanceof Vector) {
+    for (const item of value) yield* textsIn(item);
+  } else if (value && typeof value === 'object') {
+    const fields = typeof value.toJSON === 'function' ? value.toJSON() : value;
+    for (const [key, item] of Object.entries(fields))
+      if (key !== 'from' && key !== 'role') yield* textsIn(item);
+  }
+}
+
+/** @param {string} json */
+function parsed(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The image bytes of some rows: one buffer; where each image begins and ends in it, -1 where there is none; and the
+ * number of each row's first image, with their count at the end.
+ *
+ * @param {Window} window
+ */
+async function images(window) {
+  const { leaf, image, path } = current();
+  const table = await read(window, [leaf]);
+  const column = table.getChild(image.name);
+  const single = image.struct && !image.many ? column?.getChild('bytes') : column;
+  const [starts, ends] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])];
+  const firsts = [0];
+  let buffer;
+  for (let row = 0; row < window.limit; row++) {
+    const value = single?.get(row);
+    for (const item of image.many ? (value ?? []) : [value]) {
+      const bytes = image.many && image.struct ? item?.bytes : item;
+      buffer ??= bytes?.buffer;
+      if (bytes && bytes.buffer !== buffer) throw new Error('its images are not in one piece');
+      starts.push(bytes ? bytes.byteOffset : -1);
+      ends.push(bytes ? bytes.byteOffset + bytes.byteLength : -1);
+    }
+    firsts.push(starts.length);
+  }
+  return {
+    buffer: buffer ?? new ArrayBuffer(0),
+    starts: Float64Array.from(starts),
+    ends: Float64Array.from(ends),
+    firsts: Int32Array.from(firsts),
+    paths: path !== undefined && starts.includes(-1) ? await pathsOf(window, path) : undefined,
+  };
+}
+
+/**
+ * The paths of images that have no bytes, for the person who looks for them.
+ *
+ * @param {Window} window
+ * @param {string} leaf
+ */
+async function pathsOf(window, leaf) {
+  const { image } = current();
+  const column = (await read(window, [leaf])).getChild(image.name);
+  /** @type {(string | null)[]} */
+  const paths = [];
+  for (let row = 0; row < window.limit; row++) {
+    const value = column?.get(row);
+    for (const item of image.many ? (value ?? []) : [value]) paths.push(item?.path ?? null);
+  }
+  return paths;
+}
+
+/**
+ * @param {Window} window
+ * @param {string[]} columns
+ */
+async function read({ group, offset, limit }, columns) {
+  const { parquet, groups } = current();
   // parquet-wasm ends the process on a group that is not there.
   if (!Number.isInteger(group) || group < 0 || group >= groups) {
     throw new Error(`it has ${groups} row groups, no number ${group}`);
   }
-  const reading = parquet.read({ rowGroups: [group], columns, ...rows });
-  const table = await file.guard(reading, `row group ${group} can't be read, the file is damaged`);
-  return tableFromIPC(table.intoIPCStream());
+  const table = await parquet
+    .read({ rowGroups: [group], columns, offset, limit })
+    .catch(refuse(`row group ${group} can't be read, the file is damaged`));
+  const rows = tableFromIPC(table.intoIPCStream());
+  if (rows.numRows !== limit) {
+    throw new Error(
+      `expected ${limit} rows from row ${offset} of row group ${group} on, but found ${rows.numRows}; fetch it again`,
+    );
+  }
+  return rows;
 }
 
 function current() {
@@ -320,21 +380,25 @@ function current() {
   return opened;
 }
 
-function close() {
-  if (!opened) return;
-  opened.parquet.free();
-  closeSync(opened.file.descriptor);
-  opened = undefined;
-}
+const operations = { open, rows, images };
 
-const operations = { open, labels, images, close };
-
-parentPort?.on('message', async ({ operation, request }) => {
+parentPort?.on('message', async ({ bytes, buffer, operation, request, bytesAllowed }) => {
+  if (bytes !== undefined) {
+    const resolve = asked.get(bytes);
+    asked.delete(bytes);
+    return resolve?.(buffer);
+  }
+  bytesLeft = bytesAllowed ?? FOOTER_BYTES;
+  const failed = new Promise((_, reject) => {
+    fail = reject;
+  });
   try {
-    const answer = await operations[/** @type {keyof typeof operations} */ (operation)](request);
-    const buffer = answer && 'buffer' in answer ? [/** @type {ArrayBuffer} */ (answer.buffer)] : [];
-    parentPort?.postMessage({ answer }, buffer);
+    const working = operations[/** @type {keyof typeof operations} */ (operation)](request);
+    const answer = await Promise.race([working, failed]);
+    const transferred = 'buffer' in answer ? [/** @type {ArrayBuffer} */ (answer.buffer)] : [];
+    parentPort?.postMessage({ answer }, transferred);
   } catch (error) {
-    parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) });
+    const { message, tooLarge } = /** @type {Error & { tooLarge?: boolean }} */ (error);
+    parentPort?.postMessage({ error: message, tooLarge });
   }
 });

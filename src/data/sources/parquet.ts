@@ -1,61 +1,49 @@
-/** Parquet files in the image layout of Hugging Face, read behind a guard. */
+/** Parquet files with images in them: on disk, or wherever they can be read from at any place. */
+import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { UserError } from '../../run/errors.ts';
 import { fileSum } from '../cache/sums.ts';
 import { fixedFolder, glob, isGlob } from './glob.ts';
-import type { Listing, Part, SourceContext, SourceImage, SourceLabel } from './part.ts';
+import { localFile, stampOf } from './local-file.ts';
+import { readImages } from './parquet-images.ts';
+import { listSome } from './parquet-limit.ts';
+import { imageName, listAll } from './parquet-listing.ts';
+import { type ParquetFile, ParquetReader } from './parquet-reader.ts';
+import type { Listing, Part, Source, SourceContext } from './part.ts';
 
-/** More than this of an image column is read in windows of it. */
-const WINDOW_BYTES = 32 * 2 ** 20;
+export type { ParquetFile } from './parquet-reader.ts';
 
-/** A call that takes longer, and a second more for each megabyte, hangs. */
-const DEADLINE_SECONDS = 120;
-
-interface RowGroup {
-  rows: number;
-  /** Of the image column. */
-  bytes: number;
-}
-
-/** A file to open. */
-export interface ParquetSource {
-  path: string;
-  /** Whether it must have a label column. */
-  labelled: boolean;
-  /** "size:mtimeMs:inode"; another file under this name is refused. */
-  stamp?: string;
-}
-
-interface Images {
-  buffer: ArrayBuffer;
-  starts: Float64Array;
-  ends: Float64Array;
-}
+/** Raise it when the same file would be listed in another way, as with other bird words. */
+const LISTING_VERSION = 1;
 
 /**
- * The files of a source, each a part.
+ * The files on disk that a source names, each a part.
  * @throws UserError when there is none
  */
-export async function parquetParts(
-  pattern: string,
-  { labelled, cacheDir }: Pick<SourceContext, 'labelled' | 'cacheDir'>,
-): Promise<Part[]> {
-  const paths = await parquetFiles(pattern);
-  const reader = new ParquetReader();
-  const folder = fixedFolder(pattern);
-  return Promise.all(
-    paths.map(async (path) => ({
-      ...(await parquetPart(reader, path, labelled)),
-      pins: async (options) => [
-        { name: relative(folder, path), ...(await fileSum(path, cacheDir, options)) },
-      ],
-    })),
+export async function parquetParts(source: Source, context: SourceContext): Promise<Part[]> {
+  const paths = await parquetPaths(source.path);
+  const folder = fixedFolder(source.path);
+  const files = await Promise.all(
+    paths.map(async (path): Promise<ParquetFile> => {
+      const stats = await stat(path);
+      const stamp = stampOf(stats);
+      return {
+        key: resolve(path),
+        name: path,
+        size: stats.size,
+        stamp,
+        open: () => localFile(path, stamp),
+        pins: async (options) => [
+          { name: relative(folder, path), ...(await fileSum(path, context.cacheDir, options)) },
+        ],
+      };
+    }),
   );
+  return parquetPartsOf(files, source, context);
 }
 
-async function parquetFiles(pattern: string): Promise<string[]> {
+async function parquetPaths(pattern: string): Promise<string[]> {
   const found = await stat(pattern).catch(() => null);
   if (found?.isFile()) return [pattern];
   if (found) throw new UserError(`Expected a file, but "${pattern}" is none; check the path`);
@@ -69,187 +57,58 @@ async function parquetFiles(pattern: string): Promise<string[]> {
   return paths;
 }
 
-async function parquetPart(reader: ParquetReader, path: string, labelled: boolean): Promise<Part> {
-  const { size, mtimeMs, ino } = await stat(path);
-  const file = { path, labelled, stamp: `${size}:${mtimeMs}:${ino}` };
-  return {
-    key: `parquet ${labelled} ${resolve(path)}`,
-    stamp: file.stamp,
-    nameOf: (row) => `${path}#${row}`,
-    list: (signal) => list(reader, file, signal),
-    read: (_, wanted, signal) => readImages(reader, file, wanted, signal),
-    close: () => reader.close(),
-  };
-}
-
-async function list(reader: ParquetReader, file: ParquetSource, signal?: AbortSignal): Promise<Listing> {
-  const groups = await reader.open(file);
-  signal?.throwIfAborted();
-  const count = groups.reduce((sum, { rows }) => sum + rows, 0);
-  const labels = new Int32Array(count).fill(-1);
-  const { values, parts } = await reader.labels();
-  let row = 0;
-  for (const part of parts) {
-    labels.set(part, row);
-    row += part.length;
-  }
-  return { count, labels, labelNames: values, skipped: [], ignored: 0 };
-}
-
-async function* readImages(
-  reader: ParquetReader,
-  file: ParquetSource,
-  wanted: (index: number) => boolean,
-  signal?: AbortSignal,
-): AsyncGenerator<SourceImage> {
-  const groups = await reader.open(file);
-  const all = windowsOf(groups).filter(({ first, limit }) => anyWanted(first, limit, wanted));
-  const readNext = (window: Window | undefined) => {
-    const reading = window && reader.images(window);
-    reading?.catch(() => {});
-    return reading;
-  };
-  let next = readNext(all[0]);
-  for (const [i, { first, limit }] of all.entries()) {
-    signal?.throwIfAborted();
-    const { buffer, starts, ends } = (await next)!;
-    // The next window is read while this one is decoded.
-    next = readNext(all[i + 1]);
-    for (let row = 0; row < limit; row++) {
-      if (!wanted(first + row)) continue;
-      const [index, start] = [first + row, starts[row]!];
-      if (start < 0) yield { index, problem: 'has no image bytes', lasting: true };
-      else yield { index, bytes: new Uint8Array(buffer, start, ends[row]! - start) };
-    }
-  }
-}
-
-interface Window {
-  group: number;
-  offset: number;
-  limit: number;
-  /** Row in the file. */
-  first: number;
-}
-
-/** Whole row groups, and windows of those whose images are too many to hold. */
-export function windowsOf(groups: RowGroup[]): Window[] {
-  const windows: Window[] = [];
-  let begin = 0;
-  for (const [group, { rows, bytes }] of groups.entries()) {
-    const step = bytes > WINDOW_BYTES ? Math.max(1, Math.floor((rows * WINDOW_BYTES) / bytes)) : rows;
-    for (let offset = 0; offset < rows; offset += step) {
-      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
-    }
-    begin += rows;
-  }
-  return windows;
-}
-
-function anyWanted(first: number, limit: number, wanted: (index: number) => boolean): boolean {
-  for (let row = first; row < first + limit; row++) if (wanted(row)) return true;
-  return false;
-}
-
-type Answer = { answer: unknown } | { error: string };
-
 /**
- * parquet-wasm in a thread of its own, one file and one call at a time. It panics on many faults, which would end the
- * process; here whatever happens to the thread is one ordinary error, and the next call gets a new thread.
+ * Parquet files as parts; nothing is opened yet. With `source.limit` and no `source.label`, at most so many images of
+ * all files together; of those with a label whoever knows the labels takes as many. As negatives (`notBirds`) rows
+ * whose text speaks of birds are left out.
  */
-export class ParquetReader {
-  #worker: Worker | undefined;
-  #path = '';
-  #groups: RowGroup[] = [];
-  readonly #deadline: number;
+export function parquetPartsOf(
+  files: ParquetFile[],
+  { limit, label }: Pick<Source, 'limit' | 'label'>,
+  { labelled, role, onProgress }: Pick<SourceContext, 'labelled' | 'role' | 'onProgress'>,
+): Part[] {
+  const texts = role === 'notBirds';
+  const reader = new ParquetReader({ labelled, texts });
+  const onFile = ({ name }: ParquetFile, done: number) =>
+    onProgress?.({ stage: 'list', file: name, done, total: limit });
+  const some =
+    limit !== undefined && label === undefined ? new Some(reader, files, limit, onFile) : undefined;
+  return files.map((file) => ({
+    key: ['parquet', LISTING_VERSION, labelled, texts, ...(some ? [some.key] : []), file.key].join(' '),
+    stamp: file.stamp,
+    nameOf: (image) => imageName(file, image),
+    list: (signal) => (some ? some.list(file, signal) : listAll(reader, file, signal)),
+    read: (listing, wanted, signal) => readImages(reader, file, listing, wanted, signal),
+    pins: file.pins,
+    close: () => reader.close(),
+  }));
+}
 
-  /** @param deadlineSeconds after which a call is given up */
-  constructor(deadlineSeconds = DEADLINE_SECONDS) {
-    this.#deadline = deadlineSeconds;
+/** The choice of some images, made once for all files when the first of them is listed. */
+class Some {
+  /** Another choice, another key: of other files, or of more images. */
+  readonly key: string;
+  readonly #choose: (signal?: AbortSignal) => Promise<Map<ParquetFile, Listing>>;
+  #chosen: Promise<Map<ParquetFile, Listing>> | undefined;
+
+  constructor(
+    reader: ParquetReader,
+    files: ParquetFile[],
+    limit: number,
+    onFile: (file: ParquetFile, images: number) => void,
+  ) {
+    const all = files.map(({ key, stamp }) => `${key}\0${stamp}\n`).join('');
+    this.key = `${limit} of ${createHash('sha256').update(all).digest('hex').slice(0, 32)}`;
+    this.#choose = (signal) => listSome(reader, files, limit, onFile, signal);
   }
 
-  /** @throws UserError that names the file: not there, not parquet, damaged, other columns */
-  async open(file: ParquetSource): Promise<RowGroup[]> {
-    if (this.#worker && this.#path === file.path) return this.#groups;
-    this.#path = file.path;
-    const { groups } = (await this.#call('open', file, `"${file.path}"`, 0)) as { groups: RowGroup[] };
-    this.#groups = groups;
-    return groups;
-  }
-
-  async labels(): Promise<{ values: SourceLabel[]; parts: Int32Array[] }> {
-    const seconds = this.#groups.length;
-    return (await this.#call('labels', {}, `"${this.#path}"`, seconds)) as Awaited<
-      ReturnType<ParquetReader['labels']>
-    >;
-  }
-
-  /** @throws UserError that names file and row group */
-  async images({ group, offset, limit }: Omit<Window, 'first'>): Promise<Images> {
-    const where = `"${this.#path}", row group ${group}`;
-    const seconds = (this.#groups[group]?.bytes ?? 0) / 2 ** 20;
-    return (await this.#call('images', { group, offset, limit }, where, seconds)) as Images;
-  }
-
-  async close(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    this.#path = '';
-    await worker?.terminate();
-  }
-
-  async #call(operation: string, request: object, where: string, extraSeconds: number): Promise<unknown> {
-    if (!this.#worker && operation !== 'open') throw new UserError(`${where}: the file is not open`);
-    this.#worker ??= this.#start();
+  async list(file: ParquetFile, signal?: AbortSignal): Promise<Listing> {
+    this.#chosen ??= this.#choose(signal);
     try {
-      return await ask(this.#worker, { operation, request }, this.#deadline + extraSeconds);
+      return (await this.#chosen).get(file)!;
     } catch (error) {
-      await this.close();
-      throw new UserError(`${where}: ${(error as Error).message}`);
+      this.#chosen = undefined;
+      throw error;
     }
   }
-
-  #start(): Worker {
-    // What a dying parquet-wasm prints is kept from the terminal.
-    const options = { execArgv: [], stdout: true, stderr: true };
-    const worker = new Worker(new URL('./parquet-worker.js', import.meta.url), options);
-    // One that dies between two calls has nobody to tell; the next call starts another.
-    worker.on('error', () => {});
-    worker.on('exit', () => {
-      if (this.#worker === worker) this.#worker = undefined;
-    });
-    return worker;
-  }
-}
-
-const DAMAGED = 'the file is damaged, fetch it again';
-
-/** One question to the worker: its answer, or an error however it fails. */
-function ask(worker: Worker, message: object, seconds: number): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const onMessage = (said: Answer) => {
-      if ('error' in said) end(() => reject(new Error(said.error)));
-      else end(() => resolve(said.answer));
-    };
-    const onError = (error: Error) =>
-      end(() => reject(new Error(`it can't be read (${firstLine(error)}); ${DAMAGED}`)));
-    const onExit = (code: number) => end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
-    const timer = setTimeout(
-      () => end(() => reject(new Error(`no answer in ${Math.round(seconds)} seconds; ${DAMAGED}`))),
-      seconds * 1000,
-    );
-    const end = (settle: () => void) => {
-      clearTimeout(timer);
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-      settle();
-    };
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    worker.postMessage(message);
-  });
-}
-
-function firstLine(error: Error): string {
-  return String(error?.message ?? error)
-    .split('\n')[0]!
-    .slice(0, 200);
 }

@@ -1,0 +1,185 @@
+/** Which columns of a parquet file hold images, labels and text: all layouts found in the wild, by type and name. */
+import { DataType } from 'apache-arrow';
+
+/**
+ * @typedef {import('apache-arrow').Field} Field
+ * @typedef {object} ImageColumn
+ * @property {string} name
+ * @property {boolean} many A row holds a list of images.
+ * @property {boolean} struct An image is a struct of "bytes" and perhaps "path".
+ *
+ * @typedef {object} Columns
+ * @property {ImageColumn} image
+ * @property {string} [label]
+ * @property {string[]} texts
+ */
+
+const IMAGE_NAMES = ['image', 'img', 'images', 'jpg', 'jpeg', 'png', 'webp', 'picture', 'photo'];
+const LABEL_NAMES = ['label', 'labels', 'fine_label', 'class', 'category', 'species', 'target'];
+const TEXT_NAMES = [
+  'conversations',
+  'messages',
+  'text',
+  'texts',
+  'caption',
+  'captions',
+  'description',
+  'question',
+  'answer',
+  'title',
+  'prompt',
+  'sentences',
+];
+const ADDRESS_NAMES =
+  /(^|_)(image|images|img|picture|photo|url|urls|uri|base64|b64|path|file|file_?name|filename)s?($|_)/i;
+
+/**
+ * The column of the images; undefined when no column holds bytes.
+ *
+ * @param {Field[]} fields
+ * @returns {ImageColumn | undefined}
+ */
+export function imageColumn(fields) {
+  const found = fields.flatMap(({ name, type }) => {
+    const many = isList(type);
+    const item = many ? type.children[0]?.type : type;
+    if (!item) return [];
+    const struct = DataType.isStruct(item) && item.children.some(isBytesChild);
+    return struct || isBytes(item) ? [{ name, many, struct }] : [];
+  });
+  // Beside images in structs, plain bytes are something else: an embedding, a mask.
+  const likely = found.some(({ struct }) => struct) ? found.filter(({ struct }) => struct) : found;
+  const [image, other] = preferred(likely, IMAGE_NAMES);
+  if (other) {
+    const names = likely.map(({ name }) => `"${name}"`).join(', ');
+    throw new Error(
+      `expected one column of images, but ${names} could all be it; keep one of them, or name it "image"`,
+    );
+  }
+  return image;
+}
+
+/** @param {Field} field */
+function isBytesChild({ name, type }) {
+  return name === 'bytes' && isBytes(type);
+}
+
+/** @param {DataType} type @returns {boolean} */
+function isBytes(type) {
+  if (DataType.isDictionary(type)) return isBytes(type.dictionary);
+  return (
+    DataType.isBinary(type) ||
+    DataType.isLargeBinary(type) ||
+    DataType.isBinaryView(type) ||
+    DataType.isFixedSizeBinary(type)
+  );
+}
+
+/** @param {DataType} type */
+function isList(type) {
+  return DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type);
+}
+
+/** @param {DataType} type @returns {boolean} */
+function isText(type) {
+  if (DataType.isDictionary(type)) return isText(type.dictionary);
+  return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isUtf8View(type);
+}
+
+/** @param {DataType} type @returns {boolean} */
+function isLabel(type) {
+  if (DataType.isDictionary(type)) return isLabel(type.dictionary);
+  return DataType.isInt(type) || DataType.isBool(type) || isText(type);
+}
+
+/**
+ * The one with the best name, else all.
+ *
+ * @template {{ name: string }} T
+ * @param {T[]} found
+ * @param {string[]} names
+ */
+function preferred(found, names) {
+  for (const wanted of names) {
+    const named = found.filter(({ name }) => name.toLowerCase() === wanted);
+    if (named.length > 0) return named;
+  }
+  return found;
+}
+
+/**
+ * The column of the classes: "label", else the one that the datasets library calls a class, else by name or alone.
+ *
+ * @param {Field[]} fields
+ * @param {string} image
+ * @param {Record<string, { _type?: unknown } | undefined>} features of the datasets library
+ */
+export function labelColumn(fields, image, features) {
+  const found = fields.filter(({ name, type }) => name !== image && isLabel(type));
+  const classes = found.filter(({ name }) => features[name]?._type === 'ClassLabel');
+  const exact = found.filter(({ name }) => name === 'label');
+  const [label, other] =
+    exact.length > 0 ? exact : classes.length === 1 ? classes : preferred(found, LABEL_NAMES);
+  if (label && !other) return label.name;
+  const lists = fields.find(({ name, type }) => LABEL_NAMES.includes(name) && isList(type));
+  throw new Error(
+    lists
+      ? `expected one label an image, but column "${lists.name}" holds lists (${lists.type}); for images of one kind use --birds or --not-birds`
+      : `expected a column "label" of whole numbers or text, or one such column of another name, but found ${told(fields)}; for images of one kind use --birds or --not-birds`,
+  );
+}
+
+/**
+ * The columns that speak about the image.
+ *
+ * @param {Field[]} fields
+ */
+export function textColumns(fields) {
+  return fields
+    .filter(({ name, type }) => TEXT_NAMES.includes(name.toLowerCase()) && hasText(type))
+    .map(({ name }) => name);
+}
+
+/** @param {DataType} type @returns {boolean} */
+function hasText(type) {
+  return isText(type) || (type.children ?? []).some((/** @type {Field} */ child) => hasText(child.type));
+}
+
+/**
+ * A column that may hold images as text, or where they lie.
+ *
+ * @param {Field[]} fields
+ */
+export function addressColumn(fields) {
+  const found = fields.filter(({ name, type }) => ADDRESS_NAMES.test(name) && hasText(type));
+  return preferred(found, IMAGE_NAMES)[0]?.name;
+}
+
+/**
+ * Why a file without a column of bytes is of no use, as far as one of its values tells.
+ *
+ * @param {Field[]} fields
+ * @param {string | undefined} name of the column the value is from
+ * @param {string | undefined} value
+ */
+export function noImages(fields, name, value) {
+  if (value === undefined || value === '') {
+    return (
+      'expected a column of images (bytes, or a struct of "bytes" and "path", or a list of these), ' +
+      `but found ${told(fields)}; use a file with its images inside`
+    );
+  }
+  const column = `expected images as bytes, but column "${name}"`;
+  if (/^https?:/i.test(value)) {
+    return `${column} holds addresses ("${value.slice(0, 80)}"), and addresses inside data are not followed; download the images into folders, or use a data set with its images inside`;
+  }
+  if (/^(data:image|[A-Za-z0-9+/\s]{64,}={0,2}$)/.test(value.slice(0, 4096))) {
+    return `${column} holds them as base64 text; decode them once (in Python: base64.b64decode) and write a column of bytes named "image"`;
+  }
+  return `${column} holds text ("${value.slice(0, 80)}"); if these are paths, list them in a .csv file of path and label and use that`;
+}
+
+/** @param {Field[]} fields */
+export function told(fields) {
+  return `the columns ${fields.map(({ name, type }) => `${name} (${type})`).join(', ')}`.slice(0, 1000);
+}

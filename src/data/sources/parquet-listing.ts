@@ -1,0 +1,99 @@
+/** What is in a parquet file, listed without its images. */
+
+import type { ParquetFile, ParquetReader, Rows } from './parquet-reader.ts';
+import { type Span, windowsOf } from './parquet-windows.ts';
+import type { Listing, Skipped, SourceLabel } from './part.ts';
+
+/** Everything in the file. */
+export async function listAll(
+  reader: ParquetReader,
+  file: ParquetFile,
+  signal?: AbortSignal,
+): Promise<Listing> {
+  const { groups, many } = await reader.shape(file, signal);
+  const found = new FoundImages(file, many);
+  for (const span of windowsOf(groups, ({ listedBytes }) => listedBytes)) {
+    found.add(span, await reader.rows(file, span, signal));
+  }
+  return found.listing();
+}
+
+/** The images of some rows of a file, added in the order of the rows. */
+export class FoundImages {
+  readonly #file: ParquetFile;
+  readonly #many: boolean;
+  readonly #names: string[] = [];
+  readonly #labels: number[] = [];
+  readonly #values = new Map<string, SourceLabel & { number: number }>();
+  readonly #filtered: Skipped[] = [];
+  /** Whether image i is row i. */
+  #plain = true;
+
+  constructor(file: ParquetFile, many: boolean) {
+    this.#file = file;
+    this.#many = many;
+    this.#plain = !many;
+  }
+
+  /**
+   * @param most images to take, from the first on
+   * @returns how many were taken
+   */
+  add(
+    { first, limit }: Span,
+    { counts, labels, values, birds }: Rows,
+    most = Number.POSITIVE_INFINITY,
+  ): number {
+    const numbers = (values ?? []).map((value) => this.#numberOf(value));
+    const words = new Map(birds);
+    const before = this.#labels.length;
+    for (let row = 0; row < limit; row++) {
+      for (let image = 0; image < (counts?.[row] ?? 1); image++) {
+        if (this.#labels.length - before >= most) return most;
+        const name = this.#many ? `${first + row}.${image}` : `${first + row}`;
+        const word = words.get(row);
+        if (word === undefined) this.#take(name, first + row, numbers[labels?.[row] ?? -1] ?? -1);
+        else {
+          const reason = `its text speaks of birds: "${word}"`;
+          this.#filtered.push({ name: imageName(this.#file, name), reason });
+        }
+      }
+    }
+    return this.#labels.length - before;
+  }
+
+  #take(name: string, row: number, label: number): void {
+    if (row !== this.#labels.length) this.#plain = false;
+    this.#names.push(name);
+    this.#labels.push(label);
+  }
+
+  /** A folder that the images of a class were in counts only if all of them were in it. */
+  #numberOf(label: SourceLabel): number {
+    const known = this.#values.get(label.value);
+    if (!known) {
+      const number = this.#values.size;
+      this.#values.set(label.value, { ...label, number });
+      return number;
+    }
+    if (known.folder !== label.folder) known.folder = undefined;
+    return known.number;
+  }
+
+  listing(): Listing {
+    return {
+      count: this.#names.length,
+      names: this.#plain ? undefined : this.#names,
+      labels: Int32Array.from(this.#labels),
+      labelNames: [...this.#values.values()].map(({ number, ...label }) => label),
+      skipped: [],
+      filtered: this.#filtered.length > 0 ? this.#filtered : undefined,
+      ignored: 0,
+    };
+  }
+}
+
+/** "file.parquet#row" or "file.parquet#row.image". */
+export function imageName({ name }: ParquetFile, image: string): string {
+  return `${name}#${image}`;
+}

@@ -1,0 +1,329 @@
+/** The guard around parquet-wasm: a thread of its own, one file and one call at a time. */
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../../run/errors.ts';
+import type { Part, RandomAccess, SourceLabel } from './part.ts';
+
+/** A call that takes longer, and a second more for each megabyte, hangs; waiting for bytes does not count. */
+const DEADLINE_SECONDS = 120;
+
+/** A page, or a row group without an index of its pages, is read in one piece; larger ones would not fit. */
+const PIECE_BYTES = 128 * 2 ** 20;
+
+/** The end of a file is asked for at once: it holds the footer, and mostly all of it. */
+const TAIL_BYTES = 64 * 2 ** 10;
+
+/** Of so many files the end is kept. */
+const TAILS = 256;
+
+/** More rows in a file are not believed. */
+const ROW_LIMIT = 100_000_000;
+
+/** A parquet file that can be opened; nothing of it was read yet. */
+export interface ParquetFile {
+  /** What the cache knows it by: another file, another key. */
+  key: string;
+  /** As a person finds it. */
+  name: string;
+  /** In bytes. */
+  size: number;
+  /** Changes whenever the bytes may have changed. */
+  stamp: string;
+  open(signal?: AbortSignal): Promise<RandomAccess>;
+  pins?: Part['pins'];
+}
+
+/** What the footer tells. */
+export interface Shape {
+  /** Whether single pages can be read. */
+  indexed: boolean;
+  /** Whether a row holds a list of images. */
+  many: boolean;
+  groups: RowGroup[];
+}
+
+export interface RowGroup {
+  rows: number;
+  /** Of the images. */
+  bytes: number;
+  /** Of what `rows` reads. */
+  listedBytes: number;
+}
+
+/** Some rows of a row group. */
+export interface Window {
+  group: number;
+  offset: number;
+  limit: number;
+}
+
+/** What is known of rows without their images. */
+export interface Rows {
+  /** Images of each row; absent: one. */
+  counts?: Int32Array;
+  /** Index into `values`, -1 where there is none; absent when no labels are wanted. */
+  labels?: Int32Array;
+  values?: SourceLabel[];
+  /** Rows whose text speaks of birds, and the word. */
+  birds: [row: number, word: string][];
+}
+
+/** Image bytes of a window. */
+export interface Images {
+  buffer: ArrayBuffer;
+  /** Of each image in `buffer`; -1: it has no bytes. */
+  starts: Float64Array;
+  ends: Float64Array;
+  /** Number of the first image of each row, and the count of all. */
+  firsts: Int32Array;
+  /** Only when there are images without bytes. */
+  paths?: (string | null)[];
+}
+
+/** The window has to be smaller. */
+export class TooLarge extends UserError {}
+
+type Said =
+  | { answer: unknown }
+  | { error: string; tooLarge?: boolean }
+  | { read: number; begin: number; end: number };
+
+/**
+ * parquet-wasm panics on many faults, which would end the process; here whatever happens to its thread is one ordinary
+ * error, and the next call gets a new thread.
+ */
+export class ParquetReader {
+  #worker: Worker | undefined;
+  #open: { file: ParquetFile; access: RandomAccess; shape: Shape } | undefined;
+  #before: Promise<unknown> = Promise.resolve();
+  readonly #tails = new Map<string, { begin: number; bytes: Uint8Array }>();
+  readonly #wanted: { labelled: boolean; texts: boolean };
+  readonly #deadline: number;
+
+  /**
+   * @param wanted what `rows` is to tell: labels, and whose text speaks of birds
+   * @param deadlineSeconds after which a call is given up
+   */
+  constructor(wanted: { labelled: boolean; texts: boolean }, deadlineSeconds = DEADLINE_SECONDS) {
+    this.#wanted = wanted;
+    this.#deadline = deadlineSeconds;
+  }
+
+  /** @throws UserError that names the file: not there, not parquet, damaged, other columns */
+  shape(file: ParquetFile, signal?: AbortSignal): Promise<Shape> {
+    return this.#inTurn(() => this.#ensure(file, signal));
+  }
+
+  /** @throws UserError that names file and row group; TooLarge */
+  rows(file: ParquetFile, window: Window, signal?: AbortSignal): Promise<Rows> {
+    return this.#read('rows', file, window, signal) as Promise<Rows>;
+  }
+
+  /** @throws UserError that names file and row group; TooLarge */
+  images(file: ParquetFile, window: Window, signal?: AbortSignal): Promise<Images> {
+    return this.#read('images', file, window, signal) as Promise<Images>;
+  }
+
+  /** Ends the thread; a later call starts another. */
+  async close(): Promise<void> {
+    const [worker, access] = [this.#worker, this.#open?.access];
+    this.#worker = undefined;
+    this.#open = undefined;
+    await worker?.terminate();
+    await access?.close?.();
+  }
+
+  /** One after the other, whoever asks. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#before.then(work);
+    this.#before = turn.catch(() => {});
+    return turn;
+  }
+
+  #read(operation: string, file: ParquetFile, window: Window, signal?: AbortSignal): Promise<unknown> {
+    return this.#inTurn(async () => {
+      const { groups } = await this.#ensure(file, signal);
+      const seconds = (groups[window.group]?.bytes ?? 0) / 2 ** 20;
+      const where = `"${file.name}", row group ${window.group}`;
+      return this.#call({ operation, request: window, bytesAllowed: PIECE_BYTES }, where, seconds, signal);
+    });
+  }
+
+  async #ensure(file: ParquetFile, signal?: AbortSignal): Promise<Shape> {
+    signal?.throwIfAborted();
+    if (this.#worker && this.#open?.file.key === file.key) return this.#open.shape;
+    await this.#open?.access.close?.();
+    this.#open = undefined;
+    const access = await file.open(signal);
+    const opening = { file, access, shape: { indexed: false, many: false, groups: [] } };
+    this.#open = opening;
+    try {
+      const request = { size: access.size, ...this.#wanted };
+      const shape = await this.#call({ operation: 'open', request }, `"${file.name}"`, 0, signal);
+      this.#open.shape = checked(shape as Shape, file);
+      return this.#open.shape;
+    } catch (error) {
+      if (this.#open === opening) this.#open = undefined;
+      await access.close?.();
+      throw error;
+    }
+  }
+
+  async #call(message: object, where: string, extraSeconds: number, signal?: AbortSignal): Promise<unknown> {
+    this.#worker ??= this.#start();
+    const read = (begin: number, end: number) => this.#bytes(begin, end, signal);
+    try {
+      return await ask(this.#worker, message, read, this.#deadline + extraSeconds, signal);
+    } catch (error) {
+      // After a plain refusal the thread is as good as before, but for a read that it still waits for.
+      if (!(error instanceof Refusal) || error.tooLarge) await this.close();
+      signal?.throwIfAborted();
+      if (error instanceof UserError) throw error;
+      if (error instanceof Refusal && error.tooLarge) throw new TooLarge(`${where}: ${tooLarge()}`);
+      throw new UserError(`${where}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Bytes of the open file, in a buffer of their own. */
+  async #bytes(begin: number, end: number, signal?: AbortSignal): Promise<ArrayBuffer> {
+    const { file, access } = this.#open!;
+    if (!(begin >= 0 && begin <= end && end <= access.size)) {
+      throw new Error(`damaged: it points to bytes ${begin} to ${end} of ${access.size}; fetch it again`);
+    }
+    const key = `${file.stamp} ${file.key}`;
+    let tail = this.#tails.get(key);
+    const tailBegin = Math.max(0, access.size - TAIL_BYTES);
+    if (!tail && begin >= tailBegin && end === access.size) {
+      tail = { begin: tailBegin, bytes: (await access.read(tailBegin, access.size, signal)).slice() };
+      this.#tails.set(key, tail);
+      if (this.#tails.size > TAILS) this.#tails.delete(this.#tails.keys().next().value!);
+    }
+    const bytes =
+      tail && begin >= tail.begin
+        ? tail.bytes.subarray(begin - tail.begin, end - tail.begin)
+        : await access.read(begin, end, signal);
+    if (bytes.length !== end - begin) {
+      throw new Error(`expected ${end - begin} bytes from byte ${begin} on, but got ${bytes.length}`);
+    }
+    return bytes.slice().buffer;
+  }
+
+  #start(): Worker {
+    // What a dying parquet-wasm prints is kept from the terminal.
+    const options = { execArgv: [], stdout: true, stderr: true };
+    const worker = new Worker(new URL('./parquet-worker.js', import.meta.url), options);
+    // One that dies between two calls has nobody to tell; the next call starts another.
+    worker.on('error', () => {});
+    worker.on('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    return worker;
+  }
+}
+
+function checked(shape: Shape, { name }: ParquetFile): Shape {
+  const rows = shape.groups.reduce((sum, group) => sum + group.rows, 0);
+  const right = shape.groups.every((group) => Number.isInteger(group.rows) && group.rows >= 0);
+  if (right && rows <= ROW_LIMIT) return shape;
+  throw new UserError(`"${name}": not a parquet file, or a damaged one (${rows} rows); fetch it again`);
+}
+
+/** What the thread says of its own accord: it lives on. */
+class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly tooLarge = false,
+  ) {
+    super(message);
+  }
+}
+
+function tooLarge(): string {
+  const limit = PIECE_BYTES / 2 ** 20;
+  return (
+    `a single page of it, or the row group without an index of its pages, has more than the ${limit} MB that are read ` +
+    'at once; write the file again in smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
+  );
+}
+
+const DAMAGED = 'the file is damaged, fetch it again';
+
+/** One question to the worker: its answer, or an error however it fails. */
+function ask(
+  worker: Worker,
+  message: object,
+  read: (begin: number, end: number) => Promise<ArrayBuffer>,
+  seconds: number,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const deadline = new Deadline(seconds, () =>
+      end(() => reject(new Error(`no answer in ${Math.round(seconds)} seconds; ${DAMAGED}`))),
+    );
+    const onRead = async (id: number, begin: number, finish: number) => {
+      deadline.pause();
+      try {
+        const buffer = await read(begin, finish);
+        deadline.go();
+        worker.postMessage({ bytes: id, buffer }, [buffer]);
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    const onMessage = (said: Said) => {
+      if ('read' in said) onRead(said.read, said.begin, said.end);
+      else if ('error' in said) end(() => reject(new Refusal(said.error, said.tooLarge)));
+      else end(() => resolve(said.answer));
+    };
+    const onError = (error: Error) =>
+      end(() => reject(new Error(`it can't be read (${firstLine(error)}); ${DAMAGED}`)));
+    const onExit = (code: number) => end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
+    const onAbort = () => end(() => reject(signal!.reason));
+    const end = (settle: () => void) => {
+      deadline.end();
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+      signal?.removeEventListener('abort', onAbort);
+      settle();
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+    signal?.addEventListener('abort', onAbort);
+    deadline.go();
+    worker.postMessage(message);
+  });
+}
+
+/** Counts only the time in which nothing is awaited from elsewhere. */
+class Deadline {
+  #left: number;
+  #since = 0;
+  #waits = 1;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #late: () => void;
+
+  constructor(seconds: number, late: () => void) {
+    this.#left = seconds * 1000;
+    this.#late = late;
+  }
+
+  pause(): void {
+    if (this.#waits++ > 0) return;
+    clearTimeout(this.#timer);
+    this.#left -= performance.now() - this.#since;
+  }
+
+  go(): void {
+    if (--this.#waits > 0) return;
+    this.#since = performance.now();
+    this.#timer = setTimeout(this.#late, Math.max(0, this.#left));
+  }
+
+  end(): void {
+    this.#waits = Number.POSITIVE_INFINITY;
+    clearTimeout(this.#timer);
+  }
+}
+
+function firstLine(error: Error): string {
+  return String(error?.message ?? error)
+    .split('\n')[0]!
+    .slice(0, 200);
+}

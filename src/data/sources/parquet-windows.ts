@@ -1,0 +1,69 @@
+/** Which rows of a parquet file are read together. */
+import type { RowGroup, Shape, Window } from './parquet-reader.ts';
+
+/** More than this of a column is read in windows of it. */
+export const WINDOW_BYTES = 16 * 2 ** 20;
+
+/** Rows between two wanted ones that have more than this are not read along. */
+const GAP_BYTES = 2 * 2 ** 20;
+
+/** A window, and where it begins in the file. */
+export interface Span extends Window {
+  /** Row in the file. */
+  first: number;
+}
+
+/** Whole row groups, and windows of those that are too large to hold. */
+export function windowsOf(
+  groups: RowGroup[],
+  bytesOf: (group: RowGroup) => number,
+  windowBytes = WINDOW_BYTES,
+): Span[] {
+  const windows: Span[] = [];
+  let begin = 0;
+  for (const [group, row] of groups.entries()) {
+    const { rows } = row;
+    const bytes = bytesOf(row);
+    const step = bytes > windowBytes ? Math.max(1, Math.floor((rows * windowBytes) / bytes)) : rows;
+    for (let offset = 0; offset < rows; offset += step) {
+      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
+    }
+    begin += rows;
+  }
+  return windows;
+}
+
+/**
+ * Windows over the image bytes of the wanted rows; where single pages can be read, larger gaps are left out.
+ * @param isWanted by row in the file
+ */
+export function neededWindows({ groups, indexed }: Shape, isWanted: (row: number) => boolean): Span[] {
+  return windowsOf(groups, ({ bytes }) => bytes).flatMap((span) => {
+    const { rows, bytes } = groups[span.group]!;
+    const gap = indexed ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
+    return wantedRuns(span, isWanted, gap);
+  });
+}
+
+function wantedRuns(span: Span, isWanted: (row: number) => boolean, gap: number): Span[] {
+  const runs: Span[] = [];
+  for (let row = span.first; row < span.first + span.limit; row++) {
+    if (!isWanted(row)) continue;
+    const run = runs.at(-1);
+    const offset = span.offset + row - span.first;
+    if (run && row - (run.first + run.limit) < gap) run.limit = offset - run.offset + 1;
+    else runs.push({ group: span.group, offset, limit: 1, first: row });
+  }
+  return runs;
+}
+
+/** A window in eighths. */
+export function eighths({ group, offset, limit, first }: Span): Span[] {
+  const step = Math.ceil(limit / 8);
+  return Array.from({ length: Math.ceil(limit / step) }, (_, i) => ({
+    group,
+    offset: offset + i * step,
+    limit: Math.min(step, limit - i * step),
+    first: first + i * step,
+  }));
+}
