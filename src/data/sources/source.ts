@@ -93,7 +93,7 @@ export async function partsOf(source: Source, context: SourceContext): Promise<P
     case 'folder':
       return [await folderPart(source.path, context.labelled, source.split)];
     case 'parquet':
-      return parquetParts(source.path, context);
+      return parquetParts(source, context);
     case 'hub':
       return hubParts(source, context);
     case 'archive':
