@@ -10,7 +10,7 @@ import { quote, reporter } from './run/progress.ts';
 
 /** What is inside: all that is known of the images but the images. */
 export interface Inventory
-  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'duplicates' | 'hash' | 'lock'> {
+  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'filtered' | 'duplicates' | 'hash' | 'lock'> {
   preset?: RecipeName;
   /** Images of each class, in the order of `classNames`. */
   counts: number[];
@@ -46,7 +46,7 @@ async function takeStock(
   signal: AbortSignal,
 ): Promise<Inventory> {
   const report = reporter(values.json ? 'none' : 'plain', process.stdout, '');
-  const { classNames, labels, sources, skipped, duplicates, hash, lock } = await loadDataset({
+  const { classNames, labels, sources, skipped, filtered, duplicates, hash, lock } = await loadDataset({
     ...values,
     validation: values.val,
     cacheDir: values.cache ?? cacheFolder(),
@@ -56,7 +56,7 @@ async function takeStock(
   });
   const counts = classNames.map(() => 0);
   for (const label of labels) counts[label]! += 1;
-  return { preset, classNames, counts, sources, skipped, duplicates, hash, lock };
+  return { preset, classNames, counts, sources, skipped, filtered, duplicates, hash, lock };
 }
 
 function print(lines: string[]): 0 {

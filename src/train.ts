@@ -31,7 +31,7 @@ export type TrainEvent =
 
 /** The images are read, split and balanced. Counts are in the order of `classNames`. */
 export interface DataEvent
-  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'duplicates' | 'hash' | 'lock'> {
+  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'filtered' | 'duplicates' | 'hash' | 'lock'> {
   type: 'data';
   train: number[];
   validation: number[];
@@ -189,6 +189,7 @@ async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
     classNames,
     sources: dataset.sources,
     skipped: dataset.skipped,
+    filtered: dataset.filtered,
     duplicates: dataset.duplicates,
     hash: dataset.hash,
     lock: dataset.lock,

@@ -27,6 +27,8 @@ export interface DatasetFacts {
   /** 1: from a `--val` source, 0: from the others. Absent when there is no `--val`. */
   validation?: Uint8Array;
   skipped: Skipped[];
+  /** Images left out on purpose, such as those whose text speaks of birds among the negatives. */
+  filtered: Skipped[];
   /** Images that repeat another one (same bytes or same pixels). */
   duplicates: number;
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
@@ -79,6 +81,7 @@ export function assemble(opened: OpenSource[]): { facts: DatasetFacts; origins: 
     groups: groupsOf(kept),
     ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
     skipped,
+    filtered: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.filtered ?? [])),
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     hash: hashOf(kept),
     sources: opened.map((source, i) => tally(source, kept, i)),
@@ -98,7 +101,8 @@ function entriesOf(
     skipped.push(...listing.skipped);
     for (let i = 0; i < listing.count; i++) {
       const className = classOf(prepared, i);
-      if (className === undefined && !labelled) continue;
+      // Of another label, or beyond the limit.
+      if (className === undefined && !(labelled && listing.labels[i] === -1)) continue;
       const name = part.nameOf(listing.names?.[i] ?? String(i));
       const reason = className === undefined ? 'has no label' : (reasons.get(i) ?? passing.get(i));
       if (className === undefined || reason !== undefined) {

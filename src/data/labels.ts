@@ -10,10 +10,36 @@ const NOT_BIRD = 'not-bird';
 export type ClassOf = (part: PreparedPart, index: number) => string | undefined;
 
 /**
- * How the labels of a source become classes.
+ * How the labels of a source become classes, of at most `?limit=` images.
  * @throws UserError when there is no label as the user named it
  */
-export function classesOf(role: Role, { text, kind, label }: Source, parts: PreparedPart[]): ClassOf {
+export function classesOf(role: Role, source: Source, parts: PreparedPart[]): ClassOf {
+  const classOf = classesOfAll(role, source, parts);
+  return source.limit === undefined ? classOf : spread(classOf, parts, source.limit);
+}
+
+/** The same, of so many images at most, at even distances over all parts. */
+function spread(classOf: ClassOf, parts: PreparedPart[], limit: number): ClassOf {
+  let total = 0;
+  for (const part of parts) {
+    for (let i = 0; i < part.listing.count; i++) if (classOf(part, i) !== undefined) total += 1;
+  }
+  if (total <= limit) return classOf;
+  const chosen = new Map<PreparedPart, Uint8Array>();
+  let seen = 0;
+  for (const part of parts) {
+    const mask = new Uint8Array(part.listing.count);
+    for (let i = 0; i < mask.length; i++) {
+      if (classOf(part, i) === undefined) continue;
+      mask[i] = Math.floor(((seen + 1) * limit) / total) - Math.floor((seen * limit) / total);
+      seen += 1;
+    }
+    chosen.set(part, mask);
+  }
+  return (part, index) => (chosen.get(part)![index] === 1 ? classOf(part, index) : undefined);
+}
+
+function classesOfAll(role: Role, { text, kind, label }: Source, parts: PreparedPart[]): ClassOf {
   const all = role === 'birds' ? BIRD : role === 'notBirds' ? NOT_BIRD : undefined;
   if (all !== undefined && label === undefined) {
     if (kind !== 'demo') return () => all;

@@ -47,11 +47,12 @@ function folded(head: string, text: string): string[] {
 
 /** What was found. `train` is the command line that the last line advises. */
 export function inventoryLines(inventory: Inventory, train: string): string[] {
-  const { preset, classNames, counts, skipped, duplicates, lock } = inventory;
+  const { preset, classNames, counts, skipped, filtered, duplicates, lock } = inventory;
   return [
     ...(preset ? [`Preset ${preset}`, ...recipeLines(recipes[preset]), ''] : []),
     ...sourceLines(inventory),
-    ...listLine('Skipped', skipped),
+    ...listLines('Skipped', skipped, ' (--json lists all)'),
+    ...listLines('Left out', filtered, ' (--json lists all)'),
     ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
     `In all ${count(counts.reduce((a, b) => a + b, 0))} images: ${classLine(classNames, counts)}`,
     ...lockLines(lock),
@@ -79,10 +80,11 @@ function classLine(names: string[], counts: number[]): string {
   return shown.join(', ') + (names.length > MOST_CLASSES ? `, ... (${names.length} classes)` : '');
 }
 
-function listLine(what: string, list: Skipped[]): string[] {
+/** How many, and the first of them; `rest` says where the others are told. */
+export function listLines(what: string, list: Skipped[], rest = ''): string[] {
   if (list.length === 0) return [];
   const shown = list.slice(0, NAMES_TOLD).map(({ name, reason }) => `${name} ${reason}`);
-  const more = list.length > NAMES_TOLD ? '; ... (--json lists all)' : '';
+  const more = list.length > NAMES_TOLD ? `; ...${rest}` : '';
   return [`${what} ${count(list.length)}: ${shown.join('; ')}${more}`];
 }
 

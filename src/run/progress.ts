@@ -1,6 +1,6 @@
 /** Events of a training, to lines in the terminal. */
 import type { TrainEvent } from '../train.ts';
-import { lockLines } from './inventory.ts';
+import { listLines, lockLines } from './inventory.ts';
 import { isTold, type Results } from './record.ts';
 
 export interface Output {
@@ -104,11 +104,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
         .map(([name, n]) => `${count(n)} ${name}`)
         .join(', ')}${more})`,
   );
-  if (skipped.length > 0) {
-    const shown = skipped.slice(0, 3).map(({ name, reason }) => `${name} ${reason}`);
-    const others = skipped.length > 3 ? '; ...' : '';
-    lines.push(`Skipped ${count(skipped.length)}: ${shown.join('; ')}${others}`);
-  }
+  lines.push(...listLines('Skipped', skipped), ...listLines('Left out', event.filtered));
   if (event.duplicates > 0)
     lines.push(`${count(event.duplicates)} images repeat another one; they stay on its side of the split`);
   if (event.dropped > 0)

@@ -303,6 +303,30 @@ test('aborted: the reason is thrown, and what was decoded is kept', async () => 
   expect(counts.length).toBe(2);
 });
 
+describe('?limit=', () => {
+  test('takes images at even distances, after the labels', async () => {
+    const folder = testFolder();
+    await classFolder(join(folder, 'a'), 12, 6);
+    const names = async (given: Partial<DatasetOptions>) => {
+      const dataset = await loadDataset(options(folder, given));
+      expect(dataset.skipped).toEqual([]);
+      return dataset.names.map((name) => name.slice(folder.length + 3));
+    };
+    const all = await names({ data: [join(folder, 'a')] });
+    expect(await names({ data: [`${join(folder, 'a')}?limit=6`] })).toEqual(
+      all.filter((_, i) => i % 3 === 2),
+    );
+    expect(await names({ data: [`${join(folder, 'a')}?limit=18`] })).toEqual(all);
+    const birds = all.filter((name) => name.startsWith('bird/'));
+    const some = await names({
+      birds: [`${join(folder, 'a')}?label=bird&limit=4`],
+      notBirds: [`${join(folder, 'a/not-bird')}?limit=1`],
+    });
+    expect(some.slice(0, 4)).toEqual(birds.filter((_, i) => i % 3 === 2));
+    expect(some.length).toBe(5);
+  });
+});
+
 describe('refusals', () => {
   const said = async (folder: string, given: Partial<DatasetOptions>) =>
     String(await outcome(loadDataset(options(folder, given)))).replaceAll(`${folder}/`, '');

@@ -89,7 +89,15 @@ describe('plain', () => {
     const skipped = ['a', 'b', 'c', 'd'].map((name) => ({ name: `${name}.jpg`, reason: 'is text' }));
     const text = print([
       {
-        ...{ type: 'data', classNames: ['bird', 'not-bird'], skipped, duplicates: 2, dropped: 1, hash: '' },
+        ...{
+          type: 'data',
+          classNames: ['bird', 'not-bird'],
+          skipped,
+          filtered: [],
+          duplicates: 2,
+          dropped: 1,
+          hash: '',
+        },
         sources: [{ source: 'photos', images: 1500, counts: { bird: 500, 'not-bird': 1000 }, ignored: 0 }],
         ...{
           train: [400, 800],
