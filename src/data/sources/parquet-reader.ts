@@ -9,12 +9,6 @@ const DEADLINE_SECONDS = 120;
 /** A page, or a row group without an index of its pages, is read in one piece; larger ones would not fit. */
 const PIECE_BYTES = 128 * 2 ** 20;
 
-/** The end of a file is asked for at once: it holds the footer, and mostly all of it. */
-const TAIL_BYTES = 64 * 2 ** 10;
-
-/** Of so many files the end is kept. */
-const TAILS = 256;
-
 /** More rows in a file are not believed. */
 const ROW_LIMIT = 100_000_000;
 
@@ -95,7 +89,6 @@ export class ParquetReader {
   #worker: Worker | undefined;
   #open: { file: ParquetFile; access: RandomAccess; shape: Shape } | undefined;
   #before: Promise<unknown> = Promise.resolve();
-  readonly #tails = new Map<string, { begin: number; bytes: Uint8Array }>();
   readonly #wanted: { labelled: boolean; texts: boolean };
   readonly #deadline: number;
 
@@ -185,24 +178,15 @@ export class ParquetReader {
 
   /** Bytes of the open file, in a buffer of their own. */
   async #bytes(begin: number, end: number, signal?: AbortSignal): Promise<ArrayBuffer> {
-    const { file, access } = this.#open!;
+    const { access } = this.#open!;
     if (!(begin >= 0 && begin <= end && end <= access.size)) {
       throw new Error(`damaged: it points to bytes ${begin} to ${end} of ${access.size}; fetch it again`);
     }
-    const key = `${file.stamp} ${file.key}`;
-    let tail = this.#tails.get(key);
-    const tailBegin = Math.max(0, access.size - TAIL_BYTES);
-    if (!tail && begin >= tailBegin && end === access.size) {
-      tail = { begin: tailBegin, bytes: (await access.read(tailBegin, access.size, signal)).slice() };
-      this.#tails.set(key, tail);
-      if (this.#tails.size > TAILS) this.#tails.delete(this.#tails.keys().next().value!);
-    }
-    const bytes =
-      tail && begin >= tail.begin
-        ? tail.bytes.subarray(begin - tail.begin, end - tail.begin)
-        : await access.read(begin, end, signal);
+    const bytes = await access.read(begin, end, signal);
     if (bytes.length !== end - begin) {
-      throw new Error(`expected ${end - begin} bytes from byte ${begin} on, but got ${bytes.length}`);
+      throw new Error(
+        `expected ${end - begin} bytes from byte ${begin} on, but got ${bytes.length}; try again`,
+      );
     }
     return bytes.slice().buffer;
   }
