@@ -1,17 +1,15 @@
 /** A data set on the tests' hub, opened for one test. */
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Connection, HubFile } from '../../src/data/hub/api.ts';
 import { HubDataset } from '../../src/data/hub/dataset.ts';
 import { type Hub, type HubOptions, type HubRepository, startHub } from './hub_server.ts';
 import { testFolder } from './made.ts';
 
-/** Bytes without any order in them. */
+/** Bytes without any order in them, others for each seed. */
 export function noise(size: number, seed = 0): Buffer {
-  const parts = Array.from({ length: Math.ceil(size / 20) }, (_, i) =>
-    createHash('sha1').update(`${seed} ${i}`).digest(),
-  );
-  return Buffer.concat(parts).subarray(0, size);
+  const key = createHash('md5').update(`${seed}`).digest();
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
 export const sha256 = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');

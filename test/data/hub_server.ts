@@ -265,7 +265,12 @@ class HubServer implements Hub {
     if (place === 'tree')
       return this.#tree(response, seen, files, decodeURIComponent(path ?? ''), search, fault);
     const { paths } = JSON.parse(await bodyOf(request)) as { paths: string[] };
-    json(response, files.filter((file) => paths.includes(file.path)).map(entryOf), fault);
+    const entries = treeOf(files, '', true);
+    json(
+      response,
+      entries.filter(({ path }) => paths.includes(path)),
+      fault,
+    );
   }
 
   #info(name: string, sha: string, search: URLSearchParams): object {
@@ -416,8 +421,18 @@ function store(path: string, given: HubFiles[string]): StoredFile {
   return { path, content, oid, ...(git ? {} : { lfs: hash('sha256', content) }) };
 }
 
+/** As the hub tells of a file or folder. */
+interface Entry {
+  type: 'file' | 'directory';
+  path: string;
+  size: number;
+  oid: string;
+  lfs?: { oid: string; size: number; pointerSize: number };
+  xetHash?: string;
+}
+
 /** Files and the folders they are in. */
-function treeOf(files: StoredFile[], prefix: string, recursive: boolean): object[] {
+function treeOf(files: StoredFile[], prefix: string, recursive: boolean): Entry[] {
   const folders = new Set<string>();
   const found: StoredFile[] = [];
   for (const file of files.filter(({ path }) => path.startsWith(prefix))) {
@@ -427,19 +442,16 @@ function treeOf(files: StoredFile[], prefix: string, recursive: boolean): object
     }
     if (recursive || names.length === 1) found.push(file);
   }
-  const directories = [...folders].map((path) => ({
-    type: 'directory',
-    oid: hash('sha1', path),
-    size: 0,
-    path,
-  }));
+  const directories = [...folders].map(
+    (path): Entry => ({ type: 'directory', oid: hash('sha1', path), size: 0, path }),
+  );
   return [...directories, ...found.map(entryOf)];
 }
 
-function entryOf({ path, oid, content, lfs }: StoredFile): object {
+function entryOf({ path, oid, content, lfs }: StoredFile): Entry {
   const size = content.length;
-  const large = { lfs: { oid: lfs, size, pointerSize: 130 }, xetHash: hash('sha256', oid) };
-  return { type: 'file', oid, size, ...(lfs ? large : {}), path };
+  const large = lfs ? { lfs: { oid: lfs, size, pointerSize: 130 }, xetHash: hash('sha256', oid) } : {};
+  return { type: 'file', oid, size, ...large, path };
 }
 
 function bodyFor({ content }: StoredFile, begin: number, end: number, fault: Fault | undefined): Uint8Array {

@@ -114,7 +114,7 @@ async function askWhole(address: string, request: HubRequest, settings: HubSetti
   try {
     JSON.parse(body.toString());
   } catch {
-    throw new HubFailure('answers with something else than JSON', { passing: true, host: url.host });
+    throw new HubFailure('answers with something else than JSON', { passing: false, host: url.host });
   }
   return new Response(body, { status, headers: { Link: headers.get('Link') ?? '' } });
 }

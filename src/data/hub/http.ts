@@ -87,14 +87,14 @@ async function failureOf(answer: HubAnswer, settings: HubSettings): Promise<HubF
 async function askHost(
   url: URL,
   { method, headers, body, signal }: HubRequest,
-  { endpoint, token, idleSeconds }: HubSettings,
+  { endpoint, token, authorization = token && `Bearer ${token}`, idleSeconds }: HubSettings,
 ): Promise<HubAnswer> {
   const line = new Line(url, idleSeconds, signal);
   const home = url.origin === new URL(endpoint).origin;
   const all = {
     'User-Agent': `birbs-metal/${version()}`,
     ...headers,
-    ...(token && home ? { Authorization: `Bearer ${token}` } : {}),
+    ...(authorization && home ? { Authorization: authorization } : {}),
   };
   const response = await line.waitFor(
     fetch(url.href, { method, headers: all, body, redirect: 'manual', signal: line.signal }),

@@ -9,6 +9,8 @@ export interface HubSettings {
   /** Of the hub or a mirror of it, without a slash at the end. */
   endpoint: string;
   token?: string;
+  /** The header in place of the token's, for a service that knows its users otherwise. */
+  authorization?: string;
   /** The folder that all tools of Hugging Face share. */
   cacheDir: string;
   /** Nothing is asked of the network. */
