@@ -33,7 +33,7 @@ export async function* rowsOf(path: string): AsyncGenerator<{ row: string[]; lin
 
 function rowError(path: string, error: CsvError): Error {
   if (error instanceof UserError) return error;
-  if (!String(error.code).startsWith('CSV_')) {
+  if (!/^(CSV_|INVALID_)/.test(String(error.code))) {
     return new UserError(`The list "${path}" could not be read (${codeOf(error)}); check it and run again`);
   }
   const what =

@@ -38,13 +38,20 @@ export async function readLists(where: string, read: ReadList): Promise<NabirdsL
     );
   };
   const split = await list('train_test_split.txt', IMAGE_ID, '[01]', 'an image id, and 1 or 0');
-  return {
+  const lists = {
     paths: await list('images.txt', IMAGE_ID, '\\S.*', 'an image id and a path'),
     classes: await list('image_class_labels.txt', IMAGE_ID, CLASS_ID, 'an image id and a class number'),
     names: await list('classes.txt', CLASS_ID, '\\S.*', 'a class number and a name'),
     parents: await list('hierarchy.txt', CLASS_ID, CLASS_ID, 'two class numbers'),
     training: new Map([...split].map(([id, side]) => [id, side === '1'])),
   };
+  for (const id of lists.classes.values()) {
+    if (lists.names.has(id)) continue;
+    throw new UserError(
+      `Expected a name for each class of "${where}/image_class_labels.txt" in classes.txt, but ${id} has none; fetch NABirds again`,
+    );
+  }
+  return lists;
 }
 
 function pairs(

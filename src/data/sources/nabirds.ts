@@ -174,11 +174,11 @@ function labelsOf(
   const numbers = new Map(used.map((value, i) => [value, i]));
   const counts = new Map<string, number>();
   for (const value of used) {
-    const name = names.get(value) ?? value;
+    const name = names.get(value)!;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const labelNames = used.map((value): SourceLabel => {
-    const name = names.get(value) ?? value;
+    const name = names.get(value)!;
     return { value, name: counts.get(name) === 1 ? name : `${name} (${value})` };
   });
   return {
