@@ -64,6 +64,7 @@ export const trainOptions = {
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
   cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),
+  cacheLimit: number(20, [0.01, 1e6], 'GB that the decoded images there may have; more come in parts'),
   lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),
   updateLock: flag(false, 'accept changed, new and missing files'),
   verify: flag(false, 'read every file again, whatever its size and time say'),
@@ -72,7 +73,7 @@ export const trainOptions = {
 
 /** Of `data`: those of `train` that say which images, and where they are kept. */
 export const dataOptions = {
-  ...pick(trainOptions, ['data', 'birds', 'notBirds', 'val', 'imageSize', 'fit', 'cache']),
+  ...pick(trainOptions, ['data', 'birds', 'notBirds', 'val', 'imageSize', 'fit', 'cache', 'cacheLimit']),
   ...pick(trainOptions, ['lock', 'updateLock', 'verify']),
   json: flag(false, 'one JSON object, with every image that was skipped or left out'),
 };

@@ -31,7 +31,18 @@ export type TrainEvent =
 
 /** The images are read, split and balanced. Counts are in the order of `classNames`. */
 export interface DataEvent
-  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'filtered' | 'duplicates' | 'hash' | 'lock'> {
+  extends Pick<
+    Dataset,
+    | 'classNames'
+    | 'sources'
+    | 'skipped'
+    | 'filtered'
+    | 'duplicates'
+    | 'hash'
+    | 'lock'
+    | 'stream'
+    | 'damagedSegments'
+  > {
   type: 'data';
   train: number[];
   validation: number[];
@@ -192,6 +203,8 @@ async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
     filtered: dataset.filtered,
     duplicates: dataset.duplicates,
     hash: dataset.hash,
+    stream: dataset.stream,
+    damagedSegments: dataset.damagedSegments,
     lock: dataset.lock,
     train: counts(split.train),
     validation,

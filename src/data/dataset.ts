@@ -54,7 +54,7 @@ export interface DatasetOptions {
   fit: Fit;
   /** Folder of the pixel cache. */
   cacheDir: string;
-  /** Bytes that the decoded images there may have; default: any number. */
+  /** GB (10^9 bytes) that the decoded images there may have; default: any number. */
   cacheLimit?: number;
   /** File that holds the sources to the bytes they had when they were first used; absent: nothing does. */
   lock?: string;
@@ -72,7 +72,8 @@ export interface DatasetOptions {
  *   with all that was decoded kept
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { imageSize: size, fit, cacheDir, cacheLimit: limit = Number.POSITIVE_INFINITY } = options;
+  const { imageSize: size, fit, cacheDir, cacheLimit = Number.POSITIVE_INFINITY } = options;
+  const limit = Math.round(cacheLimit * 1e9);
   const { lock: file, updateLock: update = false, verify = false, signal } = options;
   const sources = await parseAll(options);
   const lock = file === undefined ? undefined : await Lock.open(file, { update, verify, signal });

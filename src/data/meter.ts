@@ -5,7 +5,7 @@ import type { SourceProgress } from './sources/part.ts';
 export interface DatasetProgress extends Omit<SourceProgress, 'stage'> {
   source: string;
   stage: SourceProgress['stage'] | 'decode';
-  /** Of this stage. */
+  /** Since the stage began. */
   seconds: number;
   bytesPerSecond?: number;
   /** Images or files. */
@@ -13,21 +13,29 @@ export interface DatasetProgress extends Omit<SourceProgress, 'stage'> {
   secondsLeft?: number;
 }
 
-export type StageProgress = Pick<DatasetProgress, 'stage'> & Omit<SourceProgress, 'stage'>;
+type Stage = DatasetProgress['stage'];
+export type StageProgress = Omit<SourceProgress, 'stage'> & { stage: Stage };
 
 /** Progress is told this often. */
 const TOLD_MS = 100;
 /** A speed over less says nothing. */
 const LEAST_SECONDS = 0.5;
 
-/** Follows one source through its stages; tells ten times a second, and the last of each stage always. */
+interface StageState {
+  first: StageProgress;
+  begin: number;
+  told: number;
+  untold?: DatasetProgress;
+}
+
+/**
+ * Follows one source through its stages, several of which may go on at once (what is decoded may be downloaded while it
+ * is asked for); tells ten times a second and the last of each stage always, notes at once.
+ */
 export class Meter {
   readonly #source: string;
   readonly #tell: (progress: DatasetProgress) => void;
-  #first: StageProgress | undefined;
-  #begin = 0;
-  #told = 0;
-  #untold: DatasetProgress | undefined;
+  readonly #stages = new Map<Stage, StageState>();
 
   constructor(source: string, tell: (progress: DatasetProgress) => void) {
     this.#source = source;
@@ -36,40 +44,48 @@ export class Meter {
 
   note(progress: StageProgress): void {
     const now = performance.now();
-    if (this.#first?.stage !== progress.stage) {
-      this.end();
-      this.#first = progress;
-      this.#begin = now;
+    let state = this.#stages.get(progress.stage);
+    if (!state) {
+      state = { first: progress, begin: now, told: Number.NEGATIVE_INFINITY };
+      this.#stages.set(progress.stage, state);
     }
-    const seconds = (now - this.#begin) / 1000;
-    this.#untold = { source: this.#source, ...progress, seconds, ...pace(this.#first, progress, seconds) };
-    if (now - this.#told >= TOLD_MS) this.end();
+    const seconds = (now - state.begin) / 1000;
+    const event = { source: this.#source, ...progress, seconds, ...pace(state.first, progress, seconds) };
+    if (progress.note !== undefined) {
+      this.#tell(event);
+      return;
+    }
+    state.untold = event;
+    if (now - state.told >= TOLD_MS || isComplete(event)) this.#flush(state);
   }
 
   /** Tells what was not told yet. */
   end(): void {
-    if (!this.#untold) return;
-    this.#told = performance.now();
-    this.#tell(this.#untold);
-    this.#untold = undefined;
+    for (const state of this.#stages.values()) this.#flush(state);
+  }
+
+  #flush(state: StageState): void {
+    if (!state.untold) return;
+    state.told = performance.now();
+    this.#tell(state.untold);
+    state.untold = undefined;
   }
 }
 
+/** Whether nothing of a stage is left. */
+export function isComplete({ bytes, totalBytes, done, total }: StageProgress): boolean {
+  return totalBytes !== undefined ? bytes === totalBytes : total !== undefined && done === total;
+}
+
 /** Speeds since the stage began: what was there before (a download that goes on) is not counted. */
-function pace(first: StageProgress, last: StageProgress, seconds: number) {
+function pace(first: StageProgress, last: StageProgress, seconds: number): Partial<DatasetProgress> {
   if (seconds < LEAST_SECONDS) return {};
-  const speed = (key: 'bytes' | 'done') => {
-    const [from, to] = [first[key], last[key]];
-    return from === undefined || to === undefined || to <= from ? undefined : (to - from) / seconds;
-  };
-  const [bytesPerSecond, perSecond] = [speed('bytes'), speed('done')];
-  const left = (total: number | undefined, done: number | undefined, rate: number | undefined) =>
-    total === undefined || done === undefined || !rate ? undefined : (total - done) / rate;
+  const speed = (from = 0, to = 0) => (to > from ? (to - from) / seconds : undefined);
+  const bytesPerSecond = speed(first.bytes, last.bytes);
+  const perSecond = speed(first.done, last.done);
+  const left = (total?: number, done = 0, rate?: number) =>
+    total === undefined || rate === undefined ? undefined : (total - done) / rate;
   const secondsLeft =
     left(last.totalBytes, last.bytes, bytesPerSecond) ?? left(last.total, last.done, perSecond);
-  return {
-    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-    ...(perSecond === undefined ? {} : { perSecond }),
-    ...(secondsLeft === undefined ? {} : { secondsLeft }),
-  };
+  return { bytesPerSecond, perSecond, secondsLeft };
 }

@@ -4,7 +4,8 @@ import type { LockFacts } from '../data/lock/lock.ts';
 import { type Recipe, type RecipeName, recipes } from '../data/recipes.ts';
 import type { Skipped } from '../data/sources/part.ts';
 import type { Inventory } from '../data.ts';
-import { count, quote } from './progress.ts';
+import { quote } from './progress.ts';
+import { count } from './words.ts';
 
 /** With more classes than this a line would not be read. */
 const MOST_CLASSES = 10;

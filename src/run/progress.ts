@@ -1,7 +1,11 @@
 /** Events of a training, to lines in the terminal. */
-import type { TrainEvent } from '../train.ts';
+
+import { isComplete } from '../data/meter.ts';
+import type { DataEvent, TrainEvent } from '../train.ts';
 import { listLines, lockLines } from './inventory.ts';
 import { isTold, type Results } from './record.ts';
+import { Stages, stageBar } from './stages.ts';
+import { count, duration, megabytes, percent } from './words.ts';
 
 export interface Output {
   write(text: string): unknown;
@@ -23,36 +27,44 @@ export function reporter(
     };
   }
   const passing = output.isTTY ? '\r\x1b[K' : '';
+  const stages = new Stages();
+  const write = (lines: string[]) => {
+    for (const line of lines) output.write(`${passing}${line}\n`);
+  };
+  const pass = (line: (columns: number) => string) => {
+    const columns = (output.columns || 80) - 1;
+    if (passing) output.write(passing + line(columns).slice(0, columns));
+  };
   return (event) => {
-    if (event.type === 'step' || event.type === 'reading') {
-      if (passing) output.write(passing + passingLine(event).slice(0, (output.columns || 80) - 1));
-      return;
+    if (event.type === 'step') {
+      pass(() => stepLine(event));
+    } else if (event.type === 'reading') {
+      write(stages.add(event));
+      pass((columns) => stageBar(event, columns));
+    } else {
+      write(stages.end());
+      write(lastingLines(event, predict));
     }
-    for (const line of lastingLines(event, predict)) output.write(`${passing}${line}\n`);
   };
 }
 
-/** What goes to a program: some of the steps, and at most one line a second while images are read. */
+/** What goes to a program: some of the steps; of each stage one line a second, its notes and its end. */
 function throttle(): (event: TrainEvent) => boolean {
-  let next = 0;
+  const told = new Map<string, number>();
   return (event) => {
     if (event.type === 'step') return isTold(event.step);
     if (event.type !== 'reading') return true;
     const now = performance.now();
-    if (now < next) return false;
-    next = now + 1000;
+    const key = `${event.stage} ${event.source}`;
+    const next = told.get(key) ?? 0;
+    if (now < next && event.note === undefined && !isComplete(event)) return false;
+    told.set(key, now + 1000);
     return true;
   };
 }
 
 /** A line that the next one replaces. */
-function passingLine(event: Extract<TrainEvent, { type: 'step' | 'reading' }>): string {
-  if (event.type === 'reading') {
-    if (event.stage === 'list') return `Looking through ${event.source}`;
-    const of = event.total === undefined ? '' : ` of ${count(event.total)}`;
-    return `Reading ${event.source}: ${count(event.done ?? 0)}${of} images`;
-  }
-  const { epoch, progress, loss, imagesPerSecond } = event;
+function stepLine({ epoch, progress, loss, imagesPerSecond }: Extract<TrainEvent, { type: 'step' }>): string {
   return `Epoch ${epoch}: ${percent(progress)}  loss ${loss.toFixed(3)}  ${count(imagesPerSecond)} images/s`;
 }
 
@@ -110,11 +122,21 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   if (event.dropped > 0)
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
   lines.push(...lockLines(event.lock));
+  if (event.damagedSegments > 0)
+    lines.push(`${count(event.damagedSegments)} files of the cache were damaged: deleted, and decoded again`);
+  if (event.stream) lines.push(streamLine(event.stream));
   lines.push(
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
   );
   return lines;
+}
+
+function streamLine({ bytes, limit, windowImages }: NonNullable<DataEvent['stream']>): string {
+  return (
+    `Decoded they are ${megabytes(bytes)}, more than the ${megabytes(limit)} of the cache: they come in windows of ${count(windowImages)} images, ` +
+    'and what was evicted is decoded again each epoch; --cache-limit allows more'
+  );
 }
 
 function endLines(results: Results, run: string, predict: string): string[] {
@@ -159,21 +181,6 @@ function verdict({ best, betterThanMajority, majorityAccuracy, majorityBalancedA
     `Better than guessing: ${scores}. Plain accuracy favours that guess, ${percent(majorityAccuracy)} to ${percent(best!.accuracy)}: ` +
     'it misses only what is rare, but all of it.'
   );
-}
-
-export function percent(share: number): string {
-  return `${(share * 100).toFixed(1)}%`;
-}
-
-export function count(n: number): string {
-  return Math.round(n).toLocaleString('en-US');
-}
-
-function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  if (hours > 0) return `${hours} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
 /** For a shell, where the path needs it. */

@@ -35,7 +35,7 @@ async function pictures(folder: string, count: number, first = 0): Promise<void>
 }
 
 function given(folder: string, limit: number, data = 'data'): DatasetOptions {
-  return options(folder, { data: [join(folder, data)], imageSize: SIZE, cacheLimit: limit * BYTES });
+  return options(folder, { data: [join(folder, data)], imageSize: SIZE, cacheLimit: (limit * BYTES) / 1e9 });
 }
 
 /** Size of the pixel files of a cache, in images. */
@@ -203,7 +203,7 @@ describe('a set larger than the cache', () => {
       `UserError: Expected ${gone} as it was when the run began, but it could not be read (ENOENT); train again with the images as they are`,
     );
     writeFileSync(other, await picture(1000));
-    expect(await outcome(collect(images, order.slice(20), 4))).toContain(
+    expect(await outcome(collect(images, order.slice(1), 4))).toContain(
       `Expected ${other} as it was when the run began, but it is another image now;`,
     );
   });
@@ -255,6 +255,29 @@ describe('a limit', () => {
     await images.dispose();
     await loadDataset({ ...given(folder, 12, 'four'), fit: 'fill' });
     expect(kept(folder)).toBeLessThanOrEqual(12);
+  });
+
+  test('and no more than it must', async () => {
+    const folder = testFolder();
+    for (const [i, name] of ['one', 'two', 'three'].entries())
+      await pictures(join(folder, name), 10, 100 * i);
+    let decoded: string[] = [];
+    const load = (name: string, limit: number) => {
+      const onProgress: DatasetOptions['onProgress'] = ({ stage, source }) => {
+        if (stage === 'decode') decoded.push(source);
+      };
+      return loadDataset({ ...given(folder, limit, name), onProgress });
+    };
+    await load('one', 1e6);
+    await load('two', 1e6);
+    await load('one', 1e6);
+    await load('three', 30);
+    decoded = [];
+    await load('one', 1e6);
+    await load('three', 1e6);
+    expect(decoded).toEqual([]);
+    await load('two', 1e6);
+    expect(new Set(decoded)).toEqual(new Set([join(folder, 'two')]));
   });
 
   test('what another process has open stays, until it is killed', async () => {

@@ -82,7 +82,8 @@ describe('plain', () => {
     const parts = text.split('\r\x1b[K').slice(1);
     expect(parts[0]).toBe('Epoch 2: 25.0%  loss 0.610  1,234 images/s');
     expect(parts[1]).toHaveLength(59);
-    expect(parts[2]).toMatch(/^Epoch {2}3\/10 .*\n$/);
+    expect(parts[2]).toBe(`${'x'.repeat(90)}: decoded 5 of 7 images in 1 s\n`);
+    expect(parts[3]).toMatch(/^Epoch {2}3\/10 .*\n$/);
   });
 
   test('skipped images: the first names and the number', () => {
@@ -97,6 +98,8 @@ describe('plain', () => {
           duplicates: 2,
           dropped: 1,
           hash: '',
+          damagedSegments: 1,
+          stream: { bytes: 4e10, limit: 2e10, windowImages: 44_000, imageSize: 224 },
         },
         sources: [{ source: 'photos', images: 1500, counts: { bird: 500, 'not-bird': 1000 }, ignored: 0 }],
         ...{
@@ -114,6 +117,9 @@ describe('plain', () => {
       'Skipped 4: a.jpg is text; b.jpg is text; c.jpg is text; ...',
       '2 images repeat another one; they stay on its side of the split',
       '1 training images are left out: the same images are in --val',
+      '1 files of the cache were damaged: deleted, and decoded again',
+      'Decoded they are 40.0 GB, more than the 20.0 GB of the cache: they come in windows of 44,000 images, ' +
+        'and what was evicted is decoded again each epoch; --cache-limit allows more',
       'Training on 400 bird, 800 not-bird; balanced to 400 bird, 400 not-bird (undersample, drawn anew 2 times an epoch)',
       'Validating on 100 bird, 200 not-bird; always guessing not-bird is right for 66.7% of them (balanced accuracy 50.0%)',
       '',
