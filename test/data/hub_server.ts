@@ -71,7 +71,10 @@ export interface Hub {
   /** Bytes of each file's content that were sent, by its path. */
   sent: Record<string, number>;
   faults: Fault[];
-  /** Replaces the files of a repository in a new commit, which it returns; the branch then leads to it. */
+  /**
+   * Replaces the files of a repository in a new commit, which it returns; the branch then leads to it. A revision of
+   * 40 hex digits is that commit itself.
+   */
   publish(name: string, files: HubFiles, revision?: string): string;
   /** The commit that a branch leads to now. */
   commit(name: string, revision?: string): string;
@@ -161,7 +164,9 @@ class HubServer implements Hub {
     const { commits, branches } = this.#repositories.get(name)!;
     const stored = Object.entries(files).map(([path, content]) => store(path, content));
     stored.sort((a, b) => (a.path < b.path ? -1 : 1));
-    const commit = hash('sha1', `${commits.size} ${stored.map(({ path, oid }) => `${path} ${oid}`)}`);
+    const commit = /^[0-9a-f]{40}$/.test(revision)
+      ? revision
+      : hash('sha1', `${commits.size} ${stored.map(({ path, oid }) => `${path} ${oid}`)}`);
     commits.set(commit, new Map(stored.map((file) => [file.path, file])));
     branches.set(revision, commit);
     return commit;

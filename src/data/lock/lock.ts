@@ -148,7 +148,7 @@ export class Lock {
     const changes = expected ? differences(expected, found, whole) : [];
     if (changes.length > 0) throw changed(text, changes, this.#path);
     const others = this.#options.update || expected ? [] : unlikePublished(opened.source, found.files);
-    if (others.length > 0) throw notAsPublished(text, others);
+    if (others.length > 0) throw notAsPublished(others);
     return { ...found, files: found.files.filter(({ sha256 }) => sha256 !== '') };
   }
 
@@ -201,12 +201,11 @@ function imagePins(prepared: PreparedPart, classOf: ClassOf): Pin[] {
 function unlikePublished({ kind, path }: Source, files: Pin[]): string[] {
   if (kind !== 'hub') return [];
   const [repository] = path.split(/[@:]/);
-  return files
-    .filter(({ name, sha256, revision }) => {
-      const known = publishedFiles[`${repository}@${revision}`]?.[name];
-      return known !== undefined && sha256 !== '' && known !== sha256;
-    })
-    .map(({ name }) => name);
+  const isOther = ({ name, sha256, revision }: Pin) => {
+    const known = publishedFiles[`${repository}@${revision}`]?.[name.replace(`hf:${repository}:`, '')];
+    return known !== undefined && known !== sha256;
+  };
+  return files.filter(isOther).map(({ name }) => name);
 }
 
 function changed(text: string, changes: string[], path: string): UserError {
@@ -216,9 +215,9 @@ function changed(text: string, changes: string[], path: string): UserError {
   );
 }
 
-function notAsPublished(text: string, names: string[]): UserError {
+function notAsPublished(names: string[]): UserError {
   return new UserError(
-    `Expected the bytes that were published, but ${shortList(names)} of ${text} has others; run again with --update-lock to accept`,
+    `Expected the bytes that were published, but ${shortList(names)} has others; run again with --update-lock to accept`,
   );
 }
 
