@@ -37,7 +37,7 @@ export async function openDataset(
   const notes: string[] = [];
   const settings = { endpoint: hub.endpoint, cacheDir: join(folder, 'shared'), offline: false, ...given };
   const again = (changes: Partial<Connection['settings']> = {}) => {
-    const all = { idleSeconds: 0.3, pauseMs: 1, ...settings, ...changes };
+    const all = { idleSeconds: 10, pauseMs: 1, ...settings, ...changes };
     const connection = { settings: all, onNote: (note: string) => notes.push(note) };
     return HubDataset.open(connection, { name: 'owner/birds', revision: 'main' }, join(folder, 'own'));
   };

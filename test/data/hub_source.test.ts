@@ -31,7 +31,7 @@ beforeEach(() => {
   ]) {
     vi.stubEnv(name, undefined);
   }
-  vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '1');
+  vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '20');
 });
 
 async function hubOf(files: HubFiles, rest: Partial<HubRepository & HubOptions> = {}): Promise<Hub> {

@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Longer pieces are recorded as several. */
-export const SEGMENT_BYTES = 2 ** 20;
+export const SEGMENT_BYTES = 2 ** 18;
 
 interface Segment {
   begin: number;
