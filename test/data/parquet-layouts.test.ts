@@ -71,7 +71,8 @@ function remote(files: Record<string, Uint8Array>, declared?: number): { files: 
       log.opened.add(name);
       log.bytes += end - begin;
       log.ranges.push([name, begin, end]);
-      return bytes.subarray(begin, end);
+      // A Buffer, part of a larger one, that is still needed.
+      return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin);
     };
     const access = { name, size: bytes.length, stamp: name, read };
     return { key: name, name, size: declared ?? bytes.length, stamp: name, open: async () => access };

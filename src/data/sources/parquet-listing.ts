@@ -22,7 +22,8 @@ export async function listAll(
 export class FoundImages {
   readonly #file: ParquetFile;
   readonly #many: boolean;
-  readonly #names: string[] = [];
+  readonly #rows: number[] = [];
+  readonly #images: number[] = [];
   readonly #labels: number[] = [];
   readonly #values = new Map<string, SourceLabel & { number: number }>();
   readonly #filtered: Skipped[] = [];
@@ -50,22 +51,28 @@ export class FoundImages {
     for (let row = 0; row < limit; row++) {
       for (let image = 0; image < (counts?.[row] ?? 1); image++) {
         if (this.#labels.length - before >= most) return most;
-        const name = this.#many ? `${first + row}.${image}` : `${first + row}`;
         const word = words.get(row);
-        if (word === undefined) this.#take(name, first + row, numbers[labels?.[row] ?? -1] ?? -1);
-        else {
-          const reason = `its text speaks of birds: "${word}"`;
-          this.#filtered.push({ name: imageName(this.#file, name), reason });
-        }
+        if (word === undefined) this.#take(first + row, image, numbers[labels?.[row] ?? -1] ?? -1);
+        else this.#leaveOut(first + row, image, word);
       }
     }
     return this.#labels.length - before;
   }
 
-  #take(name: string, row: number, label: number): void {
+  #take(row: number, image: number, label: number): void {
     if (row !== this.#labels.length) this.#plain = false;
-    this.#names.push(name);
+    this.#rows.push(row);
+    this.#images.push(image);
     this.#labels.push(label);
+  }
+
+  #leaveOut(row: number, image: number, word: string): void {
+    const reason = `its text speaks of birds: "${word}"`;
+    this.#filtered.push({ name: imageName(this.#file, this.#nameOf(row, image)), reason });
+  }
+
+  #nameOf(row: number, image: number): string {
+    return this.#many ? `${row}.${image}` : `${row}`;
   }
 
   /** A folder that the images of a class were in counts only if all of them were in it. */
@@ -82,8 +89,8 @@ export class FoundImages {
 
   listing(): Listing {
     return {
-      count: this.#names.length,
-      names: this.#plain ? undefined : this.#names,
+      count: this.#labels.length,
+      names: this.#plain ? undefined : this.#rows.map((row, i) => this.#nameOf(row, this.#images[i]!)),
       labels: Int32Array.from(this.#labels),
       labelNames: [...this.#values.values()].map(({ number, ...label }) => label),
       skipped: [],

@@ -7,6 +7,9 @@ export const WINDOW_BYTES = 16 * 2 ** 20;
 /** Rows between two wanted ones that have more than this are not read along. */
 const GAP_BYTES = 2 * 2 ** 20;
 
+/** Of one row group there are no more windows, however large it says it is. */
+const WINDOWS = 10_000;
+
 /** A window, and where it begins in the file. */
 export interface Span extends Window {
   /** Row in the file. */
@@ -24,7 +27,8 @@ export function windowsOf(
   for (const [group, row] of groups.entries()) {
     const { rows } = row;
     const bytes = bytesOf(row);
-    const step = bytes > windowBytes ? Math.max(1, Math.floor((rows * windowBytes) / bytes)) : rows;
+    const fitting = bytes > windowBytes ? Math.floor((rows * windowBytes) / bytes) : rows;
+    const step = Math.max(1, fitting, Math.ceil(rows / WINDOWS));
     for (let offset = 0; offset < rows; offset += step) {
       windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
     }
