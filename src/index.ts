@@ -43,10 +43,18 @@ export {
   type Size,
 } from './model/network.ts';
 export * as ops from './model/ops.ts';
-export type { EpochEvent, StepEvent } from './model/trainer.ts';
+export type { EpochEvent, RollbackEvent, StepEvent } from './model/trainer.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
 export { UserError } from './run/errors.ts';
 export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
+export type { DataEvent } from './run/plan.ts';
 export type { Results } from './run/record.ts';
-export { type DataEvent, type StartEvent, type TrainEvent, type TrainHooks, train } from './train.ts';
+export type { NoticeEvent } from './run/watch.ts';
+export {
+  type CheckpointEvent,
+  type StartEvent,
+  type TrainEvent,
+  type TrainHooks,
+  train,
+} from './train.ts';

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { networks } from './model/network.ts';
 import { UserError } from './run/errors.ts';
+import { schedules } from './run/schedule.ts';
+import { judges } from './run/stopping.ts';
 import { version } from './run/version.ts';
 
 /** One option: how its value is read from the command line, checked, and told. */
@@ -40,15 +42,22 @@ export const trainOptions = {
   fit: choice(['cover', 'contain', 'fill'], 'cover', 'cut to the square, pad to it, or stretch'),
   augment: flag(true, 'flip, shift, brighten and darken the training images'),
   network: choice(Object.keys(networks) as (keyof typeof networks)[], 'birbs-bn', 'what is trained'),
-  epochs: integer(20, [1, 100_000], 'times through the training images'),
+  epochs: integer(undefined, [1, 100_000], 'times through the training images; default 20, with --time any'),
+  time: duration('longest time of the run, 8h or 90m; it ends with a last validation'),
   batchSize: integer(32, [1, 65_535], 'images a step'),
   optimizer: choice(['adamw', 'adam', 'sgd'], 'adamw', 'how the weights move'),
   learningRate: number(undefined, [1e-9, 100], 'largest step; default 0.001, for sgd 0.01'),
-  schedule: choice(['cosine', 'constant'], 'cosine', 'how the learning rate goes on after a short rise'),
+  schedule: choice(schedules, 'cosine', 'how the learning rate goes on after a short rise'),
+  warmup: integer(undefined, [0, 1e9], 'steps of the rise from 0; default an epoch or a tenth of the run'),
   momentum: number(0.9, [0, 0.999], 'of sgd'),
   weightDecay: number(undefined, [0, 1], 'pull of the weights to zero; default 0.01 for adamw, else 0'),
   labelSmoothing: number(0, [0, 0.9], 'share of each label spread over all classes'),
   clipNorm: number(0, [0, 1e6], 'largest norm of the gradient; 0: any'),
+  ema: number(0, [0, 0.99999], 'decay of a moving average of the weights, a step; 0: none'),
+  metric: choice(judges, 'balancedAccuracy', 'what picks the best weights and ends early'),
+  patience: integer(0, [0, 100_000], 'epochs without a better validation after which to end; 0: all'),
+  minChange: number(0, [0, 100], 'by which a validation must be better to count'),
+  rollbacks: integer(10, [0, 1000], 'times a loss that jumps is undone before the run fails; 0: none'),
   seed: integer(
     1,
     [0, Number.MAX_SAFE_INTEGER],
@@ -63,6 +72,9 @@ export const trainOptions = {
   ),
   threads: integer(undefined, [1, 1024], 'of the CPU; default all cores'),
   run: text('DIR', 'folder for the result, new or empty; default runs/<date and time>'),
+  resume: text('DIR', 'go on with the run in this folder, where it was ended'),
+  force: flag(false, 'go on although data or options are not what they were'),
+  checkpointMinutes: number(5, [0.01, 10_000], 'between checkpoints, besides those of the epochs'),
   cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),
   cacheLimit: number(20, [0.01, 1e6], 'GB that the decoded images there may have; more come in parts'),
   lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),
@@ -95,7 +107,14 @@ export const doctorOptions = {
 };
 
 /** What a command line came to: values to run with, or a text to print and be done. */
-export type CommandLine<T extends Table> = { values: Values<T>; files: string[] } | { print: string };
+export type CommandLine<T extends Table> =
+  | {
+      values: Values<T>;
+      /** Those that stand there; the others have their defaults. */
+      given: Partial<Values<T>>;
+      files: string[];
+    }
+  | { print: string };
 
 const SOURCES = `A SOURCE is one of
   a folder             of one folder a class (photos/bird, photos/not-bird), subfolders included
@@ -280,8 +299,14 @@ function parse<T extends Table>(
     const [name, word] = readToken(table, flags, token);
     found.set(name, [...(found.get(name) ?? []), word]);
   }
-  const given = [...found].map(([name, values]) => [name, table[name]!.read(values)]);
-  return { values: complete(Object.fromEntries(given) as Partial<Values<T>>, files), files };
+  const given = Object.fromEntries([...found].map(([name, values]) => [name, table[name]!.read(values)]));
+  const values = complete(given as Partial<Values<T>>, files);
+  const names = Object.keys(given) as (keyof Values<T>)[];
+  return {
+    values,
+    given: Object.fromEntries(names.map((name) => [name, values[name]])) as Partial<Values<T>>,
+    files,
+  };
 }
 
 interface OptionToken {
@@ -364,6 +389,23 @@ function text(takes: string, help: string): Option<string | undefined> {
   const check = (value: unknown) =>
     typeof value === 'string' && value !== '' ? value : refuse('a path', value);
   return { initial: undefined, check, read: last, takes, help };
+}
+
+/** In seconds; on the command line with a unit. */
+function duration(help: string): Option<number | undefined> {
+  const check = (value: unknown) =>
+    typeof value === 'number' && value > 0 && value <= 1e7
+      ? value
+      : refuse('a time such as 8h, 90m, 45s or 1h30m', value);
+  return { initial: undefined, check, read: toSeconds, takes: 'TIME', help };
+}
+
+function toSeconds(words: string[]): unknown {
+  const word = last(words).trim();
+  const found = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(word);
+  if (!found || word === '') return last(words);
+  const [hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  return hours! * 3600 + minutes! * 60 + seconds!;
 }
 
 function flag(initial: boolean, help: string): Option<boolean> {

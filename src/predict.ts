@@ -9,10 +9,10 @@ import { loadAddon, type NativeSession } from './model/addon.ts';
 import { activationCount, type Network, networkShapes } from './model/network.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
 import { answer, type Calibration, parseCalibration, scaled } from './run/calibration.ts';
-import { newestWeights } from './run/checkpoint.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
+import { newestWeights } from './run/folder.ts';
 import { softmax } from './run/metrics.ts';
 
 /**

@@ -1,23 +1,41 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Balance, classWeights, countClasses, epochOrder } from './data/balance.ts';
+import { classWeights } from './data/balance.ts';
 import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
+
+import { openImages } from './data/loader.ts';
+
 import { LOCK_FILE } from './data/lock/lock.ts';
+
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
 import { type Canary, openCanary } from './model/canary.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
-import { type EpochEvent, roundsAnEpoch, type StepEvent, trainEpochs } from './model/trainer.ts';
+
+import {
+  DeviceError,
+  type EpochEvent,
+  type RollbackEvent,
+  type StepEvent,
+  type Stop,
+  trainEpochs,
+} from './model/trainer.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
+
 import { cacheFolder } from './run/cache.ts';
-import { createRunFolder, saveJson } from './run/checkpoint.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { type ChosenDevice, chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
+import { createRunFolder, saveJson } from './run/folder.ts';
+import { type DataEvent, planEpochs } from './run/plan.ts';
+import { type Snapshot, startPosition } from './run/position.ts';
 import { reporter } from './run/progress.ts';
 import { type Results, type RunRecord, startRecord } from './run/record.ts';
+import { openRun, type Resumed, resumePosition } from './run/resume.ts';
+import { Stopwatch } from './run/timing.ts';
 import { version } from './run/version.ts';
+import { type NoticeEvent, openWatch, type Watch } from './run/watch.ts';
 
 /** What a training tells while it runs: plain objects, in this order but for the repeats. */
 export type TrainEvent =
@@ -27,35 +45,10 @@ export type TrainEvent =
   | StartEvent
   | StepEvent
   | EpochEvent
+  | RollbackEvent
+  | NoticeEvent
+  | CheckpointEvent
   | { type: 'end'; run: string; results: Results };
-
-/** The images are read, split and balanced. Counts are in the order of `classNames`. */
-export interface DataEvent
-  extends Pick<
-    Dataset,
-    | 'classNames'
-    | 'sources'
-    | 'skipped'
-    | 'filtered'
-    | 'duplicates'
-    | 'hash'
-    | 'lock'
-    | 'stream'
-    | 'damagedSegments'
-  > {
-  type: 'data';
-  train: number[];
-  validation: number[];
-  /** Training images after balancing: of one draw. */
-  balanced: number[];
-  balance: Balance;
-  /** Draws an epoch is made of. */
-  draws: number;
-  /** Training images left out because the validation has them. */
-  dropped: number;
-  majorityClass: string;
-  majorityAccuracy: number;
-}
 
 /** The first step is about to be taken. */
 export interface StartEvent {
@@ -64,91 +57,160 @@ export interface StartEvent {
   network: string;
   imageSize: number;
   weights: number;
-  epochs: number;
+  /** Null where the time decides. */
+  epochs: number | null;
   stepsPerEpoch: number;
+  /** Seconds that the run may take; null: any. */
+  budget: number | null;
+  /** Steps done before, of a run that is gone on with, and what is not as it was. */
+  resumed: { step: number; epoch: number; remarks: string[] } | null;
+}
+
+/** The run can be gone on with from this step. */
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  epoch: number;
+  step: number;
 }
 
 export interface TrainHooks {
   onEvent?: (event: TrainEvent) => void;
   /** Ends the training after the step at hand; what was learnt is saved. */
   signal?: AbortSignal;
+  /** Holds the training, between two steps, while the promise it returns is pending. */
+  paused?: () => Promise<void> | undefined;
 }
 
 /**
- * Trains a network and leaves a run folder.
+ * Trains a network and leaves a run folder, or goes on with one (`resume`).
  * @param given options by name (`imageSize` for `--image-size`); the defaults are those of the command
  * @returns what `results.json` holds
  * @throws UserError for wrong options or unusable data
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
   const { onEvent = () => {}, signal } = hooks;
-  const begin = performance.now();
-  const chosen = completeTrain(given);
+  const resumed = given.resume === undefined ? undefined : await openRun(given);
+  const clock = new Stopwatch(resumed?.checkpoint?.position.time);
+  const chosen = resumed?.options ?? completeTrain(given);
   const options = settle(chosen);
   const addon = loadAddon();
   const device = chooseDevice(options.device, await addon.devices());
-  const run = await createRunFolder(options.run);
+  const run = resumed?.folder ?? (await createRunFolder(options.run));
+  const description = describeRun(options, device, resumed);
+  await saveJson(run, 'run.json', description);
   onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
 
-  const dataset = await loadDataset({
+  const reading = loadDataset({
     ...options,
     validation: options.val,
     cacheDir: options.cache,
     onProgress: (progress) => onEvent({ type: 'reading', ...progress }),
     signal,
   });
+  const dataset = await clock.during('reading', reading);
   const split = await splitDataset(dataset, { fraction: options.valFraction, seed: options.seed });
   const plan = await planEpochs(dataset, split, options);
   onEvent(plan.event);
 
   const network = networks[options.network]({ ...options, classNames: dataset.classNames });
   const session = await openSession(network, device, dataset, split, options);
-  const pixels = await addon.openPixels(dataset.pixelFiles, options.threads);
+  const images = await openImages(dataset, options);
   let canary: Canary | undefined;
   try {
-    await saveJson(run, 'run.json', describeRun(options, device, plan.event, network));
-    const record = startRecord({
-      ...plan.event,
-      ...{ folder: run, network, session, begin, seed: options.seed, device: device.name },
-      optimizer: optimizerOf(options),
-    });
-    onEvent(startEvent(run, network, plan.stepsPerEpoch, options));
-    const watched = { ...options, ...split, network, session, pixels, dataset, every: options.canary };
+    const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
+    const start = await startState(session, resumed, found, options.seed);
+    const { type: _, ...data } = plan.event;
+    await saveJson(run, 'run.json', { ...description, classNames: data.classNames, data, network });
+    const facts = { ...plan.event, ...found, folder: run, device: device.name, clock };
+    const record = await startRecord(facts, start);
+    onEvent(startEvent(run, network, plan.stepsPerEpoch, options, start, resumed));
+    const watched = { ...options, ...split, network, session, images, every: options.canary };
     canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
-    const training = { ...options, ...plan, ...split, session, pixels, dataset, canary };
-    try {
-      for await (const event of trainEpochs(training, signal)) {
-        await record.add(event);
-        onEvent(event);
-      }
-    } catch (error) {
+    const watch = openWatch(run, dataset.classNames);
+    const events = trainEpochs(
+      {
+        ...{ ...options, ...plan, ...split, session, images, dataset, canary, clock, paused: hooks.paused },
+        ...{ judge: options.metric, budget: options.time, average: options.ema },
+        checkpointSeconds: options.checkpointMinutes * 60,
+      },
+      start,
+      signal,
+    );
+    const stopped = await follow(events, record, watch, onEvent).catch(async (error) => {
       throw await explain(error, record, run);
-    }
-    const results = await record.end(signal?.aborted ? 'interrupted' : 'done');
+    });
+    const results = await record.end(signal?.aborted ? 'interrupted' : 'done', stopped);
     onEvent({ type: 'end', run, results });
     return results;
   } finally {
-    await Promise.all([session.dispose(), pixels.dispose(), canary?.dispose()]);
+    await Promise.all([session.dispose(), images.dispose(), canary?.dispose()]);
+  }
+}
+
+/** Takes note of what the training tells, and tells it on. */
+async function follow(
+  events: ReturnType<typeof trainEpochs>,
+  record: RunRecord,
+  watch: Watch,
+  onEvent: (event: TrainEvent) => void,
+): Promise<Stop | undefined> {
+  for (;;) {
+    const { value: event, done } = await events.next();
+    if (done) return event;
+    await record.add(event);
+    if (event.type === 'snapshot') {
+      const { epoch, step } = event.snapshot.position;
+      onEvent({ type: 'checkpoint', epoch, step });
+      continue;
+    }
+    onEvent(event);
+    for (const notice of event.type === 'rollback' ? [] : await watch.note(event)) {
+      await record.add(notice);
+      onEvent(notice);
+    }
   }
 }
 
 /** Saves what there is, and answers with the error to end with: where the device is lost, it says what is saved. */
 async function explain(error: unknown, record: RunRecord, folder: string): Promise<unknown> {
   // Where nothing can be saved, the first error says more than the next.
-  const failure = await record.fail().catch(() => undefined);
-  if (!failure?.lost) return error;
-  const { lost, results, step } = failure;
+  const results = await record.end('failed').catch(() => undefined);
+  if (!(error instanceof DeviceError) || !results) return error;
   const kept =
     results.steps > 0 ? `what was learnt up to step ${results.steps}` : 'no step, only the initial weights';
   return new UserError(
-    `After step ${step} the device failed: ${lost.message}; saved in ${folder}: ${kept} ` +
-      '(last.safetensors has the weights, state.safetensors the optimizer too)',
+    `After step ${error.step} the device failed: ${error.message}; saved in ${folder}: ${kept}; ` +
+      `go on with --resume ${folder}`,
   );
 }
 
+/** What the session begins with, put into it. */
+async function startState(
+  session: NativeSession,
+  resumed: Resumed | undefined,
+  found: { network: Network; dataHash: string; stepsPerEpoch: number },
+  seed: number,
+): Promise<Snapshot> {
+  const checkpoint = resumed?.checkpoint;
+  if (!resumed || !checkpoint) {
+    const reading = Promise.all([session.getParameters(), session.getOptimizerState()]);
+    const [values, optimizer] = await reading.catch((error: Error) => {
+      throw new UserError(`The device failed before the first step: ${error.message}`);
+    });
+    return { position: startPosition(seed), values, optimizer };
+  }
+  const position = resumePosition({ ...resumed, checkpoint }, found);
+  await session.setParameters(checkpoint.values);
+  await session.setOptimizerState(checkpoint.optimizer);
+  return { ...checkpoint, position };
+}
+
+/** As many as there is time for. */
+const MOST_EPOCHS = 100_000;
+
 /** The options with what depends on other options or on the machine worked out. */
 function settle(options: TrainOptions) {
-  const { optimizer, birds, notBirds } = options;
+  const { optimizer, birds, notBirds, time, epochs } = options;
   if (birds.length > 0 !== notBirds.length > 0 && options.data.length === 0) {
     const [given, missing] = birds.length > 0 ? ['birds', 'not-birds'] : ['not-birds', 'birds'];
     throw new UserError(`--${given} needs images of the other kind: add --${missing} SOURCE`, 2);
@@ -156,6 +218,8 @@ function settle(options: TrainOptions) {
   // Known before any image is read: an image size that makes too large a network.
   networkShapes(networks[options.network]({ ...options, classNames: ['bird', 'not-bird'] }));
   const none = options.data.length + birds.length + notBirds.length === 0;
+  // Time alone: as many epochs as it has room for, the learning rate led by the clock.
+  const timed = time !== undefined && epochs === undefined;
   return {
     ...options,
     data: none ? [existsSync('data/birds') ? 'data/birds' : 'demo'] : options.data,
@@ -163,6 +227,8 @@ function settle(options: TrainOptions) {
     learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
     weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
     cache: options.cache ?? cacheFolder(),
+    epochs: epochs ?? (timed ? MOST_EPOCHS : 20),
+    timed,
     lock: options.lock ?? LOCK_FILE,
   };
 }
@@ -178,68 +244,22 @@ function nameSources({ data, birds, notBirds }: Settled, chosen: TrainOptions) {
   };
 }
 
-/** What an epoch is made of, and when the learning rate rises and falls. */
-async function planEpochs(dataset: Dataset, split: Split, options: Settled) {
-  const { balance, batchSize, epochs, learningRate, schedule: kind, imageSize, seed } = options;
-  const { classNames } = dataset;
-  const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
-  const rounds = roundsAnEpoch(balance, draw.length, split.train.length);
-  const images = draw.length * rounds;
-  if (batchSize > images) {
-    throw new UserError(
-      `Expected --batch-size of at most ${images}, the training images of an epoch, but found ${batchSize}; choose a smaller one or add images`,
-      2,
-    );
-  }
-  const stepsPerEpoch = Math.ceil(images / batchSize);
-  const steps = stepsPerEpoch * epochs;
-  const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
-  const validation = counts(split.val);
-  const event: DataEvent = {
-    type: 'data',
-    classNames,
-    sources: dataset.sources,
-    skipped: dataset.skipped,
-    filtered: dataset.filtered,
-    duplicates: dataset.duplicates,
-    hash: dataset.hash,
-    stream: dataset.stream,
-    damagedSegments: dataset.damagedSegments,
-    lock: dataset.lock,
-    train: counts(split.train),
-    validation,
-    balanced: counts(draw),
-    balance,
-    draws: rounds,
-    dropped: split.dropped,
-    majorityClass: classNames[validation.indexOf(Math.max(...validation))]!,
-    majorityAccuracy: Math.max(...validation) / split.val.length,
-  };
+function startEvent(
+  run: string,
+  network: Network,
+  stepsPerEpoch: number,
+  options: Settled,
+  { position: { epoch, step } }: Snapshot,
+  resumed: Resumed | undefined,
+): StartEvent {
+  const { imageSize, epochs, time, timed } = options;
   return {
-    event,
-    rounds,
-    stepsPerEpoch,
-    schedule: { kind, learningRate, steps, warmup: Math.min(stepsPerEpoch, Math.ceil(steps / 10)) },
-    augmentation: options.augment ? augmentationFor(imageSize) : undefined,
+    ...{ type: 'start', run, network: options.network, imageSize, stepsPerEpoch },
+    weights: parameterCount(networkShapes(network)),
+    epochs: timed ? null : epochs,
+    budget: time ?? null,
+    resumed: resumed ? { step, epoch, remarks: resumed.remarks } : null,
   };
-}
-
-/** Drawn anew for each image: a flip, a shift of up to an eighth, the seed's changes of light. */
-function augmentationFor(imageSize: number) {
-  return {
-    flip: 0.5,
-    shift: Math.floor(imageSize / 8),
-    brightnessProbability: 0.4,
-    brightness: 0.3,
-    contrastProbability: 0.3,
-    contrast: 0.2,
-  };
-}
-
-function startEvent(run: string, network: Network, stepsPerEpoch: number, options: Settled): StartEvent {
-  const { imageSize, epochs } = options;
-  const weights = parameterCount(networkShapes(network));
-  return { type: 'start', run, network: options.network, imageSize, weights, epochs, stepsPerEpoch };
 }
 
 function optimizerOf({ optimizer: kind, momentum, weightDecay }: Settled): OptimizerOptions {
@@ -269,22 +289,25 @@ async function openSession(
     });
 }
 
-/** `run.json`: all that says how this run came about. */
-function describeRun(options: Settled, device: ChosenDevice, data: DataEvent, network: Network) {
-  const { type: _, ...facts } = data;
+/** `run.json`: all that says how this run came about, as far as it is known before the images are read. */
+function describeRun(options: Settled, device: ChosenDevice, resumed: Resumed | undefined) {
+  const now = { at: new Date().toISOString(), commandLine: process.argv.slice(1), device };
+  if (resumed) {
+    const { checkpoint, remarks, description } = resumed;
+    const earlier = Array.isArray(description.resumed) ? description.resumed : [];
+    const entry = { ...now, step: checkpoint?.position.step ?? 0, remarks };
+    return { ...description, options, resumed: [...earlier, entry] };
+  }
   return {
     tool: {
       'birbs-metal': version(),
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
     },
-    commandLine: process.argv.slice(1),
-    startedAt: new Date().toISOString(),
+    commandLine: now.commandLine,
+    startedAt: now.at,
     device,
-    classNames: data.classNames,
     options,
-    data: facts,
-    network,
   };
 }
 
@@ -300,7 +323,7 @@ export async function trainCommand(
     return 0;
   }
   const onEvent = reporter(line.values.ui, process.stdout, predict);
-  const { status } = await train(line.values, { onEvent, signal });
+  const { status } = await train(line.given, { onEvent, signal });
   return status === 'interrupted' ? 130 : 0;
 }
 

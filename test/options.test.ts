@@ -92,7 +92,11 @@ describe('the command line', () => {
 describe('presets', () => {
   test('fill in what is not given; an option beside them wins', () => {
     const cifar = train('--preset', 'cifar10-birds');
-    expect(cifar).toMatchObject({ imageSize: 32, data: recipes['cifar10-birds'].options.data, epochs: 20 });
+    expect(cifar).toMatchObject({
+      imageSize: 32,
+      data: recipes['cifar10-birds'].options.data,
+      batchSize: 32,
+    });
     expect(train('--preset=cifar10-birds', '--image-size', '48', '--val', 'mine')).toMatchObject({
       imageSize: 48,
       data: cifar.data,
@@ -136,7 +140,7 @@ describe('help', () => {
       ).toBe(true);
     }
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
-    expect(lines.length).toBeLessThan(70);
+    expect(lines.length).toBeLessThan(82);
   });
 
   test('wins over what is wrong after it, and -h is enough', () => {
@@ -159,6 +163,6 @@ describe('options of a program', () => {
   });
 
   test('undefined is not given', () => {
-    expect(completeOptions(trainOptions, { epochs: undefined as never }).epochs).toBe(20);
+    expect(completeOptions(trainOptions, { batchSize: undefined as never }).batchSize).toBe(32);
   });
 });

@@ -133,7 +133,7 @@ describe('a calibrated model', () => {
     const notes = { calibration: JSON.stringify(calibration) };
     writeFileSync(path, encodeWeights(network, await freshWeights(network), notes));
     const [prediction] = await collect([image], { model });
-    const { bird } = (prediction as { probabilities: { bird: number } }).probabilities;
+    const { bird } = (prediction as unknown as { probabilities: { bird: number } }).probabilities;
     return Math.log(bird / (1 - bird));
   };
   const birdShare = (logit: number) => 1 / (1 + Math.exp(-logit));
@@ -142,7 +142,7 @@ describe('a calibrated model', () => {
     const logit = await calibrated({ temperature: 2, unsureBelow: 0, threshold: 0.5 });
     const at = async (threshold: number) => {
       await calibrated({ temperature: 2, unsureBelow: 0, threshold });
-      return (await collect([image], { model: path }))[0] as {
+      return (await collect([image], { model: path }))[0] as unknown as {
         label: string;
         probabilities: { bird: number };
       };

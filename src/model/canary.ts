@@ -1,15 +1,14 @@
 /** Watches a GPU while it trains: now and then, a few images predicted there and by the portable kernels as well. */
-import type { Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/loader.ts';
 import { UserError } from '../run/errors.ts';
-import { loadAddon, type NativePixels, type NativeSession, type SessionOptions } from './addon.ts';
+import { loadAddon, type NativeSession, type SessionOptions } from './addon.ts';
 import { largestDifference } from './difference.ts';
 import type { Network } from './network.ts';
 
 export interface CanaryOptions {
   session: NativeSession;
   network: Network;
-  pixels: NativePixels;
-  dataset: Pick<Dataset, 'rows'>;
+  images: Images;
   /** Validation images, as positions in the data set; a few of them are taken. */
   val: Uint32Array;
   /** The largest batch of the session. */
@@ -36,14 +35,12 @@ const TOLERANCE = { fp32: 2e-3, fp16: 5e-2 };
 
 /** Takes its images and opens a small portable session; `dispose` frees it. */
 export async function openCanary(options: CanaryOptions): Promise<Canary> {
-  const { session, network, pixels, dataset, val, batchSize, threads, precision, every } = options;
+  const { session, network, val, batchSize, threads, precision, every } = options;
   const count = Math.min(IMAGES, batchSize, val.length);
-  const rows = Uint32Array.from(
-    { length: count },
-    (_, i) => dataset.rows[val[Math.floor((i * val.length) / count)]!]!,
-  );
-  const images = new Uint8Array(count * pixels.height * pixels.width * 3);
-  await pixels.assemble(rows, images);
+  const taken = Uint32Array.from({ length: count }, (_, i) => val[Math.floor((i * val.length) / count)]!);
+  const { height, width } = options.images;
+  const images = new Uint8Array(count * height * width * 3);
+  await options.images.assemble(taken, images);
   const portable = await loadAddon().createSession({
     ...{ device: 'portable', network, seed: 0, batchSize: count, threads, optimizer: { kind: 'sgd' } },
   });

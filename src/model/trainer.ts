@@ -1,16 +1,22 @@
 /** Epochs over batches, to native steps, to events. */
 import { type Balance, epochOrder } from '../data/balance.ts';
-import { type AugmentationSettings, batches } from '../data/batches.ts';
+import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/loader.ts';
 import { UserError } from '../run/errors.ts';
+import { afterRollback, afterStep, trouble } from '../run/guard.ts';
 import { computeMetrics, type Metrics } from '../run/metrics.ts';
+import { noSums, type Position, type Snapshot } from '../run/position.ts';
 import { learningRateAt, type Schedule } from '../run/schedule.ts';
-import type { NativePixels, NativeSession, StepResult } from './addon.ts';
+import { afterEpoch, afterPlateau, isBetter, type Judge } from '../run/stopping.ts';
+import { type Stopwatch, type TimeSplit, timeBetween } from '../run/timing.ts';
+import type { NativeSession, StepResult } from './addon.ts';
+import { Average } from './average.ts';
 import type { Canary } from './canary.ts';
 
 export interface Training {
   session: NativeSession;
-  pixels: NativePixels;
+  images: Images;
   dataset: Dataset;
   /** Positions in the data set. */
   train: Uint32Array;
@@ -19,12 +25,32 @@ export interface Training {
   /** Draws an epoch is made of; see {@link roundsAnEpoch}. */
   rounds: number;
   epochs: number;
+  /** Batches of an epoch. */
+  stepsPerEpoch: number;
   batchSize: number;
   schedule: Schedule;
   augmentation?: AugmentationSettings;
   seed: number;
   /** Watches the device; absent where nothing is to be doubted. */
   canary?: Canary | undefined;
+  /** Counts where the time goes, from the position's split on. */
+  clock: Stopwatch;
+  /** The metric that picks the best weights and ends the run early. */
+  judge: Judge;
+  /** Epochs without a better validation after which the run ends; 0: never. */
+  patience: number;
+  minChange: number;
+  /** Seconds after which the run ends; the learning rate follows them if `timed`. */
+  budget: number | undefined;
+  timed: boolean;
+  /** Times that the guard goes back before the run fails; 0: no guard. */
+  rollbacks: number;
+  /** Decay of the moving average of the weights, a step; 0: none. */
+  average: number;
+  /** Seconds from one checkpoint to the next, besides those of the epochs. */
+  checkpointSeconds: number;
+  /** Holds the training while it is pending. */
+  paused?: () => Promise<void> | undefined;
 }
 
 /** A step has ended. */
@@ -34,7 +60,7 @@ export interface StepEvent {
   epoch: number;
   /** Over the whole run, from 1. */
   step: number;
-  /** Share of the epoch's steps done, to 1. */
+  /** Share of the epoch's batches done, to 1. */
   progress: number;
   loss: number;
   accuracy: number;
@@ -42,6 +68,10 @@ export interface StepEvent {
   gradientNorm: number;
   /** Training images a second since the epoch began. */
   imagesPerSecond: number;
+  /** That the device says it worked. */
+  deviceSeconds: number;
+  /** Where the wall time since the step before went. */
+  time: TimeSplit;
 }
 
 /** An epoch has ended and was validated; the weights are those of its end until the next event is asked for. */
@@ -49,12 +79,18 @@ export interface EpochEvent {
   type: 'epoch';
   /** From 1. */
   epoch: number;
-  epochs: number;
+  /** Of the run; null where the time decides. */
+  epochs: number | null;
   step: number;
+  /** Share of the epoch that was trained; below 1 where the time was up. */
+  progress: number;
   /** Means over the training images of the epoch, dropout and augmentation included. */
   trainLoss: number;
   trainAccuracy: number;
   validation: Metrics;
+  /** Whether this is the best validation so far. */
+  isBest: boolean;
+  learningRate: number;
   /** Images trained on. */
   images: number;
   /** Of training, without validation. */
@@ -64,56 +100,429 @@ export interface EpochEvent {
   secondsLeft: number;
 }
 
+/** The guard went back. */
+export interface RollbackEvent {
+  type: 'rollback';
+  kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump';
+  message: string;
+  epoch: number;
+  step: number;
+  /** The batches in question, over the whole run from 0, which are left out from now on. */
+  batches: number[];
+  /** Their images. */
+  images: string[];
+  loss: number;
+  gradientNorm: number;
+  recentLosses: number[];
+  /** The step that the weights are of again. */
+  backToStep: number;
+  learningRate: number;
+  newLearningRate: number;
+  rollbacks: number;
+  allowed: number;
+}
+
+/** There is a state worth saving; it is good as far as the steps behind it tell. */
+export interface SnapshotEvent {
+  type: 'snapshot';
+  snapshot: Snapshot;
+}
+
+/** Why a training ended before its last epoch. */
+export type Stop = 'time' | 'patience';
+
+/** The device could not take a step. */
+export class DeviceError extends Error {
+  /** The last step that it answered. */
+  readonly step: number;
+
+  constructor(cause: Error, step: number) {
+    super(cause.message, { cause });
+    this.step = step;
+  }
+}
+
+/** The guard has gone back as often as it may. */
+export class GuardError extends UserError {}
+
+/** Batches of an epoch from one state to go back to to the next, and the first of them. */
+const BATCHES_A_SNAPSHOT = 100;
+const FIRST_SNAPSHOT = 10;
+
+/** What the loop holds. */
+interface Loop extends Training {
+  position: Position;
+  /** The state to go back to: a step behind it went well. */
+  good: Snapshot;
+  moving: Average | undefined;
+  /** What the clock showed at the last checkpoint between epochs. */
+  savedAt: number;
+  /** What it showed, and the epochs that were done, when this process began to train. */
+  begun: { seconds: number; epochs: number };
+  signal: AbortSignal | undefined;
+  /** The split when the last step was told. */
+  told: TimeSplit;
+}
+
 /**
- * Trains, and tells of each step and each epoch. One step is always queued while the next batch is prepared, so that
- * the device never waits. Ends early, after the steps already queued, when `signal` is aborted.
+ * Trains from `start` on, and tells of each step, epoch, rollback and state to save. One step is always queued while
+ * the next batch is prepared, so that the device never waits. Ends early, after the steps already queued, when
+ * `signal` is aborted, the time is up or the patience at an end.
+ * @param start what the session holds
+ * @returns why it ended early
  */
 export async function* trainEpochs(
   training: Training,
+  start: Snapshot,
   signal?: AbortSignal,
-): AsyncGenerator<StepEvent | EpochEvent, void> {
-  const begin = performance.now();
-  let step = 0;
-  for (let epoch = 1; epoch <= training.epochs; epoch++) {
-    const epochBegin = performance.now();
-    const order = await epochPositions(training, epoch);
-    const sum = { images: 0, loss: 0, correct: 0 };
-    for await (const { result, learningRate, images } of runSteps(training, order, step, signal)) {
-      step += 1;
-      sum.images += images;
-      sum.loss += result.loss * images;
-      sum.correct += result.correct;
-      yield {
-        type: 'step',
-        epoch,
-        step,
-        progress: sum.images / order.length,
-        loss: result.loss,
-        accuracy: result.correct / images,
-        learningRate,
-        gradientNorm: result.gradientNorm,
-        imagesPerSecond: sum.images / since(epochBegin),
-      };
-      if (training.canary?.isDue(step, sum.images === order.length)) await training.canary.check(step);
+): AsyncGenerator<StepEvent | EpochEvent | RollbackEvent | SnapshotEvent, Stop | undefined> {
+  const { clock, epochs, average, session } = training;
+  const loop: Loop = {
+    ...training,
+    position: structuredClone(start.position),
+    good: start,
+    moving: average > 0 ? new Average(average, start) : undefined,
+    savedAt: clock.total,
+    begun: { seconds: clock.total, epochs: start.position.epoch },
+    signal,
+    told: clock.split,
+  };
+  try {
+    while (loop.position.epoch < epochs) {
+      const { patience } = loop.position;
+      if (training.patience > 0 && patience.epochs >= training.patience) return 'patience';
+      yield* trainEpoch(loop);
+      if (signal?.aborted) {
+        yield { type: 'snapshot', snapshot: await lastSnapshot(loop) };
+        return undefined;
+      }
+      const event = await endEpoch(loop);
+      yield event;
+      if (event.type === 'rollback') continue;
+      loop.good = await take(loop, capture(session));
+      yield { type: 'snapshot', snapshot: loop.good };
+      if (event.progress < 1) return 'time';
+      if (isTimeUp(loop) && loop.position.epoch < epochs) return 'time';
     }
-    if (signal?.aborted) return;
-    const seconds = since(epochBegin);
-    const validation = await evaluate(training);
-    // A last step too far shows only here: a step tells the loss of before it.
-    if (!Number.isFinite(validation.loss)) throw lossError(step, learningRateAt(training.schedule, step - 1));
-    yield {
-      type: 'epoch',
-      epoch,
-      epochs: training.epochs,
-      step,
-      trainLoss: sum.loss / sum.images,
-      trainAccuracy: sum.correct / sum.images,
-      validation,
-      images: sum.images,
-      seconds,
-      imagesPerSecond: sum.images / seconds,
-      secondsLeft: (since(begin) / epoch) * (training.epochs - epoch),
-    };
+    return undefined;
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) {
+      yield { type: 'snapshot', snapshot: await lastSnapshot(loop) };
+      return undefined;
+    }
+    // The session may be lost, or hold what is worth nothing: what was good is in memory.
+    yield { type: 'snapshot', snapshot: loop.good };
+    throw error;
+  }
+}
+
+/** The state of an interrupted training, or the last good one where the last step spoilt it. */
+async function lastSnapshot(loop: Loop): Promise<Snapshot> {
+  const snapshot = await take(loop, capture(loop.session));
+  return snapshot.values.every(Number.isFinite) ? snapshot : loop.good;
+}
+
+/** Trains the rest of an epoch; goes back and on again where the guard asks for it. */
+async function* trainEpoch(loop: Loop): AsyncGenerator<StepEvent | RollbackEvent | SnapshotEvent, void> {
+  const order = await epochPositions(loop, loop.position.epoch + 1);
+  for (;;) {
+    const bad = yield* trainBatches(loop, order);
+    if (!bad) return;
+    yield await goBack(loop, bad, order);
+  }
+}
+
+/** A batch that is on its way. */
+interface Queued {
+  batch: number;
+  learningRate: number;
+  images: number;
+  result: Promise<StepResult>;
+  /** The state right behind the step, where it is wanted. */
+  state: Promise<State> | undefined;
+}
+
+type State = Pick<Snapshot, 'values' | 'optimizer'>;
+
+interface BadStep {
+  batch: number;
+  step: number;
+  learningRate: number;
+  result: StepResult;
+  kind: RollbackEvent['kind'];
+  message: string;
+}
+
+/** Trains until the epoch ends, the run is stopped or a step goes wrong, which is returned. */
+async function* trainBatches(
+  loop: Loop,
+  order: Uint32Array,
+): AsyncGenerator<StepEvent | SnapshotEvent, BadStep | undefined> {
+  let waiting: Queued | undefined;
+  let pending: Snapshot | undefined;
+  const settle = async function* (queued: Queued) {
+    const result = await loop.clock.during('device', queued.result).catch((error) => {
+      throw new DeviceError(error, loop.position.step);
+    });
+    const bad = judgeStep(loop, queued, result);
+    if (bad) return { bad };
+    const event = noteStep(loop, queued, result, order.length);
+    // The state behind the step before has now been shown to be good.
+    if (pending) {
+      loop.good = pending;
+      if (loop.clock.total - loop.savedAt >= loop.checkpointSeconds) {
+        loop.savedAt = loop.clock.total;
+        yield { type: 'snapshot', snapshot: pending } as const;
+      }
+    }
+    pending = queued.state && (await take(loop, queued.state));
+    yield event;
+    const { canary, position } = loop;
+    if (canary?.isDue(position.step, event.progress === 1)) await canary.check(position.step);
+    return {};
+  };
+  for await (const queued of queueBatches(loop, order)) {
+    const before = waiting;
+    waiting = queued;
+    if (!before) continue;
+    const { bad } = yield* settle(before);
+    if (bad) {
+      await Promise.allSettled([queued.result, queued.state]);
+      return bad;
+    }
+  }
+  if (waiting) {
+    const { bad } = yield* settle(waiting);
+    if (bad) return bad;
+  }
+  return undefined;
+}
+
+/** Queues the batches from the loop's position to the end of the epoch, but those that are to be left out. */
+async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Queued, void> {
+  const { session, batchSize, augmentation, seed, clock, position, stepsPerEpoch, signal } = loop;
+  const first = position.epoch * stepsPerEpoch;
+  for (const [begin, end] of pieces(position.batch - first, stepsPerEpoch, position.guard.skipped, first)) {
+    let batch = first + begin;
+    const augment = augmentation && { ...augmentation, seed, step: batch };
+    const piece = order.subarray(begin * batchSize, end * batchSize);
+    const source = loop.images.batches(piece, { batchSize, augmentation: augment, signal });
+    try {
+      for (;;) {
+        await hold(loop);
+        if (signal?.aborted || isTimeUp(loop)) return;
+        const next = await clock.during('data', source.next()).catch(ended(signal));
+        if (next.done) break;
+        const { images, labels } = next.value;
+        const learningRate = rateAt(loop, batch);
+        const result = quiet(session.trainStep(images, labels, learningRate));
+        const state = isCaptureDue(loop, batch) ? capture(session) : undefined;
+        yield { batch, learningRate, images: labels.length, result, state };
+        batch += 1;
+      }
+    } finally {
+      await source.return();
+    }
+  }
+}
+
+/** Takes the rejection of what was told to end as its end. */
+function ended(signal: AbortSignal | undefined): (error: unknown) => { done: true } {
+  return (error) => {
+    if (!signal?.aborted) throw error;
+    return { done: true };
+  };
+}
+
+/** The batches `from` to `to` of an epoch without those left out, in pieces that hang together. */
+function pieces(from: number, to: number, skipped: number[], first: number): [number, number][] {
+  const result: [number, number][] = [];
+  let begin = from;
+  for (const number of skipped) {
+    const skip = number - first;
+    if (skip < begin || skip >= to) continue;
+    if (skip > begin) result.push([begin, skip]);
+    begin = skip + 1;
+  }
+  if (begin < to) result.push([begin, to]);
+  return result;
+}
+
+async function hold({ paused, clock, signal }: Loop): Promise<void> {
+  const pause = paused?.();
+  if (!pause || signal?.aborted) return;
+  await clock.during('paused', pause);
+}
+
+function isTimeUp({ budget, clock }: Loop): boolean {
+  return budget !== undefined && clock.total >= budget;
+}
+
+/** Its changes are learnt from and dropped in peace, step by step the same wherever a run was resumed. */
+function isCaptureDue({ moving, stepsPerEpoch }: Loop, batch: number): boolean {
+  const inEpoch = (batch % stepsPerEpoch) + 1;
+  const due = inEpoch % BATCHES_A_SNAPSHOT === 0 || inEpoch === FIRST_SNAPSHOT;
+  return due || (moving?.isDue(batch) ?? false);
+}
+
+function rateAt({ schedule, timed, budget, clock, position }: Loop, batch: number): number {
+  const share = timed && budget !== undefined ? Math.min(1, clock.total / budget) : undefined;
+  return learningRateAt(schedule, batch, share) * position.plateau.factor * position.guard.factor;
+}
+
+/** Reads a session's state behind all that is queued. */
+function capture(session: NativeSession): Promise<State> {
+  const reading = Promise.all([session.getParameters(), session.getOptimizerState()]);
+  return quiet(reading.then(([values, optimizer]) => ({ values, optimizer })));
+}
+
+/** A state with the position it belongs to. */
+async function take(loop: Loop, state: Promise<State>): Promise<Snapshot> {
+  const { values, optimizer } = await loop.clock.during('saving', state).catch((error) => {
+    throw new DeviceError(error, loop.position.step);
+  });
+  if (loop.moving) await loop.moving.update(loop.position.batch - 1, values);
+  loop.position.time = loop.clock.split;
+  const position = structuredClone(loop.position);
+  return { position, values, optimizer, ...(loop.moving ? { average: loop.moving.values.slice() } : {}) };
+}
+
+function judgeStep(
+  loop: Loop,
+  { batch, learningRate, images }: Queued,
+  result: StepResult,
+): BadStep | undefined {
+  const found = trouble(loop.position.guard, { ...result, images }, loop.dataset.classNames.length);
+  if (!found) return undefined;
+  // Without a guard only what can't go on ends the run.
+  if (loop.rollbacks === 0 && Number.isFinite(result.loss)) return undefined;
+  return { batch, step: loop.position.step + 1, learningRate, result, ...found };
+}
+
+function noteStep(loop: Loop, queued: Queued, result: StepResult, images: number): StepEvent {
+  const { position, clock } = loop;
+  const { sums } = position;
+  const split = clock.split;
+  const time = timeBetween(loop.told, split);
+  loop.told = split;
+  position.step += 1;
+  position.batch = queued.batch + 1;
+  position.images += queued.images;
+  sums.images += queued.images;
+  sums.loss += result.loss * queued.images;
+  sums.correct += result.correct;
+  sums.seconds += Object.values(time).reduce((a, b) => a + b, 0) - time.paused - time.validation;
+  afterStep(position.guard, result);
+  const done = position.batch - position.epoch * loop.stepsPerEpoch;
+  return {
+    type: 'step',
+    epoch: position.epoch + 1,
+    step: position.step,
+    progress: Math.min(images, done * loop.batchSize) / images,
+    loss: result.loss,
+    accuracy: result.correct / queued.images,
+    learningRate: queued.learningRate,
+    gradientNorm: result.gradientNorm,
+    imagesPerSecond: sums.images / sums.seconds,
+    deviceSeconds: result.deviceSeconds,
+    time,
+  };
+}
+
+/** Puts the session back to the last good state; the batch in question and the one before it are left out. */
+async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<RollbackEvent> {
+  const { good, position, session, rollbacks, stepsPerEpoch, batchSize, dataset, clock } = loop;
+  const { result, batch, learningRate, kind, message } = bad;
+  if (position.guard.rollbacks >= rollbacks) throw guardError(loop, bad);
+  await clock.during('saving', restore(session, good));
+  // The loss of a step is that of the weights before it: the step before may be the one to blame.
+  const first = position.epoch * stepsPerEpoch;
+  const blamed = [batch - 1, batch].filter((number) => number >= Math.max(first, good.position.batch));
+  loop.position = structuredClone(good.position);
+  loop.position.guard = afterRollback(good.position.guard, position.guard, blamed);
+  if (loop.moving && good.average) loop.moving.values = good.average.slice();
+  const places = blamed.flatMap((number) => [
+    ...order.subarray((number - first) * batchSize, (number - first + 1) * batchSize),
+  ]);
+  return {
+    type: 'rollback',
+    ...{ kind, message, batches: blamed, learningRate, newLearningRate: learningRate / 2 },
+    epoch: position.epoch + 1,
+    step: bad.step,
+    images: places.map((place) => dataset.names[place]!),
+    loss: result.loss,
+    gradientNorm: result.gradientNorm,
+    recentLosses: position.guard.losses,
+    backToStep: good.position.step,
+    rollbacks: loop.position.guard.rollbacks,
+    allowed: rollbacks,
+  };
+}
+
+async function restore(session: NativeSession, { values, optimizer }: Snapshot): Promise<void> {
+  await session.setParameters(values);
+  await session.setOptimizerState(optimizer);
+}
+
+function guardError({ rollbacks }: Loop, { message, step, learningRate }: BadStep): GuardError {
+  const tried =
+    rollbacks > 0 ? `; the training went back ${rollbacks} times, left batches out and lowered the rate` : '';
+  return new GuardError(
+    `At step ${step} ${message}${tried}; expected a learning rate that the network can follow, but found ${learningRate.toPrecision(3)}; try a tenth of it with --learning-rate`,
+  );
+}
+
+/** Validates what the epoch has come to; a loss that is no number shows that its last step went too far. */
+async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
+  const { clock, position, judge, epochs, stepsPerEpoch } = loop;
+  const validation = await clock.during('validation', validate(loop));
+  const learningRate = rateAt(loop, Math.max(0, position.batch - 1));
+  if (!Number.isFinite(validation.loss)) {
+    const result = { loss: validation.loss, correct: 0, gradientNorm: Number.NaN, deviceSeconds: 0 };
+    const message = `the loss of validation is ${validation.loss}`;
+    const last = { batch: position.batch - 1, step: position.step, learningRate, result };
+    const order = await epochPositions(loop, position.epoch + 1);
+    return goBack(loop, { ...last, kind: 'loss-not-finite', message }, order);
+  }
+  const { sums } = position;
+  const epoch = position.epoch + 1;
+  const isBest = isBetter(judge, validation[judge], position.best?.[judge] ?? null);
+  if (isBest) position.best = { epoch, ...validation };
+  position.patience = afterEpoch(position.patience, judge, validation, loop.minChange);
+  if (loop.schedule.kind === 'plateau') position.plateau = afterPlateau(position.plateau, validation.loss);
+  const progress = (position.batch - position.epoch * stepsPerEpoch) / stepsPerEpoch;
+  if (progress === 1) {
+    position.epoch = epoch;
+    position.sums = noSums();
+  }
+  const perEpoch = (clock.total - loop.begun.seconds) / (epoch - loop.begun.epochs);
+  return {
+    type: 'epoch',
+    ...{ epoch, epochs: loop.timed ? null : epochs, step: position.step, progress, validation },
+    ...{ isBest, learningRate },
+    // None where the guard has left out all of it.
+    trainLoss: sums.loss / Math.max(1, sums.images),
+    trainAccuracy: sums.correct / Math.max(1, sums.images),
+    images: sums.images,
+    seconds: sums.seconds,
+    imagesPerSecond: sums.images / sums.seconds,
+    secondsLeft: Math.min(
+      perEpoch * (epochs - epoch),
+      Math.max(0, (loop.budget ?? Number.POSITIVE_INFINITY) - clock.total),
+    ),
+  };
+}
+
+/** The metrics of the weights that would be kept: the moving average, where there is one. */
+async function validate(loop: Loop): Promise<Metrics> {
+  const { session, moving } = loop;
+  if (!moving) return evaluate(loop);
+  const values = await session.getParameters();
+  await session.setParameters(moving.values);
+  try {
+    return await evaluate(loop);
+  } finally {
+    await session.setParameters(values);
   }
 }
 
@@ -131,19 +540,22 @@ export function roundsAnEpoch(balance: Balance, drawn: number, images: number): 
 
 /** Metrics of the validation images, in the order and the batches that prediction would use. */
 export async function evaluate(
-  training: Pick<Training, 'session' | 'pixels' | 'dataset' | 'val' | 'batchSize'>,
+  training: Pick<Training, 'session' | 'images' | 'dataset' | 'val' | 'batchSize'> & {
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<Metrics> {
-  const { session, pixels, dataset, val, batchSize } = training;
+  const { session, images, dataset, val, batchSize, signal } = training;
   const classes = dataset.classNames.length;
   const logits = new Float32Array(val.length * classes);
-  const labels = Int32Array.from(val, (position) => dataset.labels[position]!);
+  const labels = new Int32Array(val.length);
   let waiting: Promise<unknown> | undefined;
   let from = 0;
-  for await (const batch of batches(pixels, dataset, val, { batchSize })) {
+  for await (const batch of images.batches(val, { batchSize, signal })) {
     const start = from * classes;
     const queued = quiet(
       session.predict(batch.images, batch.labels.length).then((rows) => logits.set(rows, start)),
     );
+    labels.set(batch.labels, from);
     from += batch.labels.length;
     await waiting;
     waiting = queued;
@@ -152,64 +564,20 @@ export async function evaluate(
   return computeMetrics(logits, labels, classes);
 }
 
-interface DoneStep {
-  result: StepResult;
-  learningRate: number;
-  images: number;
-}
-
-async function* runSteps(
-  { session, pixels, dataset, batchSize, schedule, augmentation, seed }: Training,
-  order: Uint32Array,
-  firstStep: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<DoneStep, void> {
-  const augment = augmentation && { ...augmentation, seed, step: firstStep };
-  let waiting: Promise<DoneStep> | undefined;
-  let step = firstStep;
-  for await (const { images, labels } of batches(pixels, dataset, order, {
-    batchSize,
-    augmentation: augment,
-  })) {
-    const learningRate = learningRateAt(schedule, step);
-    const number = ++step;
-    const queued = quiet(
-      session
-        .trainStep(images, labels, learningRate)
-        .then((result) => finite({ result, learningRate, images: labels.length }, number)),
-    );
-    if (waiting) yield await waiting;
-    waiting = queued;
-    if (signal?.aborted) break;
-  }
-  if (waiting) yield await waiting;
-}
-
-function finite(done: DoneStep, step: number): DoneStep {
-  if (Number.isFinite(done.result.loss)) return done;
-  throw lossError(step, done.learningRate);
-}
-
-function lossError(step: number, learningRate: number): UserError {
-  return new UserError(
-    `The loss is no number any more at step ${step}: expected a learning rate that the network can follow, but found ${learningRate}; try a tenth of it with --learning-rate`,
-  );
-}
-
-async function epochPositions(training: Training, epoch: number): Promise<Uint32Array> {
-  const { dataset, train, balance, rounds, seed } = training;
+/** The images of an epoch, in the order in which they are learnt. */
+async function epochPositions(
+  training: Pick<Training, 'images' | 'dataset' | 'train' | 'balance' | 'rounds' | 'seed'>,
+  epoch: number,
+): Promise<Uint32Array> {
+  const { images, dataset, train, balance, rounds, seed } = training;
   const draws: number[] = [];
   for (let round = (epoch - 1) * rounds; round < epoch * rounds; round++)
     draws.push(...(await epochOrder(dataset, train, { balance, seed, round })));
-  return Uint32Array.from(draws);
+  return images.arrange(Uint32Array.from(draws), epoch);
 }
 
 /** A failure is told where the promise is awaited; until then it must not end the process. */
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
-}
-
-function since(begin: number): number {
-  return (performance.now() - begin) / 1000;
 }

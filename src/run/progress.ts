@@ -1,8 +1,9 @@
 /** Events of a training, to lines in the terminal. */
 
 import { isComplete } from '../data/meter.ts';
-import type { DataEvent, TrainEvent } from '../train.ts';
+import type { TrainEvent } from '../train.ts';
 import { listLines, lockLines } from './inventory.ts';
+import type { DataEvent } from './plan.ts';
 import { isTold, type Results } from './record.ts';
 import { Stages, stageBar } from './stages.ts';
 import { count, duration, megabytes, percent } from './words.ts';
@@ -41,7 +42,7 @@ export function reporter(
     } else if (event.type === 'reading') {
       write(stages.add(event));
       pass((columns) => stageBar(event, columns));
-    } else {
+    } else if (event.type !== 'checkpoint') {
       write(stages.end());
       write(lastingLines(event, predict));
     }
@@ -68,7 +69,7 @@ function stepLine({ epoch, progress, loss, imagesPerSecond }: Extract<TrainEvent
   return `Epoch ${epoch}: ${percent(progress)}  loss ${loss.toFixed(3)}  ${count(imagesPerSecond)} images/s`;
 }
 
-type Lasting = Exclude<TrainEvent, { type: 'step' | 'reading' }>;
+type Lasting = Exclude<TrainEvent, { type: 'step' | 'reading' | 'checkpoint' }>;
 
 function lastingLines(event: Lasting, predict: string): string[] {
   switch (event.type) {
@@ -81,21 +82,33 @@ function lastingLines(event: Lasting, predict: string): string[] {
     case 'start':
       return [
         `Network ${event.network}: ${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
-          `${event.epochs} epochs of ${event.stepsPerEpoch} steps. Results go to ${event.run}`,
+          `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${event.budget === null ? '' : `, at most ${duration(event.budget)}`}. Results go to ${event.run}`,
+        ...(event.resumed ? resumeLines(event.resumed) : []),
       ];
     case 'epoch': {
       const { validation } = event;
       const left = event.epoch === event.epochs ? '' : `  ${duration(event.secondsLeft)} left`;
+      const epochs = event.epochs === null ? '' : `/${event.epochs}`;
       return [
-        `Epoch ${String(event.epoch).padStart(String(event.epochs).length)}/${event.epochs}` +
+        `Epoch ${String(event.epoch).padStart(epochs.length - 1)}${epochs}` +
           `  loss ${event.trainLoss.toFixed(3)}  validation loss ${validation.loss.toFixed(3)}` +
           `  balanced accuracy ${percent(validation.balancedAccuracy)}  accuracy ${percent(validation.accuracy)}` +
           `  ${count(event.imagesPerSecond)} images/s${left}`,
       ];
     }
+    case 'rollback':
+      return [
+        `Step ${event.step}: ${event.message}. Back to step ${event.backToStep}, without ${event.images.length} images, at learning rate ${event.newLearningRate.toPrecision(2)} (${event.rollbacks} of ${event.allowed} times)`,
+      ];
+    case 'notice':
+      return [`Step ${event.step}: ${event.message}`];
     case 'end':
       return endLines(event.results, event.run, predict);
   }
+}
+
+function resumeLines({ step, epoch, remarks }: { step: number; epoch: number; remarks: string[] }): string[] {
+  return [`Going on after step ${step}, in epoch ${epoch + 1}`, ...remarks];
 }
 
 /** With more classes than this, the lines and the confusion matrix would not be read. */
@@ -132,6 +145,12 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   return lines;
 }
 
+const stopWords = {
+  end: '',
+  time: ', all the time it had',
+  patience: ', as there was nothing more to gain',
+};
+
 function streamLine({ bytes, limit, windowImages }: NonNullable<DataEvent['stream']>): string {
   return (
     `Decoded they are ${megabytes(bytes)}, more than the ${megabytes(limit)} of the cache: they come in windows of ${count(windowImages)} images, ` +
@@ -141,7 +160,7 @@ function streamLine({ bytes, limit, windowImages }: NonNullable<DataEvent['strea
 
 function endLines(results: Results, run: string, predict: string): string[] {
   const { best, status, epochs, steps } = results;
-  const stopped = `Interrupted after ${epochs} epochs and ${steps} steps; the weights are saved in ${run}/last.safetensors`;
+  const stopped = `Interrupted after ${epochs} epochs and ${steps} steps; the weights are saved in ${run}/last.safetensors, go on with --resume ${quote(run)}`;
   if (!best) return ['', stopped];
   return [
     '',
@@ -153,7 +172,7 @@ function endLines(results: Results, run: string, predict: string): string[] {
     '',
     status === 'interrupted'
       ? stopped
-      : `Done in ${duration(results.seconds)}; everything is in ${run}. Now ask it:`,
+      : `Done in ${duration(results.seconds)}${stopWords[results.stopped ?? 'end']}; everything is in ${run}. Now ask it:`,
     `  ${predict} --model ${quote(run)} photo.jpg`,
   ];
 }

@@ -1,27 +1,29 @@
-/** What a run has to tell: its log, its best epoch, its results; kept in the run folder as it goes. */
-import { loadAddon, type NativeSession, type OptimizerOptions } from '../model/addon.ts';
+/** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Network } from '../model/network.ts';
-import type { EpochEvent, StepEvent } from '../model/trainer.ts';
-import {
-  type EpochMetrics,
-  readState,
-  saveJson,
-  saveLog,
-  saveState,
-  type TrainingState,
-} from './checkpoint.ts';
+import type { EpochEvent, RollbackEvent, SnapshotEvent, StepEvent, Stop } from '../model/trainer.ts';
+import { saveCheckpoint, saveWeights } from './checkpoint.ts';
+import { readLog, saveJson, saveLog } from './folder.ts';
 import { chanceMargin } from './metrics.ts';
+import type { EpochMetrics, Position, Snapshot } from './position.ts';
+import type { Stopwatch, TimeSplit } from './timing.ts';
+import type { NoticeEvent } from './watch.ts';
 
 /** `results.json`. */
 export interface Results {
   status: 'done' | 'interrupted' | 'failed';
+  /** Why it was done before its last epoch: the time was up, or there was nothing to hope for. */
+  stopped: Stop | null;
   device: string;
   classNames: string[];
-  /** Epochs and steps done. */
+  /** Epochs and steps done; of a run that failed, those of its checkpoint. */
   epochs: number;
   steps: number;
   /** Of the whole run, reading the images included. */
   seconds: number;
+  /** What the seconds went to. */
+  time: TimeSplit;
   /** Of training, without validation. */
   imagesPerSecond: number;
   /** Accuracy of always guessing the most frequent class, on the validation images. */
@@ -30,157 +32,135 @@ export interface Results {
   majorityBalancedAccuracy: number;
   /** Whether the best balanced accuracy is above that by more than luck: two standard errors. */
   betterThanMajority: boolean;
-  /** The epoch of the highest balanced accuracy; null when none was validated. */
+  /** The best epoch by the chosen metric; null when none was validated. */
   best: EpochMetrics | null;
-  /** The last epoch. */
+  /** The last validation. */
   final: EpochMetrics | null;
+  /** What went wrong and was put right, or was noticed. */
+  incidents: number;
 }
 
 export interface RunFacts {
   folder: string;
   network: Network;
-  session: NativeSession;
-  seed: number;
-  optimizer: OptimizerOptions;
+  dataHash: string;
+  /** What holds the images, where something does. */
+  lock?: { root: string } | undefined;
   device: string;
   majorityAccuracy: number;
-  /** When the run began, by `performance.now()`. */
-  begin: number;
+  clock: Stopwatch;
 }
+
+/** What the record takes. */
+export type RecordEvent = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | SnapshotEvent;
 
 export interface RunRecord {
-  /** Takes note of an event; after an epoch, and now and then between, saves the log and the checkpoint. */
-  add(event: StepEvent | EpochEvent): Promise<void>;
+  /** Takes note of an event; saves the log and a checkpoint with each snapshot, while training goes on. */
+  add(event: RecordEvent): Promise<void>;
   /** Saves what is not saved yet, and `results.json`. */
-  end(status: Results['status']): Promise<Results>;
-  /** After an error: saves what can still be saved, and `results.json` with the step of the newest checkpoint. */
-  fail(): Promise<Failure>;
+  end(status: Results['status'], stopped?: Stop): Promise<Results>;
 }
-
-export interface Failure {
-  results: Results;
-  /** The session's error, where it holds nothing any more; the checkpoint is then of before. */
-  lost: Error | undefined;
-  /** Of the last step that was answered. */
-  step: number;
-}
-
-/**
- * A session whose device is gone can't be read, so the run is saved between epochs too, while training goes on:
- * milliseconds from one save to the next, or this many times what a save takes if that is longer.
- */
-const SAVE = { interval: 10_000, timesItsCost: 50 };
 
 /** Steps that are told and kept: the first, then every twentieth. */
 export function isTold(step: number): boolean {
   return step === 1 || step % 20 === 0;
 }
 
-export function startRecord(facts: RunFacts): RunRecord {
-  const { folder, network, session, seed } = facts;
-  const lines: unknown[] = [];
-  const position = { epoch: 0, step: 0, seed, best: null as EpochMetrics | null };
-  const trained = { images: 0, seconds: 0 };
-  let final: EpochMetrics | null = null;
-  let savedStep = -1;
+/** Begins the record of a run, or goes on with it; the state that it begins with is its first checkpoint. */
+export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
+  const { folder, network, dataHash, clock, lock } = facts;
+  const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
+  let lines = (await readLog(folder, start.position.step)) as { type: string; step: number }[];
+  let position: Position = start.position;
+  let final = lastValidation(lines);
+  let incidents = lines.filter(({ type }) => type === 'rollback' || type === 'notice').length;
+  let bestIsNew = false;
+  let saving = Promise.resolve();
 
-  let nextSave = facts.begin;
-  let saving: Promise<void> | undefined;
-  let troubled: unknown;
-
-  const write = async (state: TrainingState, isBest: boolean) => {
-    await saveLog(folder, lines);
-    await saveState(folder, network, state, isBest);
-    savedStep = state.position.step;
+  const write = async (snapshot: Snapshot, isBest: boolean, log: string[]) => {
+    await saveLog(folder, log);
+    const { best } = snapshot.position;
+    if (isBest)
+      await saveWeights(join(folder, 'best.safetensors'), network, snapshot, {
+        ...origin,
+        metrics: JSON.stringify(best),
+      });
+    await saveCheckpoint(folder, { ...snapshot, network, dataHash });
+    await saveWeights(join(folder, 'last.safetensors'), network, snapshot, origin);
   };
-  const save = async (isBest: boolean) => {
-    await saving;
-    await write(await readState(session, position), isBest);
+  const save = async (snapshot: Snapshot) => {
+    const isBest = bestIsNew;
+    bestIsNew = false;
+    // Not more than one is on its way; a trouble of the one before is told here.
+    await clock.during('saving', saving);
+    position = snapshot.position;
+    saving = write(
+      snapshot,
+      isBest,
+      lines.map((line) => JSON.stringify(line)),
+    );
+    saving.catch(() => {});
   };
-  // Not waited for: the device goes on, and the next event tells of an error.
-  const saveBehind = async () => {
-    const begin = performance.now();
-    try {
-      const state = await readState(session, position);
-      if (isSound(state)) await write(state, false);
-    } catch (error) {
-      troubled ??= error;
-    }
-    const end = performance.now();
-    nextSave = end + Math.max(SAVE.interval, SAVE.timesItsCost * (end - begin));
-    saving = undefined;
-  };
-  const finish = async (status: Results['status'], steps: number) => {
-    const results: Results = {
-      status,
-      device: facts.device,
-      classNames: network.classNames,
-      epochs: position.epoch,
-      steps,
-      seconds: (performance.now() - facts.begin) / 1000,
-      imagesPerSecond: trained.seconds > 0 ? trained.images / trained.seconds : 0,
-      majorityAccuracy: facts.majorityAccuracy,
-      majorityBalancedAccuracy: 1 / network.classNames.length,
-      betterThanMajority: position.best !== null && beatsChance(position.best),
-      best: position.best,
-      final,
-    };
-    await saveJson(folder, 'results.json', results);
-    return results;
-  };
+  await save(start);
+  await saving;
 
   return {
     async add(event) {
-      if (troubled) throw troubled;
-      position.step = event.step;
-      if (event.type === 'step') {
-        if (isTold(event.step)) lines.push(event);
-        if (!saving && performance.now() >= nextSave) saving = saveBehind();
-        return;
+      switch (event.type) {
+        case 'snapshot':
+          return save(event.snapshot);
+        case 'step':
+          if (isTold(event.step)) lines.push(event);
+          return;
+        case 'epoch':
+          final = { epoch: event.epoch, ...event.validation };
+          bestIsNew ||= event.isBest;
+          lines.push(event);
+          return;
+        case 'rollback':
+        case 'notice':
+          // The steps since are taken again.
+          if (event.type === 'rollback')
+            lines = lines.filter(({ type, step }) => type === 'rollback' || step <= event.backToStep);
+          lines.push(event);
+          incidents += 1;
+          return clock.during('saving', saveIncident(folder, incidents, event));
       }
-      lines.push(event);
-      trained.images += event.images;
-      trained.seconds += event.seconds;
-      position.epoch = event.epoch;
-      final = { epoch: event.epoch, ...event.validation };
-      const isBest = final.balancedAccuracy > (position.best?.balancedAccuracy ?? -1);
-      if (isBest) position.best = final;
-      await save(isBest);
     },
-    async end(status) {
+    async end(status, stopped) {
       await saving;
-      if (savedStep !== position.step) await save(false);
-      return finish(status, position.step);
-    },
-    async fail() {
-      await saving;
-      const state = await readState(session, position).catch((error: Error) => error);
-      const lost = state instanceof Error ? state : undefined;
-      if (!(state instanceof Error) && isSound(state)) await write(state, false);
-      else if (savedStep < 0) await write(await initialState(facts), false);
-      return { results: await finish('failed', savedStep), lost, step: position.step };
+      const time = clock.split;
+      const { images, best } = position;
+      const training = time.data + time.device + time.host;
+      const results: Results = {
+        ...{ status, stopped: stopped ?? null, device: facts.device, classNames: network.classNames },
+        ...{ epochs: position.epoch, steps: position.step, seconds: clock.total, time },
+        imagesPerSecond: training > 0 ? images / training : 0,
+        majorityAccuracy: facts.majorityAccuracy,
+        majorityBalancedAccuracy: 1 / network.classNames.length,
+        betterThanMajority: best !== null && beatsChance(best),
+        ...{ best, final, incidents },
+      };
+      await saveJson(folder, 'results.json', results);
+      return results;
     },
   };
 }
 
-/** What a run begins with, from the seed alone: the same on every device. */
-async function initialState({ network, seed, optimizer }: RunFacts): Promise<TrainingState> {
-  const options = { device: 'portable', network, seed, batchSize: 1, threads: 1, optimizer } as const;
-  const session = await loadAddon().createSession(options);
-  try {
-    return await readState(session, { epoch: 0, step: 0, seed, best: null });
-  } finally {
-    await session.dispose();
-  }
+function lastValidation(lines: { type: string }[]): EpochMetrics | null {
+  const last = lines.filter(({ type }) => type === 'epoch').at(-1) as EpochEvent | undefined;
+  return last ? { epoch: last.epoch, ...last.validation } : null;
 }
 
-/** Whether training could go on from it: a device that fails may have left anything in its memory. */
-function isSound({ values, optimizer }: TrainingState): boolean {
-  // Zero times a number is zero; times NaN or Infinity it is NaN.
-  let zero = 0;
-  for (const numbers of [values, optimizer.values])
-    for (let i = 0; i < numbers.length; i++) zero += numbers[i]! * 0;
-  return zero === 0;
+/** `incidents/0001-loss-jump.json`: one file for each, with all that is known. */
+async function saveIncident(
+  folder: string,
+  number: number,
+  event: RollbackEvent | NoticeEvent,
+): Promise<void> {
+  await mkdir(join(folder, 'incidents'), { recursive: true });
+  const name = `${String(number).padStart(4, '0')}-${event.kind}.json`;
+  await saveJson(join(folder, 'incidents'), name, { at: new Date().toISOString(), ...event });
 }
 
 function beatsChance({ balancedAccuracy, confusion }: EpochMetrics): boolean {

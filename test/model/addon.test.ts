@@ -58,6 +58,7 @@ describe('the addon', () => {
       'openPixels',
       'philox',
       'probe',
+      'removeUnusedPixels',
       'runOperation',
     ]);
     const session = await open();

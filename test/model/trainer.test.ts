@@ -1,8 +1,12 @@
 /** The trainer against a device of our own making: what it is given, when, and what becomes of its faults. */
 import { describe, expect, test } from 'vitest';
+import { batches } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
+import type { Images } from '../../src/data/loader.ts';
 import type { NativePixels, NativeSession, StepResult } from '../../src/model/addon.ts';
 import { roundsAnEpoch, type Training, trainEpochs } from '../../src/model/trainer.ts';
+import { type Snapshot, startPosition } from '../../src/run/position.ts';
+import { Stopwatch } from '../../src/run/timing.ts';
 
 const IMAGES = 40;
 
@@ -11,6 +15,7 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
   const labels = Int32Array.from({ length: IMAGES }, (_, i) => (i < 8 ? 0 : 1));
   const dataset = {
     ...{ classNames: ['bird', 'not-bird'], labels, rows: Uint32Array.from(labels.keys()) },
+    names: Array.from(labels, (_, i) => `image ${i}`),
   } as Dataset;
   const pixels = {
     ...{ count: IMAGES, height: 2, width: 2 },
@@ -20,6 +25,13 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
   } as NativePixels;
   const numbers = (images: Uint8Array) =>
     Array.from({ length: images.length / 12 }, (_, i) => images[i * 12]!);
+  const images: Images = {
+    ...{ height: 2, width: 2 },
+    arrange: async (order) => order,
+    batches: (order, options) => batches(pixels, dataset, order, options),
+    assemble: async () => {},
+    dispose: async () => {},
+  };
   const session = {
     async trainStep(images: Uint8Array, _: Int32Array, rate: number): Promise<StepResult> {
       await step(numbers(images), rate);
@@ -27,20 +39,33 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
       return { loss: numbers(images)[0]!, correct: 1, gradientNorm: 1, deviceSeconds: 0 };
     },
     predict: async (_: Uint8Array, count: number) => new Float32Array(count * 2),
+    getParameters: async () => new Float32Array(1),
+    getOptimizerState: async () => ({ step: 0, values: new Float32Array(0) }),
+    setParameters: async () => {},
+    setOptimizerState: async () => {},
   } as unknown as NativeSession;
   return {
-    ...{ session, pixels, dataset, train: dataset.rows, val: Uint32Array.of(0, 39), balance: 'undersample' },
+    ...{ session, images, dataset, train: dataset.rows, val: Uint32Array.of(0, 39), balance: 'undersample' },
     ...{ rounds: 2, epochs: 3, batchSize: 4, seed: 1 },
-    schedule: { kind: 'constant', learningRate: 1, steps: 24, warmup: 4 },
+    ...{ stepsPerEpoch: 8, clock: new Stopwatch(), judge: 'balancedAccuracy', patience: 0, minChange: 0 },
+    ...{ budget: undefined, timed: false, rollbacks: 0, average: 0, checkpointSeconds: 1e9 },
+    schedule: { kind: 'constant', learningRate: 1, batches: 24, warmup: 4 },
   };
 }
+
+const start = (): Snapshot => ({
+  position: startPosition(1),
+  values: new Float32Array(1),
+  optimizer: { step: 0, values: new Float32Array(0) },
+});
+const go = (training: Training, signal?: AbortSignal) => trainEpochs(training, start(), signal);
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
 test('every round draws other negatives, and each birds all', async () => {
   const seen: number[] = [];
   const training = makeTraining(async (rows) => void seen.push(...rows));
-  for await (const _ of trainEpochs(training));
+  for await (const _ of go(training));
   const rounds = Array.from({ length: 6 }, (_, i) => seen.slice(i * 16, (i + 1) * 16));
   for (const round of rounds) expect(round.filter((row) => row < 8).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   const negatives = rounds.map((round) => round.filter((row) => row >= 8));
@@ -59,7 +84,7 @@ test('a step is always queued while another runs, never more, and its pictures s
     running -= 1;
   });
   const losses: number[] = [];
-  for await (const event of trainEpochs(training)) if (event.type === 'step') losses.push(event.loss);
+  for await (const event of go(training)) if (event.type === 'step') losses.push(event.loss);
   expect(Math.max(...most)).toBe(2);
   expect(most.filter((count) => count === 2).length).toBeGreaterThan(most.length / 2);
   expect(losses).toEqual(firsts);
@@ -67,7 +92,7 @@ test('a step is always queued while another runs, never more, and its pictures s
 
 test('the learning rate follows the schedule over the epochs', async () => {
   const rates: number[] = [];
-  for await (const _ of trainEpochs(makeTraining(async (_, rate) => void rates.push(rate))));
+  for await (const _ of go(makeTraining(async (_, rate) => void rates.push(rate))));
   expect(rates).toEqual([0.25, 0.5, 0.75, ...Array(21).fill(1)]);
 });
 
@@ -82,7 +107,7 @@ test('a step that fails ends the training with its own words, and no rejection i
   const note = (reason: unknown) => unhandled.push(reason);
   process.on('unhandledRejection', note);
   const drain = async () => {
-    for await (const _ of trainEpochs(training)) await pause(5);
+    for await (const _ of go(training)) await pause(5);
   };
   await expect(drain()).rejects.toThrow('device gone');
   await pause(10);
@@ -98,11 +123,9 @@ test('a loss that is no number ends the training at its step', async () => {
     ...{ loss: ++steps === 3 ? Number.NaN : 1, correct: 0, gradientNorm: 1, deviceSeconds: 0 },
   });
   const drain = async () => {
-    for await (const _ of trainEpochs(training));
+    for await (const _ of go(training));
   };
-  await expect(drain()).rejects.toThrow(
-    /^The loss is no number any more at step 3: .* but found 0.75; try a tenth/,
-  );
+  await expect(drain()).rejects.toThrow(/^At step 3 the loss is NaN; .* but found 0.750; try a tenth/);
 });
 
 test('weights that were lost in the last step of an epoch are noticed before they are saved', async () => {
@@ -110,10 +133,10 @@ test('weights that were lost in the last step of an epoch are noticed before the
   training.session.predict = async (_, count) => new Float32Array(count * 2).fill(Number.NaN);
   const kinds: string[] = [];
   const drain = async () => {
-    for await (const { type } of trainEpochs(training)) kinds.push(type);
+    for await (const { type } of go(training)) kinds.push(type);
   };
   await expect(drain()).rejects.toThrow(
-    /^The loss is no number any more at step 8: .* but found 1; try a tenth/,
+    /^At step 8 the loss of validation is NaN; .* but found 1.00; try a tenth/,
   );
   expect(kinds).not.toContain('epoch');
 });

@@ -1,9 +1,9 @@
 /** A run that goes on from the files of a checkpoint, on another device and back. */
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { DeviceName, NativeSession, SessionOptions } from '../../src/model/addon.ts';
-import { loadState, saveCheckpoint } from '../../src/run/checkpoint.ts';
+import { newestCheckpoint, saveCheckpoint } from '../../src/run/checkpoint.ts';
+import { startPosition } from '../../src/run/position.ts';
 import { assertClose, assertSame, stepsTolerance } from '../close.ts';
 import { temporaryFolder } from '../images.ts';
 import { addon, devices } from './devices.ts';
@@ -33,10 +33,11 @@ async function run(name: string, way: Way, options: Pick<SessionOptions, 'optimi
       ...{ device, network, seed: 4, batchSize, threads: 1, clipNorm: 1, ...options },
     });
     if (session) {
-      const position = { epoch: 0, step: first, seed: 4, best: null };
-      await saveCheckpoint(folder, network, session, position, false);
+      const position = { ...startPosition(4), step: first };
+      const [values, optimizer] = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+      await saveCheckpoint(folder, { network, dataHash: 'abc', position, values, optimizer });
       await session.dispose();
-      const state = await loadState(join(folder, 'state.safetensors'), network);
+      const state = (await newestCheckpoint(folder, () => {}))!;
       expect(state.position, name).toEqual(position);
       await next.setParameters(state.values);
       await next.setOptimizerState(state.optimizer);

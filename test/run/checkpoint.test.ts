@@ -1,19 +1,27 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { loadAddon, type NativeSession } from '../../src/model/addon.ts';
-import { birbsBn } from '../../src/model/network.ts';
+import { birbsBn, networkShapes } from '../../src/model/network.ts';
 import {
-  createRunFolder,
-  encodeState,
-  loadState,
-  newestWeights,
+  encodeCheckpoint,
+  loadCheckpoint,
+  newestCheckpoint,
   saveCheckpoint,
-  saveLog,
+  saveWeights,
 } from '../../src/run/checkpoint.ts';
-import type { Metrics } from '../../src/run/metrics.ts';
+import { createRunFolder, newestWeights, readLog, saveLog } from '../../src/run/folder.ts';
+import { type Snapshot, startPosition } from '../../src/run/position.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -64,13 +72,23 @@ test('the newest run is the one whose best weights are the youngest', async () =
 });
 
 test('the log is one JSON object a line', async () => {
-  await saveLog(folder, [{ epoch: 1, name: 'a\nb' }, { epoch: 2 }]);
+  await saveLog(folder, [JSON.stringify({ epoch: 1, name: 'a\nb' }), JSON.stringify({ epoch: 2 })]);
   const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').split('\n');
   expect(lines.slice(0, -1).map((line) => JSON.parse(line))).toEqual([
     { epoch: 1, name: 'a\nb' },
     { epoch: 2 },
   ]);
   expect(lines.at(-1)).toBe('');
+});
+
+test('of a log, what is behind a step is left out, and what is no line of ours', async () => {
+  const lines = [1, 20, 40].map((step) => JSON.stringify({ type: 'step', step }));
+  await saveLog(folder, [...lines, '{"type":"st']);
+  expect(await readLog(folder, 20)).toEqual([
+    { type: 'step', step: 1 },
+    { type: 'step', step: 20 },
+  ]);
+  expect(await readLog(join(folder, 'none'), 20)).toEqual([]);
 });
 
 describe('a checkpoint', () => {
@@ -81,24 +99,12 @@ describe('a checkpoint', () => {
     loadAddon().createSession({
       ...{ device: 'cpu', network, seed, batchSize: 4, threads: 1, optimizer: { kind: 'adamw' } },
     });
-  const metrics: Metrics = {
-    ...{
-      loss: 0.5,
-      accuracy: 0.75,
-      balancedAccuracy: 0.75,
-      precision: 1,
-      recall: 0.5,
-      f1: 2 / 3,
-      auroc: 0.9,
-      averagePrecision: 0.8,
-    },
-    perClass: [],
-    confusion: [
-      [1, 1],
-      [0, 2],
-    ],
-  };
-  const position = { epoch: 2, step: 3, seed: 9, best: { epoch: 1, ...metrics } };
+  const position = { ...startPosition(9), epoch: 2, step: 3, batch: 4 };
+
+  async function snapshotOf(session: NativeSession): Promise<Snapshot> {
+    const [values, optimizer] = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+    return { position, values, optimizer };
+  }
 
   async function steps(session: NativeSession, count: number) {
     for (let i = 0; i < count; i++) await session.trainStep(images, labels, 1e-2);
@@ -107,49 +113,77 @@ describe('a checkpoint', () => {
   test('holds all that training needs to go on as if it had never stopped', async () => {
     const session = await open(9);
     await steps(session, 3);
-    await saveCheckpoint(folder, network, session, position, true);
+    await saveCheckpoint(folder, { ...(await snapshotOf(session)), network, dataHash: 'abc' });
     await steps(session, 3);
     const expected = await session.getParameters();
     await session.dispose();
 
-    const state = await loadState(join(folder, 'state.safetensors'), network);
-    expect(state.position).toEqual(position);
+    const found = await newestCheckpoint(folder, () => expect.unreachable());
+    expect(found).toMatchObject({ network, dataHash: 'abc', position });
     const other = await open(9);
-    await other.setParameters(state.values);
-    await other.setOptimizerState(state.optimizer);
+    await other.setParameters(found!.values);
+    await other.setOptimizerState(found!.optimizer);
     await steps(other, 3);
-    const found = await other.getParameters();
+    const values = await other.getParameters();
     await other.dispose();
-    expect(Buffer.from(found.buffer).equals(Buffer.from(expected.buffer))).toBe(true);
+    expect(Buffer.from(values.buffer).equals(Buffer.from(expected.buffer))).toBe(true);
   });
 
-  test('writes best only when told, last always', async () => {
-    const session = await open(1);
-    const first = await session.getParameters();
-    await saveCheckpoint(folder, network, session, position, true);
-    await steps(session, 1);
-    const second = await session.getParameters();
-    await saveCheckpoint(folder, network, session, position, false);
-    await session.dispose();
-    const best = await loadWeights(join(folder, 'best.safetensors'));
-    expect(best.values).toEqual(first);
-    expect(JSON.parse(best.metadata.metrics!)).toEqual(position.best);
-    expect((await loadWeights(join(folder, 'last.safetensors'))).values).toEqual(second);
-    expect(second).not.toEqual(first);
+  const made = (step: number, more: Partial<Snapshot> = {}) => {
+    const { parameters } = networkShapes(network);
+    const count = parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const values = new Float32Array(count).fill(step);
+    const optimizer = { step, values: new Float32Array(6).fill(-step) };
+    return { position: { ...position, step }, values, optimizer, network, dataHash: 'abc', ...more };
+  };
+
+  test('keeps the moving average, and predicts with it', async () => {
+    const { values } = made(5);
+    const checkpoint = made(1, { average: values });
+    await saveCheckpoint(folder, checkpoint);
+    expect(await newestCheckpoint(folder, () => {})).toMatchObject({ ...checkpoint });
+    await saveWeights(join(folder, 'last.safetensors'), network, checkpoint);
+    expect((await loadWeights(join(folder, 'last.safetensors'))).values).toEqual(values);
+  });
+
+  test('none is none; the newest counts', async () => {
+    expect(await newestCheckpoint(folder, () => {})).toBeUndefined();
+    for (const step of [1, 2, 3]) await saveCheckpoint(folder, made(step));
+    expect((await newestCheckpoint(folder, () => {}))!.position.step).toBe(3);
+    expect(readdirSync(folder).sort()).toEqual(['state.previous.safetensors', 'state.safetensors']);
+  });
+
+  test.each([
+    ['cut short', (bytes: Buffer) => bytes.subarray(0, bytes.length - 5)],
+    [
+      'with one bit of a weight turned',
+      (bytes: Buffer) => {
+        bytes[bytes.length - 30]! ^= 1;
+        return bytes;
+      },
+    ],
+    ['empty', () => Buffer.alloc(0)],
+  ])('%s, it is told and the one before is taken', async (_, damage) => {
+    for (const step of [1, 2]) await saveCheckpoint(folder, made(step));
+    const path = join(folder, 'state.safetensors');
+    writeFileSync(path, damage(readFileSync(path)));
+    const told: string[] = [];
+    expect((await newestCheckpoint(folder, (message) => told.push(message)))!.position.step).toBe(1);
+    expect(told).toEqual([
+      expect.stringMatching(/state\.safetensors.*; going on from .*state\.previous\.safetensors, step 1$/),
+    ]);
+    writeFileSync(join(folder, 'state.previous.safetensors'), '');
+    await expect(newestCheckpoint(folder, () => {})).rejects.toThrow(/train again in a new folder$/);
   });
 
   test('plain weights are no state', async () => {
-    const path = join(folder, 'state.safetensors');
-    const empty = { values: new Float32Array(0), optimizer: { step: 0, values: new Float32Array(0) } };
-    expect(() => encodeState(network, { position, ...empty })).toThrow(
+    const empty = { values: new Float32Array(0) };
+    expect(() => encodeCheckpoint(made(1, empty))).toThrow(
       /Expected \d+ weights for this network, but found 0/,
     );
-    const session = await open(1);
-    await saveCheckpoint(folder, network, session, position, false);
-    await session.dispose();
-    await expect(loadState(join(folder, 'last.safetensors'), network)).rejects.toThrow(
+    await saveWeights(join(folder, 'last.safetensors'), network, made(1));
+    await expect(loadCheckpoint(join(folder, 'last.safetensors'))).rejects.toThrow(
       /to hold the state of a run, but it has only weights/,
     );
-    expect((await loadState(path, network)).optimizer.step).toBe(0);
   });
 });

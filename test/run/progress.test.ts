@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { reporter } from '../../src/run/progress.ts';
 import type { Results } from '../../src/run/record.ts';
+import { noTime } from '../../src/run/timing.ts';
 import type { TrainEvent } from '../../src/train.ts';
 
 const metrics: Metrics = {
@@ -31,11 +32,12 @@ const results: Results = {
     betterThanMajority: true,
   },
   ...{ best: { epoch: 3, ...metrics }, final: { epoch: 5, ...metrics } },
+  ...{ stopped: null, time: noTime(), incidents: 0 },
 };
 
 const step: TrainEvent = {
   ...{ type: 'step', epoch: 2, step: 20, progress: 0.25, loss: 0.61, accuracy: 0.7, learningRate: 1e-3 },
-  ...{ gradientNorm: 1, imagesPerSecond: 1234.4 },
+  ...{ gradientNorm: 1, imagesPerSecond: 1234.4, deviceSeconds: 0.01, time: noTime() },
 };
 
 const epoch: TrainEvent = {
@@ -49,6 +51,7 @@ const epoch: TrainEvent = {
     validation: metrics,
   },
   ...{ images: 1024, seconds: 1, imagesPerSecond: 1024, secondsLeft: 80.2 },
+  ...{ progress: 1, isBest: true, learningRate: 1e-3 },
 };
 
 function print(events: TrainEvent[], ui: 'plain' | 'json' | 'none' = 'plain', isTTY = false): string {
@@ -156,7 +159,7 @@ describe('plain', () => {
 
   test('an interrupt before the first epoch says where the weights are', () => {
     expect(end({ status: 'interrupted', best: null, epochs: 0, steps: 7 })).toBe(
-      '\nInterrupted after 0 epochs and 7 steps; the weights are saved in runs/demo/last.safetensors\n',
+      '\nInterrupted after 0 epochs and 7 steps; the weights are saved in runs/demo/last.safetensors, go on with --resume runs/demo\n',
     );
   });
 

@@ -1,112 +1,118 @@
-/** When a run is saved, and what of it when the device is gone. */
-import { readFileSync, rmSync } from 'node:fs';
+/** When a run is saved, and what it tells at its end. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import type { NativeSession } from '../../src/model/addon.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadWeights } from '../../src/export/weights.ts';
 import { birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
-import type { StepEvent } from '../../src/model/trainer.ts';
-import { loadState } from '../../src/run/checkpoint.ts';
+import type { EpochEvent, StepEvent } from '../../src/model/trainer.ts';
+import { newestCheckpoint } from '../../src/run/checkpoint.ts';
+import type { Metrics } from '../../src/run/metrics.ts';
+import { type Snapshot, startPosition } from '../../src/run/position.ts';
 import { startRecord } from '../../src/run/record.ts';
+import { noTime, Stopwatch } from '../../src/run/timing.ts';
 import { temporaryFolder } from '../images.ts';
 
-const folder = temporaryFolder('record');
-afterAll(() => rmSync(folder, { recursive: true }));
-afterEach(() => vi.restoreAllMocks());
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder('record');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
 
 const network = birbsBn({ imageSize: 8, classNames: ['bird', 'not-bird'] });
 const count = parameterCount(networkShapes(network));
 
-/** Weights that are the number of steps taken; reading them waits until `open` is called. */
-function slowSession() {
-  const device = { step: 0, value: 0, reads: 0, open: () => {}, error: undefined as Error | undefined };
-  const gate = () => new Promise<void>((resolve) => (device.open = resolve));
-  const session = {
-    async getParameters() {
-      device.reads++;
-      const values = new Float32Array(count).fill(device.value);
-      await gate();
-      if (device.error) throw device.error;
-      return values;
-    },
-    getOptimizerState: async () => ({ step: device.step, values: new Float32Array(0) }),
-  } as unknown as NativeSession;
-  return { device, session };
-}
-
-function open(session: NativeSession) {
-  return startRecord({
-    ...{ folder, network, session, seed: 1, device: 'metal', majorityAccuracy: 0.5, begin: 0 },
-    optimizer: { kind: 'sgd' },
-  });
-}
+/** Weights that are the number of the step. */
+const at = (step: number, epoch = 0): Snapshot => ({
+  position: { ...startPosition(1), step, batch: step, epoch },
+  values: new Float32Array(count).fill(step),
+  optimizer: { step, values: new Float32Array(2) },
+});
+const open = (start = at(0)) => {
+  const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
+  return startRecord({ ...facts, clock: new Stopwatch() }, start);
+};
 const step = (number: number): StepEvent => ({
   ...{ type: 'step', epoch: 1, step: number, progress: 0.1, loss: 1, accuracy: 0.5, learningRate: 1 },
-  ...{ gradientNorm: 1, imagesPerSecond: 1 },
+  ...{ gradientNorm: 1, imagesPerSecond: 1, deviceSeconds: 1, time: noTime() },
 });
-const settled = () => new Promise((resolve) => setTimeout(resolve, 300));
-const saved = () => loadState(join(folder, 'state.safetensors'), network);
+const epoch = (number: number, balancedAccuracy: number, isBest: boolean): EpochEvent => ({
+  ...{ type: 'epoch', epoch: number, epochs: 9, step: number * 10, progress: 1, trainLoss: 1, isBest },
+  ...{ trainAccuracy: 0.5, learningRate: 1, images: 1, seconds: 1, imagesPerSecond: 1, secondsLeft: 1 },
+  validation: {
+    balancedAccuracy,
+    confusion: [
+      [1, 0],
+      [0, 1],
+    ],
+  } as unknown as Metrics,
+});
+const log = () =>
+  readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const saved = async () => (await newestCheckpoint(folder, () => {}))!.position.step;
+const value = async (name: string) => (await loadWeights(join(folder, name))).values[0];
 
-test('between epochs it saves every ten seconds, and no step waits for it', async () => {
-  const { device, session } = slowSession();
-  const record = open(session);
-  const now = vi.spyOn(performance, 'now');
-  const at = async (seconds: number, number: number) => {
-    now.mockReturnValue(seconds * 1000);
-    Object.assign(device, { step: number, value: number });
-    await record.add(step(number));
-  };
-  await at(1, 1);
-  expect(device.reads).toBe(1);
-  await at(2, 2);
-  await at(30, 3);
-  expect(device.reads, 'one at a time').toBe(1);
-  now.mockReturnValue(1000);
-  device.open();
-  await settled();
-  expect((await saved()).position).toMatchObject({ epoch: 0, step: 1 });
-  expect((await saved()).values[0]).toBe(1);
-  await at(10.9, 4);
-  expect(device.reads).toBe(1);
-  await at(11.1, 5);
-  expect(device.reads).toBe(2);
-
-  // Two seconds it takes: it comes again after a hundred.
-  now.mockReturnValue(13_100);
-  device.open();
-  await settled();
-  expect((await saved()).position.step).toBe(5);
-  await at(113, 6);
-  expect(device.reads).toBe(2);
-  await at(113.2, 7);
-  expect(device.reads).toBe(3);
-
-  // Weights that are no numbers are no checkpoint.
-  device.open();
-  await settled();
-  await at(400, Number.NaN);
-  device.open();
-  await settled();
-  expect((await saved()).position.step).toBe(7);
+test('what a run begins with is its first checkpoint', async () => {
+  await open();
+  expect(await saved()).toBe(0);
+  expect(readdirSync(folder).sort()).toEqual(['last.safetensors', 'metrics.jsonl', 'state.safetensors']);
 });
 
-test('a session that can not be read leaves the last checkpoint, and the error comes with the next event', async () => {
-  const { device, session } = slowSession();
-  const record = open(session);
-  Object.assign(device, { step: 3, value: 3 });
-  await record.add(step(3));
-  device.open();
-  await settled();
-  device.error = new Error('gone');
-  vi.spyOn(performance, 'now').mockReturnValue(1e9);
-  await record.add(step(4));
-  device.open();
-  await settled();
-  await expect(record.add(step(5))).rejects.toThrow('gone');
-  const failing = record.fail();
-  await settled();
-  device.open();
-  const failure = await failing;
-  expect(failure).toMatchObject({ lost: device.error, step: 4, results: { status: 'failed', steps: 3 } });
-  expect(JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8'))).toMatchObject({ steps: 3 });
-  expect((await saved()).position.step).toBe(3);
+test('best is of the epoch that was called best, last of the last snapshot', async () => {
+  const record = await open();
+  await record.add(epoch(1, 0.8, true));
+  await record.add({ type: 'snapshot', snapshot: at(10, 1) });
+  await record.add(step(20));
+  await record.add(epoch(2, 0.7, false));
+  await record.add({ type: 'snapshot', snapshot: at(20, 2) });
+  const results = await record.end('done', 'time');
+  expect([await value('best.safetensors'), await value('last.safetensors'), await saved()]).toEqual([
+    10, 20, 20,
+  ]);
+  expect(results).toMatchObject({ status: 'done', stopped: 'time', epochs: 2, steps: 20, incidents: 0 });
+  expect(results.final).toMatchObject({ epoch: 2, balancedAccuracy: 0.7 });
+  expect(log().map(({ type }) => type)).toEqual(['epoch', 'step', 'epoch']);
+});
+
+test('gone on with, the log ends where the checkpoint does', async () => {
+  const first = await open();
+  for (const number of [1, 20, 40]) await first.add(step(number));
+  await first.add({ type: 'snapshot', snapshot: at(40) });
+  await first.end('interrupted');
+  await open(at(20));
+  expect(log().map((line) => line.step)).toEqual([1, 20]);
+});
+
+test('a rollback takes the steps since out of the log, and leaves a file', async () => {
+  const record = await open();
+  for (const number of [1, 20, 40]) await record.add(step(number));
+  const facts = { loss: Number.NaN, gradientNorm: 1, recentLosses: [1], images: ['a.jpg'], batches: [41] };
+  await record.add({
+    ...{ type: 'rollback', kind: 'loss-not-finite', message: 'the loss is NaN', epoch: 1, step: 41 },
+    ...{ ...facts, backToStep: 30, learningRate: 1, newLearningRate: 0.5, rollbacks: 1, allowed: 10 },
+  });
+  await record.add({ type: 'notice', kind: 'slow', message: 'slow', epoch: 1, step: 30 });
+  await record.add({ type: 'snapshot', snapshot: at(50) });
+  expect((await record.end('done')).incidents).toBe(2);
+  expect(log().map((line) => [line.type, line.step])).toEqual([
+    ['step', 1],
+    ['step', 20],
+    ['rollback', 41],
+    ['notice', 30],
+  ]);
+  const names = readdirSync(join(folder, 'incidents'));
+  expect(names).toEqual(['0001-loss-not-finite.json', '0002-slow.json']);
+  expect(JSON.parse(readFileSync(join(folder, 'incidents', names[0]!), 'utf8'))).toMatchObject({
+    ...{ message: 'the loss is NaN', images: ['a.jpg'], batches: [41], backToStep: 30 },
+  });
+});
+
+test('a folder that can not be written to is told with the next snapshot', async () => {
+  const record = await open();
+  rmSync(folder, { recursive: true });
+  await record.add({ type: 'snapshot', snapshot: at(10) });
+  await expect(record.add({ type: 'snapshot', snapshot: at(20) })).rejects.toThrow(/Could not save .*ENOENT/);
+  await import('node:fs').then(({ mkdirSync }) => mkdirSync(folder));
 });

@@ -19,6 +19,7 @@ const epoch = (number: number, trainLoss: number) =>
       validation,
     },
     ...{ images: 320, seconds: 2, imagesPerSecond: 160, secondsLeft: 2 },
+    ...{ progress: 1, isBest: true, learningRate: 0.1 },
   }) as EpochEvent;
 
 test('metrics.csv: a header, a line an epoch, an empty field for what is no number', () => {

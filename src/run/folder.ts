@@ -1,0 +1,87 @@
+/** The folder of a run. */
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from './errors.ts';
+import { writeFileWhole } from './files.ts';
+
+/**
+ * Makes the folder of a run.
+ * @param path a new or empty folder; absent: `runs/<date and time>`
+ * @throws UserError with exit code 2 when there is something in it
+ */
+export async function createRunFolder(path: string | undefined): Promise<string> {
+  const folder = path ?? (await freeName(join('runs', timestamp())));
+  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw folderError(folder, error);
+  });
+  if (found.length > 0) {
+    throw new UserError(
+      `Expected a new or empty folder for --run, but ${folder} has ${found.length} files in it; choose another or delete it`,
+      2,
+    );
+  }
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw folderError(folder, error);
+  });
+  return folder;
+}
+
+function folderError(folder: string, error: NodeJS.ErrnoException): UserError {
+  const found = error.code === 'ENOTDIR' || error.code === 'EEXIST' ? 'it is a file' : error.code;
+  return new UserError(
+    `Expected --run ${folder} to be a folder to write to, but ${found}; choose another`,
+    2,
+  );
+}
+
+async function freeName(name: string): Promise<string> {
+  for (let i = 1; ; i++) {
+    const candidate = i === 1 ? name : `${name}-${i}`;
+    if (!(await stat(candidate).catch(() => undefined))) return candidate;
+  }
+}
+
+function timestamp(): string {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replace('T', '_').replaceAll(':', '-');
+}
+
+/** The weights file of the newest run in `runs`, or undefined. */
+export async function newestWeights(runs = 'runs'): Promise<string | undefined> {
+  const names = await readdir(runs).catch(() => []);
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(runs, name, 'best.safetensors');
+      return { path, time: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 };
+    }),
+  );
+  return files.filter(({ time }) => time > 0).sort((a, b) => b.time - a.time)[0]?.path;
+}
+
+/** Writes a value as JSON. */
+export async function saveJson(folder: string, name: string, value: unknown): Promise<void> {
+  await writeFileWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes all lines of the log anew: the file never ends in half a line. */
+export async function saveLog(folder: string, lines: string[]): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join('');
+  await writeFileWhole(join(folder, 'metrics.jsonl'), text);
+}
+
+/** The lines of the log up to a step, as they were written; none where there is no log. */
+export async function readLog(folder: string, step: number): Promise<unknown[]> {
+  const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
+  const lines = text.split('\n').filter((line) => line !== '');
+  const read = lines.flatMap((line) => {
+    try {
+      return [JSON.parse(line) as { step?: number }];
+    } catch {
+      // Written by something else: ours is whole or not there.
+      return [];
+    }
+  });
+  return read.filter((line) => (line.step ?? 0) <= step);
+}

@@ -1,0 +1,106 @@
+/** What an epoch is made of, and how the learning rate goes. */
+import { type Balance, countClasses, epochOrder } from '../data/balance.ts';
+import type { AugmentationSettings } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { Split } from '../data/split.ts';
+import { roundsAnEpoch } from '../model/trainer.ts';
+import type { TrainOptions } from '../options.ts';
+import { UserError } from './errors.ts';
+import type { Schedule } from './schedule.ts';
+
+/** The images are read, split and balanced. Counts are in the order of `classNames`. */
+export interface DataEvent
+  extends Pick<
+    Dataset,
+    | 'classNames'
+    | 'sources'
+    | 'skipped'
+    | 'filtered'
+    | 'duplicates'
+    | 'hash'
+    | 'lock'
+    | 'stream'
+    | 'damagedSegments'
+  > {
+  type: 'data';
+  train: number[];
+  validation: number[];
+  /** Training images after balancing: of one draw. */
+  balanced: number[];
+  balance: Balance;
+  /** Draws an epoch is made of. */
+  draws: number;
+  /** Training images left out because the validation has them. */
+  dropped: number;
+  majorityClass: string;
+  majorityAccuracy: number;
+}
+
+export interface Plan {
+  event: DataEvent;
+  rounds: number;
+  stepsPerEpoch: number;
+  schedule: Schedule;
+  augmentation: AugmentationSettings | undefined;
+}
+
+export type PlanOptions = Pick<
+  TrainOptions,
+  'balance' | 'batchSize' | 'schedule' | 'warmup' | 'imageSize' | 'seed' | 'augment'
+> & { learningRate: number; epochs: number };
+
+/** @throws UserError when a batch would be larger than an epoch */
+export async function planEpochs(dataset: Dataset, split: Split, options: PlanOptions): Promise<Plan> {
+  const { balance, batchSize, epochs, learningRate, schedule: kind, imageSize, seed } = options;
+  const { classNames } = dataset;
+  const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
+  const rounds = roundsAnEpoch(balance, draw.length, split.train.length);
+  const images = draw.length * rounds;
+  if (batchSize > images) {
+    throw new UserError(
+      `Expected --batch-size of at most ${images}, the training images of an epoch, but found ${batchSize}; choose a smaller one or add images`,
+      2,
+    );
+  }
+  const stepsPerEpoch = Math.ceil(images / batchSize);
+  const batches = stepsPerEpoch * epochs;
+  const warmup = options.warmup ?? Math.min(stepsPerEpoch, Math.ceil(batches / 10));
+  const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
+  const validation = counts(split.val);
+  const event: DataEvent = {
+    type: 'data',
+    classNames,
+    sources: dataset.sources,
+    skipped: dataset.skipped,
+    filtered: dataset.filtered,
+    duplicates: dataset.duplicates,
+    hash: dataset.hash,
+    stream: dataset.stream,
+    damagedSegments: dataset.damagedSegments,
+    lock: dataset.lock,
+    train: counts(split.train),
+    validation,
+    balanced: counts(draw),
+    balance,
+    draws: rounds,
+    dropped: split.dropped,
+    majorityClass: classNames[validation.indexOf(Math.max(...validation))]!,
+    majorityAccuracy: Math.max(...validation) / split.val.length,
+  };
+  return {
+    ...{ event, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup } },
+    augmentation: options.augment ? augmentationFor(imageSize) : undefined,
+  };
+}
+
+/** Drawn anew for each image: a flip, a shift of up to an eighth, the seed's changes of light. */
+function augmentationFor(imageSize: number): AugmentationSettings {
+  return {
+    flip: 0.5,
+    shift: Math.floor(imageSize / 8),
+    brightnessProbability: 0.4,
+    brightness: 0.3,
+    contrastProbability: 0.3,
+    contrast: 0.2,
+  };
+}

@@ -1,0 +1,113 @@
+/** Going on with a run where it was ended. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type Network, networkShapes } from '../model/network.ts';
+import { completeOptions, type TrainOptions, trainOptions } from '../options.ts';
+import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
+import { UserError } from './errors.ts';
+import { noSums, type Position } from './position.ts';
+
+/** A run that is gone on with. */
+export interface Resumed {
+  folder: string;
+  options: TrainOptions;
+  /** Absent where the run was ended before it had any. */
+  checkpoint: Checkpoint | undefined;
+  /** What is not as it was, and ignored by `--force` or put right: sentences. */
+  remarks: string[];
+  /** `run.json` as it was. */
+  description: Record<string, unknown>;
+}
+
+/** What may differ from the run as it was begun. */
+const FREE: (keyof TrainOptions)[] = [
+  ...(['resume', 'force', 'ui', 'device', 'threads', 'cache', 'epochs', 'time', 'patience'] as const),
+  ...(['checkpointMinutes', 'lock', 'updateLock', 'verify'] as const),
+];
+
+/**
+ * Reads the run in the folder that `--resume` names; its options hold, but for those that do not change what is learnt.
+ * @throws UserError when it is none, when an option differs (without `--force`) or when no checkpoint is whole
+ */
+export async function openRun(given: Partial<TrainOptions>): Promise<Resumed> {
+  const folder = given.resume!;
+  if (given.run !== undefined && given.run !== folder)
+    throw new UserError(
+      `Expected --resume ${folder} to go on in its own folder, but found --run ${given.run}; leave it out`,
+      2,
+    );
+  const description = await readDescription(folder);
+  const { timed, ...saved } = description.options as Record<string, unknown>;
+  // Where the time decided, the number of epochs was not asked for.
+  if (timed === true) delete saved.epochs;
+  const known = Object.entries(saved).filter(([name]) => Object.hasOwn(trainOptions, name));
+  const before = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
+  const remarks: string[] = [];
+  const options: TrainOptions = { ...before, resume: folder, run: folder, force: given.force ?? false };
+  for (const [name, value] of Object.entries(given) as [keyof TrainOptions, unknown][]) {
+    if (value === undefined || name === 'run' || isDeepStrictEqual(value, before[name])) continue;
+    if (!FREE.includes(name)) {
+      const differs = `${name} is ${JSON.stringify(value)} where the run has ${JSON.stringify(before[name])}`;
+      if (!options.force)
+        throw new UserError(
+          `Expected --resume ${folder} to go on with its own options, but ${differs}; leave it out, or say --force`,
+          2,
+        );
+      remarks.push(`--force: ${differs}`);
+    }
+    Object.assign(options, { [name]: value });
+  }
+  const checkpoint = await newestCheckpoint(folder, (message) => remarks.push(message));
+  return { folder, options, checkpoint, remarks, description };
+}
+
+async function readDescription(folder: string): Promise<Record<string, unknown> & { options: unknown }> {
+  const path = join(folder, 'run.json');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    const found =
+      error.code === 'ENOENT' ? 'there is no run.json' : `run.json could not be read (${error.code})`;
+    throw new UserError(`Expected --resume to name the folder of a run, but in ${folder} ${found}`, 2);
+  });
+  try {
+    const description = JSON.parse(text);
+    if (description?.options && typeof description.options === 'object') return description;
+  } catch {
+    // Told below.
+  }
+  throw new UserError(`Expected ${path} to hold the options of a run, but it is damaged; train again`);
+}
+
+/**
+ * Where the training goes on: the position of the checkpoint, or with `--force` and other data the begin of its epoch.
+ * @throws UserError when data or network are not those of the checkpoint (without `--force`), or the weights don't fit
+ */
+export function resumePosition(
+  { checkpoint, options, remarks, folder }: Resumed & { checkpoint: Checkpoint },
+  found: { network: Network; dataHash: string; stepsPerEpoch: number },
+): Position {
+  const { position } = checkpoint;
+  const changed: string[] = [];
+  if (found.dataHash !== checkpoint.dataHash)
+    changed.push(
+      `the images are not those that it was trained on (${found.dataHash.slice(0, 12)}, not ${checkpoint.dataHash.slice(0, 12)})`,
+    );
+  if (!isDeepStrictEqual(found.network, checkpoint.network)) changed.push('its network is another');
+  if (changed.length > 0 && !options.force)
+    throw new UserError(
+      `Expected to go on with ${folder} as it was, but ${changed.join(' and ')}; train in a new folder, or say --force`,
+    );
+  const shapes = (network: Network) => networkShapes(network).parameters;
+  if (!isDeepStrictEqual(shapes(found.network), shapes(checkpoint.network)))
+    throw new UserError(
+      `Expected the weights of ${folder} to fit the network, but they are of another shape; train in a new folder`,
+    );
+  const places = position.batch - position.epoch * found.stepsPerEpoch;
+  const moved = places < 0 || places > found.stepsPerEpoch;
+  if (changed.length === 0 && !moved) return position;
+  remarks.push(
+    `--force: ${changed.join(' and ') || 'epochs are of another length'}; epoch ${position.epoch + 1} begins anew`,
+  );
+  const guard = { ...position.guard, skipped: [] };
+  return { ...position, batch: position.epoch * found.stepsPerEpoch, sums: noSums(), guard };
+}

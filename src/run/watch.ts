@@ -1,0 +1,127 @@
+/** Notices what goes wrong slowly: nothing is undone, but somebody should know. */
+import { statfs } from 'node:fs/promises';
+import type { EpochEvent, StepEvent } from '../model/trainer.ts';
+
+export interface NoticeEvent {
+  type: 'notice';
+  kind: 'loss-stuck' | 'one-answer' | 'overfitting' | 'slow' | 'disk-filling';
+  message: string;
+  epoch: number;
+  step: number;
+}
+
+export interface Watch {
+  /** What is noticed with this event; each kind once until it has passed. */
+  note(event: StepEvent | EpochEvent): Promise<NoticeEvent[]>;
+}
+
+/** Epochs over which a training loss should move, and by which share. */
+const STUCK = { epochs: 5, share: 0.01 };
+/** Epochs of a rising validation loss beside a falling training loss. */
+const OVERFITTING_EPOCHS = 5;
+/** Validations in a row with one answer only. */
+const ONE_ANSWER_EPOCHS = 3;
+/** Steps that are averaged, and the share of the best pace so far that is slow. */
+const PACE = { steps: 50, slow: 0.5 };
+/** Free space below which saving is in danger. */
+const LEAST_FREE_BYTES = 500 * 2 ** 20;
+/** Milliseconds from one look at the disk to the next. */
+const DISK_MS = 60_000;
+
+/**
+ * @param folder of the run
+ * @param classNames in the order of the confusion matrix
+ * @param freeBytes how much room there is; given by tests
+ */
+export function openWatch(folder: string, classNames: string[], freeBytes = freeBytesOf): Watch {
+  const told = new Set<NoticeEvent['kind']>();
+  const epochs: EpochEvent[] = [];
+  const pace = newPace();
+  let looked = Number.NEGATIVE_INFINITY;
+  return {
+    async note(event) {
+      const found: [NoticeEvent['kind'], string | undefined][] = [];
+      if (event.type === 'epoch') {
+        epochs.push(event);
+        found.push(['loss-stuck', stuck(epochs)], ['overfitting', overfitting(epochs)]);
+        found.push(['one-answer', oneAnswer(epochs, classNames)]);
+      } else {
+        found.push(['slow', pace(event)]);
+      }
+      if (performance.now() - looked > DISK_MS) {
+        looked = performance.now();
+        found.push(['disk-filling', fullDisk(folder, await freeBytes(folder))]);
+      }
+      return found.flatMap(([kind, message]) => {
+        if (message === undefined) told.delete(kind);
+        if (message === undefined || told.has(kind)) return [];
+        told.add(kind);
+        return [{ type: 'notice', kind, message, epoch: event.epoch, step: event.step }];
+      });
+    },
+  };
+}
+
+function stuck(epochs: EpochEvent[]): string | undefined {
+  const last = epochs.slice(-STUCK.epochs);
+  if (last.length < STUCK.epochs) return undefined;
+  const losses = last.map(({ trainLoss }) => trainLoss);
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  // A loss near zero has nowhere to go.
+  if (high < 0.05 || high - low > STUCK.share * high) return undefined;
+  return `the training loss has stayed at ${high.toFixed(3)} for ${STUCK.epochs} epochs; try another --learning-rate, or --find-lr`;
+}
+
+function overfitting(epochs: EpochEvent[]): string | undefined {
+  const last = epochs.slice(-OVERFITTING_EPOCHS - 1);
+  if (last.length <= OVERFITTING_EPOCHS) return undefined;
+  const grows = (of: (event: EpochEvent) => number) =>
+    last.every((event, i) => i === 0 || of(event) > of(last[i - 1]!));
+  if (!grows(({ validation }) => validation.loss) || !grows(({ trainLoss }) => -trainLoss)) return undefined;
+  return `for ${OVERFITTING_EPOCHS} epochs the validation loss has risen while the training loss fell: it learns the images by heart; more images or --patience ${OVERFITTING_EPOCHS} help`;
+}
+
+function oneAnswer(epochs: EpochEvent[], classNames: string[]): string | undefined {
+  const last = epochs.slice(-ONE_ANSWER_EPOCHS).map(({ validation }) => onlyAnswer(validation.confusion));
+  const [answer] = last;
+  if (last.length < ONE_ANSWER_EPOCHS || answer === undefined || last.some((other) => other !== answer))
+    return undefined;
+  return `for ${ONE_ANSWER_EPOCHS} epochs it has answered ${classNames[answer]} to every validation image; look at --balance and --learning-rate`;
+}
+
+/** The class that every image was taken for; undefined where there are several. */
+function onlyAnswer(confusion: number[][]): number | undefined {
+  const used = confusion.flatMap((_, guess) => (confusion.some((row) => row[guess]! > 0) ? [guess] : []));
+  return used.length === 1 ? used[0] : undefined;
+}
+
+/** Told of each step, says when the pace has collapsed. */
+function newPace(): (event: StepEvent) => string | undefined {
+  let best = 0;
+  let steps = 0;
+  let seconds = 0;
+  let last: string | undefined;
+  return ({ time }) => {
+    steps += 1;
+    seconds += time.data + time.device + time.host;
+    if (steps < PACE.steps) return last;
+    const found = steps / seconds;
+    [steps, seconds] = [0, 0];
+    best = Math.max(best, found);
+    last =
+      found < PACE.slow * best
+        ? `it trains at ${found.toFixed(1)} steps a second, where it had trained at ${best.toFixed(1)}; does another program use the machine?`
+        : undefined;
+    return last;
+  };
+}
+
+function fullDisk(folder: string, bytes: number): string | undefined {
+  if (bytes >= LEAST_FREE_BYTES) return undefined;
+  return `the disk of ${folder} has ${(bytes / 1e6).toFixed(0)} MB left; free some space, or checkpoints can't be saved`;
+}
+
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}

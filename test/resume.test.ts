@@ -1,0 +1,210 @@
+/** A run that was ended and gone on with; a run that goes wrong and is put right. */
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { loadWeights } from '../src/export/weights.ts';
+import { loadAddon, type NativeSession } from '../src/model/addon.ts';
+import type { TrainOptions } from '../src/options.ts';
+import { type TrainEvent, train } from '../src/train.ts';
+import { pictureFolder, temporaryFolder } from './images.ts';
+
+const folder = temporaryFolder('resume');
+const photos = join(folder, 'photos');
+beforeAll(() => pictureFolder(photos, 30, 90));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const options = (run: string, more: Partial<TrainOptions> = {}): Partial<TrainOptions> => ({
+  ...{ data: [photos], cache: join(folder, 'cache'), imageSize: 16, batchSize: 8, epochs: 4, threads: 1 },
+  ...{ device: 'cpu', run: join(folder, run), lock: join(folder, 'birbs.lock.json'), ...more },
+});
+const bytes = (run: string, name: string) => readFileSync(join(folder, run, name));
+
+/** Trains until a step, as if the process had died there: what a clean end would save is undone. */
+async function trainUntil(run: string, step: number, more: Partial<TrainOptions> = {}) {
+  const controller = new AbortController();
+  const onEvent = (event: TrainEvent) => {
+    if (event.type === 'step' && event.step === step) controller.abort();
+  };
+  await train(options(run, more), { onEvent, signal: controller.signal });
+}
+
+describe('going on', () => {
+  const settings: [string, Partial<TrainOptions>][] = [
+    ['adamw', {}],
+    ['plateau, sgd, an average', { schedule: 'plateau', optimizer: 'sgd', ema: 0.9, metric: 'loss' }],
+    ['one cycle, weights', { schedule: 'one-cycle', balance: 'weights', clipNorm: 1 }],
+  ];
+  test.each(settings)('%s: at any step, to the same bytes', async (name, more) => {
+    const run = name.replaceAll(/\W+/g, '-');
+    await train(options(`${run}-whole`, more));
+    for (const step of [1, 7, 12, 13, 30]) {
+      await trainUntil(`${run}-${step}`, step, more);
+      const events: TrainEvent[] = [];
+      await train({ resume: join(folder, `${run}-${step}`) }, { onEvent: (event) => events.push(event) });
+      for (const file of ['last.safetensors', 'best.safetensors'])
+        expect(
+          bytes(`${run}-${step}`, file).equals(bytes(`${run}-whole`, file)),
+          `${file} from ${step}`,
+        ).toBe(true);
+      const start = events.find((event) => event.type === 'start');
+      expect(start!.resumed!.step).toBeGreaterThanOrEqual(step);
+      // The log is that of a run in one piece.
+      const lines = (log: string) =>
+        bytes(log, 'metrics.jsonl')
+          .toString()
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line))
+          .map(({ type, step, loss, trainLoss, validation }) => ({
+            type,
+            step,
+            loss,
+            trainLoss,
+            validation,
+          }));
+      expect(lines(`${run}-${step}`)).toEqual(lines(`${run}-whole`));
+    }
+  });
+
+  test('from the checkpoint before, if the newest is damaged; says so', async () => {
+    cpSync(join(folder, 'adamw-13'), join(folder, 'damaged'), { recursive: true });
+    const state = bytes('damaged', 'state.safetensors');
+    state[state.length - 9]! ^= 4;
+    writeFileSync(join(folder, 'damaged/state.safetensors'), state);
+    let remarks: string[] = [];
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'start') remarks = event.resumed!.remarks;
+    };
+    await train({ resume: join(folder, 'damaged') }, { onEvent });
+    expect(remarks).toEqual([expect.stringMatching(/checksum is another.*going on from .*previous/)]);
+    expect(bytes('damaged', 'last.safetensors').equals(bytes('adamw-whole', 'last.safetensors'))).toBe(true);
+  });
+
+  test('refuses other options and other images, and with --force says what it ignores', async () => {
+    const own = join(folder, 'own');
+    cpSync(photos, own, { recursive: true });
+    await trainUntil('changed', 14, { data: [own] });
+    const resume = join(folder, 'changed');
+    await expect(train({ resume, batchSize: 16 })).rejects.toThrow(
+      /go on with its own options, but batchSize is 16 where the run has 8; leave it out, or say --force$/,
+    );
+    await expect(train({ resume, run: join(folder, 'other') })).rejects.toThrow(
+      /found --run .*leave it out$/,
+    );
+    rmSync(join(own, 'not-bird', readdirSync(join(own, 'not-bird'))[0]!));
+    await expect(train({ resume })).rejects.toThrow(/run again with --update-lock to accept$/);
+    await expect(train({ resume, updateLock: true })).rejects.toThrow(
+      /the images are not those that it was trained on/,
+    );
+    let remarks: string[] = [];
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'start') remarks = event.resumed!.remarks;
+    };
+    const results = await train({ resume, force: true, epochs: 3, updateLock: true }, { onEvent });
+    expect(remarks).toEqual([expect.stringMatching(/^--force: the images are not .*; epoch 2 begins anew$/)]);
+    expect(results).toMatchObject({ status: 'done', epochs: 3 });
+  });
+
+  test.each([
+    ['no folder', 'nowhere', /in .*nowhere there is no run\.json$/],
+    ['no run', 'photos', /in .*photos there is no run\.json$/],
+  ])('%s is refused', async (_, name, message) => {
+    await expect(train({ resume: join(folder, name) })).rejects.toThrow(message);
+  });
+});
+
+describe('the guard', () => {
+  /** Trains with a device that does something else at some steps. */
+  async function trainPoisoned(run: string, poison: (session: NativeSession, step: number) => Promise<void>) {
+    const addon = loadAddon();
+    const create = addon.createSession;
+    const spy = vi.spyOn(addon, 'createSession').mockImplementation(async (given) => {
+      const session = await create.call(addon, given);
+      let calls = 0;
+      const trainStep: NativeSession['trainStep'] = async (...args) => {
+        await poison(session, ++calls);
+        return session.trainStep(...args);
+      };
+      const methods = { trainStep } as Partial<NativeSession>;
+      return new Proxy(session, {
+        get(target, name: keyof NativeSession) {
+          const value = methods[name] ?? target[name];
+          return typeof value === 'function' && !(name in methods) ? value.bind(target) : value;
+        },
+      });
+    });
+    const events: TrainEvent[] = [];
+    try {
+      const results = await train(options(run, { epochs: 12 }), { onEvent: (event) => events.push(event) });
+      return { results, rollbacks: events.filter((event) => event.type === 'rollback') };
+    } finally {
+      spy.mockRestore();
+    }
+  }
+
+  const spoil =
+    (change: (value: number, i: number) => number) => async (session: NativeSession, step: number) => {
+      if (step !== 40 && step !== 77) return;
+      const values = await session.getParameters();
+      await session.setParameters(values.map(change));
+    };
+
+  test('a training that is left in peace is never touched', async () => {
+    const { results, rollbacks } = await trainPoisoned('peace', async () => {});
+    expect(rollbacks).toEqual([]);
+    expect(results).toMatchObject({ incidents: 0, status: 'done' });
+    expect(results.best!.balancedAccuracy).toBeGreaterThan(0.95);
+  });
+
+  test.each([
+    ['NaN', () => Number.NaN, 'loss-not-finite'],
+    ['wild weights', (value: number, i: number) => (i % 2 === 0 ? 100 : -100) * value, 'loss-jump'],
+  ])('%s: back, around and on', async (name, change, kind) => {
+    const run = `poison-${name}`;
+    const { results, rollbacks } = await trainPoisoned(run, spoil(change));
+    expect(rollbacks).toHaveLength(2);
+    expect(rollbacks[0]).toMatchObject({
+      kind,
+      rollbacks: 1,
+      allowed: 10,
+      newLearningRate: expect.any(Number),
+    });
+    expect(rollbacks[0]!.newLearningRate).toBe(rollbacks[0]!.learningRate / 2);
+    expect(rollbacks[0]!.images.length).toBeGreaterThanOrEqual(8);
+    expect(results).toMatchObject({ status: 'done', incidents: 2, epochs: 12 });
+    expect(results.best!.balancedAccuracy).toBeGreaterThan(0.95);
+    const { values } = await loadWeights(join(folder, run, 'last.safetensors'));
+    expect(values.every(Number.isFinite)).toBe(true);
+    expect(readdirSync(join(folder, run, 'incidents'))).toEqual([`0001-${kind}.json`, `0002-${kind}.json`]);
+  });
+
+  test('gives up after its budget, with the last good state saved', async () => {
+    const always = async (session: NativeSession, step: number) => {
+      if (step > 30) await session.setParameters((await session.getParameters()).fill(Number.NaN));
+    };
+    await expect(trainPoisoned('hopeless', always)).rejects.toThrow(
+      /^At step \d+ the loss is NaN; the training went back 10 times, .*try a tenth/,
+    );
+    const results = JSON.parse(bytes('hopeless', 'results.json').toString());
+    expect(results).toMatchObject({ status: 'failed', incidents: 10 });
+    const { values } = await loadWeights(join(folder, 'hopeless/last.safetensors'));
+    expect(values.every(Number.isFinite)).toBe(true);
+  });
+});
+
+test('a run ends when its time is up, with a validation', async () => {
+  const { epochs: _, ...timeless } = options('timed', { time: 2.5 });
+  const results = await train(timeless);
+  expect(results).toMatchObject({ status: 'done', stopped: 'time' });
+  expect(results.final).not.toBeNull();
+  expect(results.seconds).toBeGreaterThan(2.5);
+  // It may be gone on with, given more time.
+  const more = await train({ resume: join(folder, 'timed'), time: 4 });
+  expect(more.steps).toBeGreaterThan(results.steps);
+});
+
+test('a run ends when there is nothing to hope for', async () => {
+  const results = await train(options('patient', { epochs: 500, patience: 3, learningRate: 1e-9 }));
+  expect(results).toMatchObject({ stopped: 'patience', status: 'done' });
+  expect(results.epochs).toBeLessThan(20);
+});
