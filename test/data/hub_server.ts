@@ -204,8 +204,10 @@ class HubServer implements Hub {
     const file = this.#find(seen, response, name, decodeURIComponent(revision), decodeURIComponent(path));
     if (!file) return;
     seen.path = file.path;
+    const commit = this.#commitOf(name, decodeURIComponent(revision))!;
+    response.setHeader('X-Repo-Commit', commit);
     if (pathname.startsWith('/api/')) return this.#send(seen, response, 'git', file);
-    return this.#resolve(seen, response, file, name, this.#commitOf(name, decodeURIComponent(revision))!);
+    return this.#resolve(seen, response, file, name, commit);
   }
 
   #commitOf(name: string, revision: string): string | undefined {
@@ -218,6 +220,10 @@ class HubServer implements Hub {
   #open({ headers }: HubRequest, response: ServerResponse, name: string, reads: boolean): boolean {
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
     const repository = this.#repositories.get(name);
+    if (token === 'hf_expired') {
+      say(response, 401, undefined, 'Invalid credentials in Authorization header');
+      return false;
+    }
     const accepted = token !== undefined && (repository?.accepted ?? []).includes(token);
     if (!repository || (repository.private && !accepted)) {
       if (token === undefined) say(response, 401, undefined, 'Invalid username or password.');
@@ -269,7 +275,7 @@ class HubServer implements Hub {
     const files = [...this.#repositories.get(name!)!.commits.get(commit)!.values()];
     if (place === 'tree')
       return this.#tree(response, seen, files, decodeURIComponent(path ?? ''), search, fault);
-    const { paths } = JSON.parse(await bodyOf(request)) as { paths: string[] };
+    const paths = pathsOf(await bodyOf(request));
     const entries = treeOf(files, '', true);
     json(
       response,
@@ -324,7 +330,6 @@ class HubServer implements Hub {
     const fault = this.#fault('resolve', file.path);
     if (fault && (await spoil(fault, response, `${this.endpoint}${seen.url}`))) return;
     const etag = `"${file.lfs ?? file.oid}"`;
-    response.setHeader('X-Repo-Commit', commit);
     response.setHeader('Accept-Ranges', 'bytes');
     if (seen.headers['if-none-match'] === etag) return void response.writeHead(304, { ETag: etag }).end();
     if (!file.lfs) {
@@ -507,9 +512,14 @@ function json(response: ServerResponse, value: unknown, fault: Fault | undefined
 }
 
 function say(response: ServerResponse, status: number, code: string | undefined, message: string): void {
-  const headers = code ? { 'X-Error-Code': code, 'X-Error-Message': message } : {};
+  const headers = { 'X-Error-Message': message, ...(code ? { 'X-Error-Code': code } : {}) };
   response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', ...headers });
   response.end(JSON.stringify({ error: message }));
+}
+
+/** What is asked for: as JSON by the hub's library, as a form by its Python tools. */
+function pathsOf(body: string): string[] {
+  return body.startsWith('{') ? JSON.parse(body).paths : new URLSearchParams(body).getAll('paths');
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -330,6 +330,12 @@ test.each<[string, Partial<HubRepository>, string | undefined, RegExp]>([
     /"owner\/brids" .* is not there or is private; .* that your HF_TOKEN may read it/,
   ],
   [
+    'hf:owner/birds',
+    {},
+    'hf_expired',
+    /does not know your HF_TOKEN; make a new one under .*\/settings\/tokens/,
+  ],
+  [
     'hf:owner/birds@v9',
     {},
     undefined,

@@ -11,6 +11,8 @@ interface Facts {
   status?: number;
   /** The hub's own name of the problem: `GatedRepo`, `RevisionNotFound`, ... */
   code?: string;
+  /** What the hub says about it. */
+  detail?: string;
   /** How long the server asks to wait. */
   waitSeconds?: number;
 }
@@ -37,11 +39,17 @@ export interface DatasetName {
 /** The failure as a sentence for the user; what is no failure of the hub stays as it is. */
 export function explain(error: unknown, dataset: DatasetName, endpoint: string, token: boolean): unknown {
   if (!(error instanceof HubFailure)) return error;
-  const { status, code, waitSeconds, host, unreachable } = error.facts;
+  const { status, code, detail = '', waitSeconds, host, unreachable } = error.facts;
   const { name, revision } = dataset;
   const page = `${endpoint}/datasets/${name}`;
   const ours = host === new URL(endpoint).host;
   if (ours && code === 'GatedRepo') return gated(name, page, token);
+  if (ours && status === 401 && /invalid credentials/i.test(detail)) {
+    return new UserError(
+      `${host} does not know your HF_TOKEN; make a new one under ${endpoint}/settings/tokens, or unset it ` +
+        '(and remove the file "token" in HF_HOME) where none is needed',
+    );
+  }
   if (ours && (code === 'RepoNotFound' || status === 401 || status === 403 || (status === 404 && !code))) {
     return new UserError(
       `Expected the data set "${name}" on ${host}, but it is not there or is private; check its name on ${page}` +

@@ -80,6 +80,7 @@ async function failureOf(answer: HubAnswer, settings: HubSettings): Promise<HubF
   const wait = status === 429 || status === 503 ? waitOf(headers) : undefined;
   return new HubFailure(`answers ${status}${code ? ` (${code.slice(0, 50)})` : ''}`, {
     ...{ passing, status, code, host: url.host },
+    detail: headers.get('X-Error-Message')?.slice(0, 200),
     waitSeconds: wait,
   });
 }
