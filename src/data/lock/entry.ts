@@ -16,20 +16,30 @@ export interface LockEntry {
 
 /** An entry of files in any order. */
 export function makeEntry(head: Omit<LockEntry, 'files' | 'revision'>, pins: Pin[]): LockEntry {
-  const byName = new Map(pins.map((pin) => [pin.name, pin]));
-  const files = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = sorted(pins, ({ name }) => name).filter(({ name }, i, all) => name !== all[i - 1]?.name);
   const [revision, ...others] = new Set(files.map((file) => file.revision));
   return revision !== undefined && others.length === 0 ? { ...head, revision, files } : { ...head, files };
+}
+
+/** In the order of code units; what is in order already is not sorted again. */
+function sorted<T>(items: T[], keyOf: (item: T) => string): T[] {
+  const isSorted = items.every((item, i) => i === 0 || keyOf(items[i - 1]!) <= keyOf(item));
+  return isSorted ? items : [...items].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 /** Lines at a time; a hash a line would be slow, one long text large. */
 const LINES = 4096;
 
+const hashes = new WeakMap<LockEntry, string>();
+
 /**
  * sha256 (hex) over the head and one line a file: name, size, sha256 and revision (empty if there is none), with a zero
  * byte between them and a line feed at the end.
  */
-export function entryHash({ source, as, kind, revision = '', files }: LockEntry): string {
+export function entryHash(entry: LockEntry): string {
+  const known = hashes.get(entry);
+  if (known !== undefined) return known;
+  const { source, as, kind, revision = '', files } = entry;
   const hash = createHash('sha256').update(`${source}\0${as}\0${kind}\0${revision}\n`);
   for (let begin = 0; begin < files.length; begin += LINES) {
     const lines = files
@@ -37,7 +47,9 @@ export function entryHash({ source, as, kind, revision = '', files }: LockEntry)
       .map((file) => `${file.name}\0${file.size}\0${file.sha256}\0${file.revision ?? ''}\n`);
     hash.update(lines.join(''));
   }
-  return hash.digest('hex');
+  const digest = hash.digest('hex');
+  hashes.set(entry, digest);
+  return digest;
 }
 
 /** sha256 (hex) over the hashes of the entries, a line each, in the order of source and role. */
@@ -47,8 +59,7 @@ export function rootHash(entries: LockEntry[]): string {
 }
 
 export function sortEntries(entries: LockEntry[]): LockEntry[] {
-  const key = ({ source, as }: LockEntry) => `${source}\0${as}`;
-  return [...entries].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return sorted(entries, ({ source, as }) => `${source}\0${as}`);
 }
 
 /**
@@ -56,15 +67,22 @@ export function sortEntries(entries: LockEntry[]): LockEntry[] {
  * @param whole whether a file without a sha256 could not be read; else it was not read yet, and is taken as it is
  */
 export function differences(expected: LockEntry, found: LockEntry, whole: boolean): string[] {
-  const before = new Map(expected.files.map((file) => [file.name, file]));
   const said: string[] = [];
+  // Both are sorted.
+  let at = 0;
   for (const file of found.files) {
-    const locked = before.get(file.name);
-    before.delete(file.name);
-    if (!locked) said.push(`${file.name} (new)`);
-    else if (file.sha256 === '' && whole) said.push(`${file.name} (can't be read)`);
+    for (; at < expected.files.length && expected.files[at]!.name < file.name; at++) {
+      said.push(`${expected.files[at]!.name} (gone)`);
+    }
+    const locked = expected.files[at];
+    if (locked?.name !== file.name) {
+      said.push(`${file.name} (new)`);
+      continue;
+    }
+    at += 1;
+    if (file.sha256 === '' && whole) said.push(`${file.name} (can't be read)`);
     else if (file.sha256 !== '' && file.sha256 !== locked.sha256) said.push(`${file.name} (other bytes)`);
   }
-  for (const name of before.keys()) said.push(`${name} (gone)`);
+  for (const { name } of expected.files.slice(at)) said.push(`${name} (gone)`);
   return said;
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { UserError } from '../../run/errors.ts';
 import { writeFileWhole } from '../../run/files.ts';
 import type { Pin } from '../sources/part.ts';
-import { entryHash, type LockEntry, rootHash, sortEntries } from './entry.ts';
+import { entryHash, type LockEntry, makeEntry, rootHash, sortEntries } from './entry.ts';
 
 const FORMAT = 'birbs-lock';
 const VERSION = 1;
@@ -55,12 +55,11 @@ type JsonEntry = Omit<LockEntry, 'files'> & { hash: string; files: JsonFile[] };
 
 function readEntry({ source, as, kind, revision, files }: JsonEntry): LockEntry {
   const pins = files.map(([name, size, sha256, own = revision]): Pin => {
-    const right = typeof name === 'string' && Number.isSafeInteger(size) && /^[0-9a-f]{64}$/.test(sha256);
+    const right = typeof name === 'string' && Number.isSafeInteger(size) && typeof sha256 === 'string';
     if (!right) throw new TypeError('no file');
     return own === undefined ? { name, size, sha256 } : { name, size, sha256, revision: own };
   });
-  const head = { source, as, kind };
-  return revision === undefined ? { ...head, files: pins } : { ...head, revision, files: pins };
+  return makeEntry({ source, as, kind }, pins);
 }
 
 /**

@@ -149,7 +149,9 @@ export class Lock {
     if (changes.length > 0) throw changed(text, changes, this.#path);
     const others = this.#options.update || expected ? [] : unlikePublished(opened.source, found.files);
     if (others.length > 0) throw notAsPublished(others);
-    return { ...found, files: found.files.filter(({ sha256 }) => sha256 !== '') };
+    // What can't be read has nothing to be known by.
+    const isRead = ({ sha256 }: Pin) => sha256 !== '';
+    return found.files.every(isRead) ? found : { ...found, files: found.files.filter(isRead) };
   }
 
   #entryOf(head: Pick<LockEntry, 'source' | 'as'>): LockEntry | undefined {
