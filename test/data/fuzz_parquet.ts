@@ -160,7 +160,7 @@ export async function fuzz(cases: number, seed: number, readers = 2): Promise<Fu
   const result: FuzzResult = { cases, read: 0, refused: 0, hung: [], wrong: [], sentences: new Map() };
   let next = 0;
   const work = async () => {
-    const reader = new ParquetReader({ labelled: true, texts: true }, DEADLINE_SECONDS);
+    const reader = new ParquetReader({ labelled: true, texts: true }, { deadlineSeconds: DEADLINE_SECONDS });
     for (let i = next++; i < cases; i = next++) {
       const random = randomFrom(seed * 1_000_003 + i);
       const file = fileOf(`case ${i}`, damaged(sound[Math.floor(random() * sound.length)]!, random));

@@ -445,3 +445,24 @@ test('an abort ends a read that waits for bytes', async () => {
   setTimeout(() => abort.abort(new Error('enough')), 50);
   expect(await listing).toBe('Error: enough');
 });
+
+test('windows of uneven images that turn out too large are cut; a page that is too large is refused', async () => {
+  const bytesOf = (row: number) => noise(row < 40 ? 1000 : 60_000, row);
+  const rows = Array.from({ length: 50 }, (_, row) => ({ bytes: bytesOf(row), path: null }));
+  const paged = new WriterPropertiesBuilder().setWriteBatchSize(2).setDataPageSizeLimit(4000);
+  const bytes = parquetOf({ image: [rows, image] }, paged.setDictionaryEnabled(false).build());
+  const [file] = remote({ a: bytes }).files;
+  const read = async (pieceBytes: number) => {
+    const reader = new ParquetReader({ labelled: false, texts: false }, { pieceBytes });
+    onTestFinished(() => reader.close());
+    const seen: number[] = [];
+    for await (const image of readImages(reader, file!, await listAll(reader, file!), () => true)) {
+      if ('bytes' in image && Buffer.compare(image.bytes, bytesOf(image.index)) === 0) seen.push(image.index);
+    }
+    return seen;
+  };
+  expect(await read(300_000)).toEqual(rows.map((_, i) => i));
+  expect(await outcome(read(90_000))).toMatch(
+    /^UserError: "a", row group 0: a page of it, or all of it .+ use a file with smaller row groups/,
+  );
+});

@@ -57,7 +57,7 @@ async function partsAt(path: string, source: Partial<Source> = {}, context: Part
 }
 
 function reader(deadline?: number, labelled = true): ParquetReader {
-  const made = new ParquetReader({ labelled, texts: false }, deadline);
+  const made = new ParquetReader({ labelled, texts: false }, { deadlineSeconds: deadline });
   onTestFinished(() => made.close());
   return made;
 }

@@ -91,14 +91,19 @@ export class ParquetReader {
   #before: Promise<unknown> = Promise.resolve();
   readonly #wanted: { labelled: boolean; texts: boolean };
   readonly #deadline: number;
+  readonly #pieceBytes: number;
 
   /**
    * @param wanted what `rows` is to tell: labels, and whose text speaks of birds
-   * @param deadlineSeconds after which a call is given up
+   * @param limits when a call is given up, and what it may ask for
    */
-  constructor(wanted: { labelled: boolean; texts: boolean }, deadlineSeconds = DEADLINE_SECONDS) {
+  constructor(
+    wanted: { labelled: boolean; texts: boolean },
+    { deadlineSeconds = DEADLINE_SECONDS, pieceBytes = PIECE_BYTES } = {},
+  ) {
     this.#wanted = wanted;
     this.#deadline = deadlineSeconds;
+    this.#pieceBytes = pieceBytes;
   }
 
   /** @throws UserError that names the file: not there, not parquet, damaged, other columns */
@@ -137,7 +142,8 @@ export class ParquetReader {
       const { groups } = await this.#ensure(file, signal);
       const seconds = (groups[window.group]?.bytes ?? 0) / 2 ** 20;
       const where = `"${file.name}", row group ${window.group}`;
-      return this.#call({ operation, request: window, bytesAllowed: PIECE_BYTES }, where, seconds, signal);
+      const message = { operation, request: window, bytesAllowed: this.#pieceBytes };
+      return this.#call(message, where, seconds, signal);
     });
   }
 
@@ -171,7 +177,8 @@ export class ParquetReader {
       if (!(error instanceof Refusal) || error.tooLarge) await this.close();
       signal?.throwIfAborted();
       if (error instanceof UserError) throw error;
-      if (error instanceof Refusal && error.tooLarge) throw new TooLarge(`${where}: ${tooLarge()}`);
+      if (error instanceof Refusal && error.tooLarge)
+        throw new TooLarge(`${where}: ${tooLarge(this.#pieceBytes)}`);
       throw new UserError(`${where}: ${(error as Error).message}`);
     }
   }
@@ -222,11 +229,10 @@ class Refusal extends Error {
   }
 }
 
-function tooLarge(): string {
-  const limit = PIECE_BYTES / 2 ** 20;
+function tooLarge(pieceBytes: number): string {
   return (
-    `a single page of it, or the row group without an index of its pages, has more than the ${limit} MB that are read ` +
-    'at once; write the file again in smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
+    `a page of it, or all of it where there is no index of the pages, has more than the ${Math.round(pieceBytes / 2 ** 20)} MB ` +
+    'that are read at once; use a file with smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
   );
 }
 
