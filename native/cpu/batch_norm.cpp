@@ -1,14 +1,18 @@
 #include "batch_norm.h"
 
+#include "batch_norm_math.h"
+
 namespace birbs::cpu {
 
 using dnnl::normalization_flags;
 
 BatchNormStage::BatchNormStage(const Node& node, const Wiring& wiring,
                                NodeMemory& kept, Shared& shared)
-    : node_(node), wiring_(wiring), shared_(shared) {
+    : node_(node),
+      wiring_(wiring),
+      shared_(shared),
+      epsilon_(shared.options.network.layers[node.layer].epsilon) {
   const int channels = node.in.shape.channels;
-  const float epsilon = shared.options.network.layers[node.layer].epsilon;
   mean_ = static_cast<float*>(
       kept.statistics.reserve(2 * channels * sizeof(float)));
   variance_ = mean_ + channels;
@@ -18,60 +22,46 @@ BatchNormStage::BatchNormStage(const Node& node, const Wiring& wiring,
   auto parameter = [&](size_t nth) {
     return attach(vector, parameters.value(node.layer, nth));
   };
-  auto flags = normalization_flags::use_scale | normalization_flags::use_shift;
+  auto flags = normalization_flags::use_scale | normalization_flags::use_shift |
+               normalization_flags::use_global_stats;
   if (node.relu) flags = flags | normalization_flags::fuse_norm_relu;
-  const auto plain = attributes_with(false);
-  const auto desc = describe_batch_norm(
-      plain, dnnl::prop_kind::forward_training, data, epsilon, flags);
-  const auto fixed = describe_batch_norm(
-      plain, dnnl::prop_kind::forward_inference, data, epsilon,
-      flags | normalization_flags::use_global_stats);
-  const auto gradient =
-      describe_batch_norm_gradient(plain, desc, data, epsilon, flags);
-
-  const memory x = attach(data, wiring.x);
-  Arguments forward{{DNNL_ARG_SRC, x},
-                    {DNNL_ARG_DST, attach(data, wiring.y)},
-                    {DNNL_ARG_SCALE, parameter(0)},
-                    {DNNL_ARG_SHIFT, parameter(1)},
-                    {DNNL_ARG_MEAN, parameter(2)},
-                    {DNNL_ARG_VARIANCE, parameter(3)}};
-  inference_ =
-      prepare(shared, fixed, dnnl::batch_normalization_forward(fixed), forward);
-  const memory mean = attach(vector, mean_);
-  const memory variance = attach(vector, variance_);
-  forward[DNNL_ARG_MEAN] = mean;
-  forward[DNNL_ARG_VARIANCE] = variance;
-  Arguments backward{
-      {DNNL_ARG_SRC, x},
-      {DNNL_ARG_MEAN, mean},
-      {DNNL_ARG_VARIANCE, variance},
-      {DNNL_ARG_SCALE, parameter(0)},
-      {DNNL_ARG_DIFF_DST, attach(data, wiring.dy)},
-      {DNNL_ARG_DIFF_SRC, attach(data, wiring.dx)},
-      {DNNL_ARG_DIFF_SCALE, attach(vector, parameters.gradient(node.layer, 0))},
-      {DNNL_ARG_DIFF_SHIFT,
-       attach(vector, parameters.gradient(node.layer, 1))}};
-  add_gradient_shift(backward, parameter(1));
-  const memory::desc workspace = desc.workspace_desc();
-  if (workspace.get_size() > 0) {
-    const auto cut =
-        attach(workspace, kept.workspace.reserve(workspace.get_size()));
-    forward.insert({DNNL_ARG_WORKSPACE, cut});
-    backward.insert({DNNL_ARG_WORKSPACE, cut});
-  }
-  training_ = prepare(shared, desc, dnnl::batch_normalization_forward(desc),
-                      std::move(forward));
-  backward_ =
-      prepare(shared, gradient, dnnl::batch_normalization_backward(gradient),
-              std::move(backward));
+  const auto desc = describe_batch_norm(attributes_with(false),
+                                        dnnl::prop_kind::forward_inference,
+                                        data, epsilon_, flags);
+  const dnnl::batch_normalization_forward primitive(desc);
+  Arguments arguments{{DNNL_ARG_SRC, attach(data, wiring.x)},
+                      {DNNL_ARG_DST, attach(data, wiring.y)},
+                      {DNNL_ARG_SCALE, parameter(0)},
+                      {DNNL_ARG_SHIFT, parameter(1)},
+                      {DNNL_ARG_MEAN, parameter(2)},
+                      {DNNL_ARG_VARIANCE, parameter(3)}};
+  inference_ = prepare(shared, desc, primitive, arguments);
+  arguments[DNNL_ARG_MEAN] = attach(vector, mean_);
+  arguments[DNNL_ARG_VARIANCE] = attach(vector, variance_);
+  training_ = prepare(shared, desc, primitive, std::move(arguments));
 }
 
 void BatchNormStage::forward(const Phase& phase) {
+  if (phase.training) {
+    batch_statistics(node_.in, wiring_.count, wiring_.x, mean_, variance_);
+  }
   (phase.training ? training_ : inference_).run(shared_.stream);
 }
 
-void BatchNormStage::backward() { backward_.run(shared_.stream); }
+void BatchNormStage::backward() {
+  const Parameters& parameters = shared_.parameters;
+  batch_norm_gradient(node_.in, wiring_.count,
+                      {.x = wiring_.x,
+                       .mean = mean_,
+                       .variance = variance_,
+                       .weight = parameters.value(node_.layer, 0),
+                       .epsilon = epsilon_,
+                       .y = node_.relu ? wiring_.y : nullptr,
+                       .dy = wiring_.dy,
+                       .dx = wiring_.dx,
+                       .dweight = parameters.gradient(node_.layer, 0),
+                       .dbias = parameters.gradient(node_.layer, 1)});
+}
 
 // As PyTorch: the unbiased variance, which a single value does not have.
 void BatchNormStage::update_statistics() {

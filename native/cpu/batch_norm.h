@@ -4,7 +4,8 @@
 
 namespace birbs::cpu {
 
-// Batch normalization and its ReLU, if the node has it.
+// Batch normalization and its ReLU, if the node has it. oneDNN normalizes; the
+// batch's statistics and the gradient are ours, see batch_norm_math.h.
 class BatchNormStage : public Stage {
  public:
   BatchNormStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
@@ -17,8 +18,9 @@ class BatchNormStage : public Stage {
   const Node& node_;
   Wiring wiring_;
   Shared& shared_;
+  float epsilon_;
   float *mean_, *variance_;  // of the batch
-  Call training_, inference_, backward_;
+  Call training_, inference_;
 };
 
 }  // namespace birbs::cpu

@@ -1,0 +1,211 @@
+#include "batch_norm_math.h"
+
+#include <cmath>
+
+#include "channel_rows.h"
+#include "simd.h"
+
+namespace birbs::cpu {
+namespace {
+
+constexpr int64_t piece = 64;  // rows of one float sum
+
+// A number for each lane.
+struct Lanes {
+  float values[most_lanes];
+};
+
+Lanes lanes_of(const Rows& rows, const float* channels) {
+  Lanes lanes{};
+  for (int l = 0; l < rows.lanes; ++l) lanes.values[l] = channels[rows.of(l)];
+  return lanes;
+}
+
+void fold(const Rows& rows, const double* parts, double* channels) {
+  for (int l = 0; l < rows.lanes; ++l) channels[rows.of(l)] += parts[l];
+}
+
+// Distances from the center, or their squares.
+template <int lanes, bool squares>
+BIRBS_INLINE void add_rows(const Rows& rows, const float* x,
+                           const float* center, double* sums) {
+  for (int64_t first = 0; first < rows.count; first += piece) {
+    const int64_t last = std::min(rows.count, first + piece);
+    float even[lanes] = {}, odd[lanes] = {};
+    for (int64_t row = first; row < last; row += 2) {
+      const float* a = x + row * rows.stride;
+      const bool pair = row + 1 < last;
+      const float* b = pair ? a + rows.stride : center;
+      for (int l = 0; l < lanes; ++l) {
+        const float p = a[l] - center[l], q = b[l] - center[l];
+        even[l] += squares ? p * p : p;
+        odd[l] += squares ? q * q : q;
+      }
+    }
+    for (int l = 0; l < lanes; ++l) sums[l] += double{even[l]} + odd[l];
+  }
+}
+
+template <bool squares>
+BIRBS_INLINE void add(const Rows& rows, const float* x, const float* center,
+                      double* sums) {
+  if (rows.lanes == 16) return add_rows<16, squares>(rows, x, center, sums);
+  if (rows.lanes == 8) return add_rows<8, squares>(rows, x, center, sums);
+  add_rows<1, squares>(rows, x, center, sums);
+}
+
+BIRBS_CLONES void add_distances(const Rows& rows, const float* x,
+                                const float* center, double* sums) {
+  add<false>(rows, x, center, sums);
+}
+
+BIRBS_CLONES void add_squares(const Rows& rows, const float* x,
+                              const float* center, double* sums) {
+  add<true>(rows, x, center, sums);
+}
+
+// Gradients, and their products with the distances from the mean. What ReLU
+// held back becomes 0 in dy.
+template <int lanes, bool relu>
+BIRBS_INLINE void add_gradient_rows(const Rows& rows, const float* x,
+                                    const float* mean, const float* y,
+                                    float* dy, double* sums, double* products) {
+  for (int64_t first = 0; first < rows.count; first += piece) {
+    const int64_t last = std::min(rows.count, first + piece);
+    float sum[lanes] = {}, product[lanes] = {};
+    for (int64_t row = first; row < last; ++row) {
+      const int64_t at = row * rows.stride;
+      for (int l = 0; l < lanes; ++l) {
+        const float g = relu && y[at + l] <= 0 ? 0 : dy[at + l];
+        if (relu) dy[at + l] = g;
+        sum[l] += g;
+        product[l] += g * (x[at + l] - mean[l]);
+      }
+    }
+    for (int l = 0; l < lanes; ++l) {
+      sums[l] += sum[l];
+      products[l] += product[l];
+    }
+  }
+}
+
+template <int lanes>
+BIRBS_INLINE void add_gradient(const Rows& rows, const float* x,
+                               const float* mean, const float* y, float* dy,
+                               double* sums, double* products) {
+  if (y == nullptr) {
+    return add_gradient_rows<lanes, false>(rows, x, mean, y, dy, sums,
+                                           products);
+  }
+  add_gradient_rows<lanes, true>(rows, x, mean, y, dy, sums, products);
+}
+
+BIRBS_CLONES void add_gradients(const Rows& rows, const float* x,
+                                const float* mean, const float* y, float* dy,
+                                double* sums, double* products) {
+  if (rows.lanes == 16) {
+    return add_gradient<16>(rows, x, mean, y, dy, sums, products);
+  }
+  if (rows.lanes == 8) {
+    return add_gradient<8>(rows, x, mean, y, dy, sums, products);
+  }
+  add_gradient<1>(rows, x, mean, y, dy, sums, products);
+}
+
+// dx = scale * (dy - average - (x - mean) * slope)
+struct Backward {
+  Lanes scale, average, mean, slope;
+};
+
+template <int lanes>
+BIRBS_INLINE void move_rows(const Rows& rows, const Backward& back,
+                            const float* x, const float* dy, float* dx) {
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const int64_t at = row * rows.stride;
+    for (int l = 0; l < lanes; ++l) {
+      const float distance = x[at + l] - back.mean.values[l];
+      dx[at + l] = back.scale.values[l] * (dy[at + l] - back.average.values[l] -
+                                           distance * back.slope.values[l]);
+    }
+  }
+}
+
+BIRBS_CLONES void move(const Rows& rows, const Backward& back, const float* x,
+                       const float* dy, float* dx) {
+  if (rows.lanes == 16) return move_rows<16>(rows, back, x, dy, dx);
+  if (rows.lanes == 8) return move_rows<8>(rows, back, x, dy, dx);
+  move_rows<1>(rows, back, x, dy, dx);
+}
+
+}  // namespace
+
+void batch_statistics(const Layout& layout, int count, const float* x,
+                      float* mean, float* variance) {
+  const double total = static_cast<double>(count) * layout.plane();
+  each_channel_group(layout, count, [&](const ChannelGroup& group) {
+    float center[most_lanes] = {};
+    double sums[most_lanes] = {}, squares[most_lanes] = {};
+    each_rows(layout, count, group, [&](const Rows& rows) {
+      const Lanes zero{};
+      double parts[most_lanes] = {};
+      add_distances(rows, x + rows.offset, zero.values, parts);
+      fold(rows, parts, sums);
+    });
+    for (int c = 0; c < group.width; ++c) {
+      center[c] = static_cast<float>(sums[c] / total);
+    }
+    each_rows(layout, count, group, [&](const Rows& rows) {
+      const Lanes centers = lanes_of(rows, center);
+      double parts[most_lanes] = {};
+      add_squares(rows, x + rows.offset, centers.values, parts);
+      fold(rows, parts, squares);
+    });
+    for (int c = 0; c < group.width; ++c) {
+      const double off = sums[c] / total - center[c];
+      mean[group.first + c] = center[c];
+      variance[group.first + c] =
+          static_cast<float>(squares[c] / total - off * off);
+    }
+  });
+}
+
+void batch_norm_gradient(const Layout& layout, int count,
+                         const BatchNormGradient& norm) {
+  const double total = static_cast<double>(count) * layout.plane();
+  each_channel_group(layout, count, [&](const ChannelGroup& group) {
+    float mean[most_lanes] = {};
+    std::copy_n(norm.mean + group.first, group.width, mean);
+    double sums[most_lanes] = {}, products[most_lanes] = {};
+    each_rows(layout, count, group, [&](const Rows& rows) {
+      const Lanes center = lanes_of(rows, mean);
+      double parts[most_lanes] = {}, product_parts[most_lanes] = {};
+      add_gradients(rows, norm.x + rows.offset, center.values,
+                    norm.y == nullptr ? nullptr : norm.y + rows.offset,
+                    norm.dy + rows.offset, parts, product_parts);
+      fold(rows, parts, sums);
+      fold(rows, product_parts, products);
+    });
+    // Zero for padding, whose gradient stays 0 by that.
+    float scale[most_lanes] = {}, average[most_lanes] = {},
+          slope[most_lanes] = {};
+    for (int c = 0; c < group.width; ++c) {
+      const int channel = group.first + c;
+      const double inverse =
+          1 / std::sqrt(double{norm.variance[channel]} + norm.epsilon);
+      norm.dweight[channel] = static_cast<float>(products[c] * inverse);
+      norm.dbias[channel] = static_cast<float>(sums[c]);
+      scale[c] = static_cast<float>(norm.weight[channel] * inverse);
+      average[c] = static_cast<float>(sums[c] / total);
+      slope[c] = static_cast<float>(products[c] * inverse * inverse / total);
+    }
+    if (norm.dx == nullptr) return;
+    each_rows(layout, count, group, [&](const Rows& rows) {
+      const Backward back{lanes_of(rows, scale), lanes_of(rows, average),
+                          lanes_of(rows, mean), lanes_of(rows, slope)};
+      move(rows, back, norm.x + rows.offset, norm.dy + rows.offset,
+           norm.dx + rows.offset);
+    });
+  });
+}
+
+}  // namespace birbs::cpu

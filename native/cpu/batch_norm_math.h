@@ -1,0 +1,28 @@
+#pragma once
+
+#include "layout.h"
+
+namespace birbs::cpu {
+
+// Sums over a batch are taken in short pieces of float and these in double:
+// batch norm divides all that follows by them, and takes them off all that
+// goes back; one float sum each is ten times less accurate than the rest of a
+// step. The numbers are the same with any number of threads.
+
+// Mean and (biased) variance of each channel over `count` images.
+void batch_statistics(const Layout& layout, int count, const float* x,
+                      float* mean, float* variance);
+
+struct BatchNormGradient {
+  const float *x, *mean, *variance, *weight;
+  float epsilon;
+  const float* y;  // of the ReLU behind it; null: none
+  float* dy;       // what the ReLU held back becomes 0
+  float* dx;       // may be dy; null: not wanted
+  float *dweight, *dbias;
+};
+
+void batch_norm_gradient(const Layout& layout, int count,
+                         const BatchNormGradient& norm);
+
+}  // namespace birbs::cpu
