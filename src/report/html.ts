@@ -1,0 +1,63 @@
+/** HTML by templates in which every value is escaped, whoever named it. */
+
+/** Text that is HTML already. */
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Value = Html | string | number | false | null | undefined | Value[];
+
+/** Values are text unless they are {@link Html}; lists are joined; false, null and undefined are nothing. */
+export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
+  return new Html(parts.map((part, i) => part + (i < values.length ? textOf(values[i]) : '')).join(''));
+}
+
+function textOf(value: Value): string {
+  if (value instanceof Html) return value.text;
+  if (Array.isArray(value)) return value.map(textOf).join('');
+  if (value === false || value === null || value === undefined) return '';
+  return escapeText(String(value));
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escapeText(text: string): string {
+  return (
+    text
+      // What HTML has no place for; a line break is a space to it.
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, '\ufffd')
+      .replace(/[\ud800-\udfff]/gu, '\ufffd')
+      .replace(/[&<>"']/g, (sign) => ENTITIES[sign]!)
+  );
+}
+
+const LONGEST = 160;
+
+/** A name that somebody else gave: cut where it is endless, its writing direction kept from the rest of the line. */
+export function nameHtml(text: string): Html {
+  return html`<bdi>${shorten(text)}</bdi>`;
+}
+
+/** Of a class, where there is little room. */
+export function classHtml(name: string): Html {
+  return nameHtml(shorten(name, 40));
+}
+
+/** The middle of what is too long is left out. */
+export function shorten(text: string, longest = LONGEST): string {
+  const letters =
+    text.length > longest * 4 ? [...text.slice(0, longest * 2), ...text.slice(-longest * 2)] : [...text];
+  if (letters.length <= longest) return text;
+  const side = Math.floor((longest - 1) / 2);
+  return `${letters.slice(0, side).join('')}…${letters.slice(-side).join('')}`;
+}

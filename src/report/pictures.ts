@@ -1,0 +1,66 @@
+/** The part of the report that shows images: mistakes, doubts, labels that may be wrong. */
+import { digits, percent, whole } from './format.ts';
+import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
+import type { Picture, RunStory, Suspect } from './story.ts';
+
+/** Of each kind; a gallery that goes on for ever is not looked at. */
+export const MOST_PICTURES = 24;
+
+export function picturesSection({ mistakes, unsure, suspects, best }: RunStory): Html {
+  if (!best && suspects.length === 0)
+    return html`<section id="images"><h2>Which images?</h2><p class="none">No epoch was validated.</p></section>`;
+  return html`<section id="images"><h2>Which images?</h2>
+<h3>Worst mistakes</h3>${
+    mistakes.length > 0
+      ? html`<p class="hint">Validation images it was most certain about, and wrong. Often the label is what is wrong.</p>${gallery(mistakes.map(mistake))}`
+      : html`<p class="fine">No validation image was answered wrong.</p>`
+  }
+${
+  unsure.length > 0 &&
+  html`<h3>Most unsure</h3><p class="hint">Validation images nearest to a toss-up. More images like these teach it most.</p>${gallery(unsure.map(doubt))}`
+}
+${
+  suspects.length > 0 &&
+  html`<h3>Labels to check</h3><p class="hint">Training images whose label it never came to believe, however often it saw them. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
+}</section>`;
+}
+
+function gallery(items: Html[]): Html {
+  return html`<ul class="gallery">${items.slice(0, MOST_PICTURES)}</ul>`;
+}
+
+function mistake({ name, truth, guess, certainty, thumbnail }: Picture): Html {
+  return item(
+    { name, thumbnail, alt: `${truth}, taken for ${guess}` },
+    html`said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), is <b>${classHtml(truth)}</b>`,
+  );
+}
+
+function doubt({ name, truth, guess, certainty, thumbnail }: Picture): Html {
+  const right = guess === truth ? 'rightly' : html`is <b>${classHtml(truth)}</b>`;
+  return item(
+    { name, thumbnail, alt: truth },
+    html`said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), ${right}`,
+  );
+}
+
+function suspect({ name, label, meanLoss, lastLoss, times, thumbnail }: Suspect): Html {
+  return item(
+    { name, thumbnail, alt: `labelled ${label}` },
+    html`labelled <b>${classHtml(label)}</b>, loss ${digits(meanLoss)} over ${whole(times)} times, last ${digits(lastLoss)}`,
+  );
+}
+
+/** A page of thumbnails of the usual size is far below this; one that is not is left out. */
+const LARGEST_THUMBNAIL = 60_000;
+
+function item({ name, thumbnail, alt }: { name: string; thumbnail?: string; alt: string }, text: Html): Html {
+  const usable =
+    thumbnail !== undefined &&
+    thumbnail.length <= LARGEST_THUMBNAIL &&
+    /^data:image\/(webp|png|jpeg);base64,/.test(thumbnail);
+  const picture = usable
+    ? html`<img src="${thumbnail}" alt="${shorten(alt)}">`
+    : html`<span class="blank"></span>`;
+  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(name, 70))}</small></li>`;
+}

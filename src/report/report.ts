@@ -1,0 +1,100 @@
+/** `report.html`: what a person asks in the morning, in the order they ask it; one file, no script, no network. */
+import { courseSection } from './course.ts';
+import { dataSection, detailsSection, skippedShare } from './facts.ts';
+import { duration, moment, percent, whole } from './format.ts';
+import { Html, html, nameHtml, shorten } from './html.ts';
+import { picturesSection } from './pictures.ts';
+import { qualitySection, tiles } from './quality.ts';
+import type { Incident, RunStory } from './story.ts';
+import { STYLE } from './style.ts';
+
+/** Nothing is loaded and nothing runs, whatever a name in it says. */
+const POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/** The page: below 5 MB for any story. */
+export function renderReport(story: RunStory): string {
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer"><title>${shorten(story.name, 80)}: ${plainVerdict(story)}</title><style>${new Html(STYLE)}</style></head><body>
+${header(story)}
+<main>${tiles(story)}${qualitySection(story)}${troubleSection(story)}${picturesSection(story)}${courseSection(story)}${dataSection(story)}${detailsSection(story)}</main>
+<footer><p>Told ${moment(story.toldAt)} by birbs-metal. This page is one file and loads nothing.</p></footer>
+</body></html>
+`.text;
+}
+
+const LINKS = [
+  ['good', 'Is it good?'],
+  ['trouble', 'What went wrong?'],
+  ['images', 'Which images?'],
+  ['course', 'How did it go?'],
+  ['data', 'What did it learn from?'],
+  ['details', 'How was it made?'],
+] as const;
+
+const STATUS = { done: 'Done', running: 'Still running', interrupted: 'Interrupted', failed: 'Failed' };
+
+function header(story: RunStory): Html {
+  const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
+  return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
+<p class="verdict">${plainVerdict(story)}</p>
+${reason && html`<p>${shorten(reason, 600)}</p>`}
+<p class="hint">${epochs.done} of ${epochs.planned} epochs, ${whole(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${whole(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
+${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
+  status === 'interrupted' && html`<p>Go on with it: <code>--resume ${story.name}</code></p>`
+}
+<nav aria-label="Parts of this page">${LINKS.map(([id, text]) => html`<a href="#${id}">${text}</a>`)}</nav></header>`;
+}
+
+/** The first thing to know, in one sentence. */
+function plainVerdict({ status, best, betterThanMajority, classNames, epochs }: RunStory): string {
+  if (!best) {
+    if (status === 'failed') return 'It failed before an epoch was done.';
+    return status === 'running' ? 'No epoch is done yet.' : 'It ended before an epoch was done.';
+  }
+  const tense =
+    status === 'running'
+      ? 'So far it'
+      : status === 'failed'
+        ? `It failed in epoch ${epochs.done + 1}, but`
+        : 'It';
+  if (!betterThanMajority) return `${tense} is no better than guessing.`;
+  const guess = 1 / classNames.length;
+  const found = percent(best.balancedAccuracy, best.balancedAccuracy < 0.1 ? 1 : 0);
+  const [first] = classNames;
+  if (classNames.length === 2 && (first === 'bird' || first === 'birds'))
+    return `${tense} tells birds from the rest: ${found} right, where guessing is 50%.`;
+  return `${tense} is right ${found} of the time, where guessing is ${percent(guess, guess < 0.1 ? 1 : 0)}.`;
+}
+
+const MOST_INCIDENTS = 50;
+
+function troubleSection(story: RunStory): Html {
+  const { incidents, data, betterThanMajority, best } = story;
+  const skipped = skippedShare(story);
+  const notes = [
+    best &&
+      !betterThanMajority &&
+      'It is no better than always giving the same answer: more images, more epochs or another learning rate may help.',
+    skipped &&
+      data &&
+      `${whole(data.skipped.length)} files (${skipped}) could not be used; they are listed with the data.`,
+  ].filter((note) => note);
+  const calm = incidents.length === 0 && notes.length === 0 && story.status !== 'failed';
+  return html`<section id="trouble"><h2>What went wrong?</h2>${calm && html`<p class="fine">Nothing.</p>`}${
+    story.status === 'failed' &&
+    html`<p><b>${shorten(story.reason ?? 'It failed and did not say why.', 600)}</b></p>`
+  }${notes.map((note) => html`<p>${note as string}</p>`)}${
+    incidents.length > 0 && html`<ul class="incidents">${incidents.slice(-MOST_INCIDENTS).map(incident)}</ul>`
+  }${incidents.length > MOST_INCIDENTS && html`<p class="note">${whole(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}</section>`;
+}
+
+const MOST_IMAGES = 12;
+
+function incident({ time, step, severity, seen, done, images = [] }: Incident): Html {
+  const more = images.length > MOST_IMAGES ? `, and ${images.length - MOST_IMAGES} more` : '';
+  return html`<li class="${severity}"><p><b>${shorten(seen, 500)}</b></p><p>${shorten(done, 500)}</p><p><small>${severity}, step ${whole(step)}, ${moment(time)}</small></p>${
+    images.length > 0 &&
+    html`<details><summary>${whole(images.length)} images</summary><p><small>${images.slice(0, MOST_IMAGES).map((name, i) => [i > 0 && ', ', nameHtml(name)])}${more}</small></p></details>`
+  }</li>`;
+}

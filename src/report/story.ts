@@ -1,0 +1,111 @@
+/** All that a report tells of a run, as one plain object. What is not known is absent. */
+import type { CalibrationReport } from '../run/calibration.ts';
+import type { Metrics } from '../run/metrics.ts';
+import type { EpochMetrics } from '../run/position.ts';
+
+export interface RunStory {
+  /** Of the folder. */
+  name: string;
+  status: 'running' | 'done' | 'interrupted' | 'failed';
+  /** One sentence: why it ended as it did. */
+  reason?: string;
+  /** ISO 8601. */
+  startedAt: string;
+  /** When this was told. */
+  toldAt: string;
+  seconds: number;
+  epochs: { done: number; planned: number };
+  steps: number;
+  imagesPerSecond: number;
+  device: { name: string; description: string; reason: string };
+  network?: { name: string; imageSize: number; weights: number };
+  classNames: string[];
+  /** Of always guessing the most frequent class of the validation images. */
+  majority?: { className: string; accuracy: number };
+  /** Whether the best balanced accuracy is more than luck. */
+  betterThanMajority: boolean;
+  best?: EpochMetrics | null;
+  calibration?: CalibrationReport;
+  curve: { steps: StepPoint[]; epochs: EpochPoint[] };
+  /** Of a search for the learning rate. */
+  rateSweep?: { points: { rate: number; loss: number }[]; suggestion?: number };
+  mistakes: Picture[];
+  unsure: Picture[];
+  suspects: Suspect[];
+  incidents: Incident[];
+  /** Seconds by what they went to, in order; and a line on what would make it faster. */
+  time?: { parts: { name: string; seconds: number }[]; advice?: string };
+  data?: DataFacts;
+  /** By name, as in `run.json`. */
+  options: Record<string, unknown>;
+  environment: Record<string, string>;
+  commandLine: string[];
+  /** The command that asks this model, without the image. */
+  predict?: string;
+}
+
+export interface StepPoint {
+  /** In epochs from the start: 1.5 is the middle of the second. */
+  at: number;
+  loss: number;
+  learningRate: number;
+  gradientNorm: number;
+}
+
+export interface EpochPoint {
+  epoch: number;
+  step: number;
+  trainLoss: number;
+  validation: Pick<Metrics, 'loss' | 'accuracy' | 'balancedAccuracy' | 'auroc'>;
+  imagesPerSecond: number;
+  seconds: number;
+}
+
+/** A validation image and the answer to it. */
+export interface Picture {
+  name: string;
+  truth: string;
+  guess: string;
+  certainty: number;
+  /** A `data:` URI. */
+  thumbnail?: string;
+}
+
+/** A training image whose label the network does not come to believe. */
+export interface Suspect {
+  name: string;
+  label: string;
+  /** Of all times it was trained on, and of the last. */
+  meanLoss: number;
+  lastLoss: number;
+  times: number;
+  thumbnail?: string;
+}
+
+export interface Incident {
+  /** ISO 8601. */
+  time: string;
+  step: number;
+  severity: 'info' | 'warning' | 'critical';
+  /** One sentence each: what was seen, what was done. */
+  seen: string;
+  done: string;
+  /** Names of the images in question. */
+  images?: string[];
+}
+
+/** Counts are in the order of `classNames`. */
+export interface DataFacts {
+  train: number[];
+  balanced: number[];
+  validation: number[];
+  balance: string;
+  sources: { source: string; images: number; revision?: string }[];
+  skipped: { name: string; reason: string }[];
+  duplicates: number;
+  /** Training images left out because the validation has them. */
+  dropped: number;
+  hash: string;
+  /** Root hash of the lock. */
+  lock?: string;
+}

@@ -1,0 +1,30 @@
+/** Pixels to small pictures that a page can hold. */
+import sharp from 'sharp';
+
+/** Where pixels come from: uint8 [count, height, width, 3] into `output`, in the order of `positions`. */
+export interface PixelSource {
+  readonly height: number;
+  readonly width: number;
+  assemble(positions: Uint32Array, output: Uint8Array): Promise<void>;
+}
+
+/** Longest side, in pixels; enough for a gallery on a dense screen. */
+const SIDE = 160;
+
+/** A `data:` URI for each position, of a few kilobytes. */
+export async function thumbnails(source: PixelSource, positions: number[]): Promise<string[]> {
+  const { height, width } = source;
+  const bytes = height * width * 3;
+  const pixels = new Uint8Array(positions.length * bytes);
+  if (positions.length > 0) await source.assemble(Uint32Array.from(positions), pixels);
+  const uris: string[] = [];
+  for (let i = 0; i < positions.length; i++) {
+    const image = sharp(pixels.subarray(i * bytes, (i + 1) * bytes), { raw: { height, width, channels: 3 } });
+    const small = await image
+      .resize(SIDE, SIDE, { fit: 'inside', withoutEnlargement: true })
+      .webp({ quality: 80 })
+      .toBuffer();
+    uris.push(`data:image/webp;base64,${small.toString('base64')}`);
+  }
+  return uris;
+}

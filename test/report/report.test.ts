@@ -1,0 +1,201 @@
+/** The report: sound HTML whatever the story, the numbers in it, and how a browser sees it. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { renderReport } from '../../src/report/report.ts';
+import type { RunStory } from '../../src/report/story.ts';
+import { temporaryFolder } from '../images.ts';
+import { type Browser, openBrowser, type View } from './browser.ts';
+import { eventfulStory, failedStory, goodStory, hostileStory, manyClasses } from './stories.ts';
+
+const folder = temporaryFolder('report');
+afterAll(() => rmSync(folder, { recursive: true, maxRetries: 5 }));
+
+const DESK: View = { width: 1200 };
+const PHONE: View = { width: 390, dark: true };
+const ALL = [DESK, { ...DESK, dark: true }, PHONE, { ...PHONE, dark: false }];
+
+/** Each with the ways in which the browser looks at it. */
+const stories: [what: string, story: () => Promise<RunStory>, views: View[]][] = [
+  ['a good run', () => goodStory(), ALL],
+  ['one epoch', () => goodStory({ epochs: 1 }), [PHONE]],
+  ['1,000 epochs', () => goodStory({ epochs: 1000 }), [DESK]],
+  ['ten classes', () => goodStory({ classNames: manyClasses.slice(0, 10) }), [PHONE]],
+  ['200 classes', () => goodStory({ classNames: manyClasses }), [PHONE]],
+  ['an eventful run', eventfulStory, [PHONE]],
+  ['a run that failed before its first epoch', failedStory, [DESK]],
+  ['hostile names', hostileStory, ALL],
+];
+
+const VOID = ['meta', 'img', 'br'];
+const TAGS = new Set(
+  (
+    '!doctype html head meta title style body header main section footer nav h1 h2 h3 p a b i small span bdi code pre ' +
+    'div ul li figure figcaption table caption thead tbody tr th td details summary dl dt dd img svg path rect circle text'
+  ).split(' '),
+);
+const ATTRIBUTES = new Set(
+  (
+    'lang charset http-equiv content name class id href style scope title src alt role aria-label aria-hidden viewBox ' +
+    'd x y cx cy r width height fill-opacity html'
+  ).split(' '),
+);
+
+interface Tag {
+  name: string;
+  attributes: [name: string, value: string][];
+}
+
+/** Reads HTML that has no loose ends; throws at the first sign that is not part of a tag it knows. */
+function readTags(html: string): Tag[] {
+  const tags: Tag[] = [];
+  const open: string[] = [];
+  for (const [, rest] of html.matchAll(/<([^<]*)/g)) {
+    const match = /^(\/?)([!a-z0-9]+)((?:\s+[a-zA-Z-]+(?:="[^"]*")?)*)\s*\/?>/.exec(rest!);
+    if (!match) throw new Error(`no tag: <${rest!.slice(0, 80)}`);
+    const [all, slash, name, attributes] = match as unknown as [string, string, string, string];
+    if (!TAGS.has(name)) throw new Error(`unexpected <${name}>`);
+    if (slash) {
+      if (open.pop() !== name) throw new Error(`</${name}> closes nothing`);
+      continue;
+    }
+    if (!VOID.includes(name) && name !== '!doctype' && !all.endsWith('/>')) open.push(name);
+    const found = [...attributes.matchAll(/([a-zA-Z-]+)(?:="([^"]*)")?/g)];
+    tags.push({ name, attributes: found.map(([, key, value = '']) => [key!, value]) });
+  }
+  expect(open).toEqual([]);
+  return tags;
+}
+
+describe.each(stories)('%s', (_, story) => {
+  let html: string;
+  beforeAll(async () => {
+    html = renderReport(await story());
+  });
+
+  test('is sound, self-contained, and below 5 MB', () => {
+    const attributes = readTags(html).flatMap((tag) => tag.attributes);
+    expect([...new Set(attributes.map(([name]) => name))].filter((name) => !ATTRIBUTES.has(name))).toEqual(
+      [],
+    );
+    const wrong = (which: string, right: RegExp) =>
+      attributes.filter(([name, value]) => name === which && !right.test(value));
+    expect(wrong('src', /^data:image\/(webp|png|jpeg);base64,[\w+/=]*$/)).toEqual([]);
+    expect(wrong('href', /^#[a-z]+$/)).toEqual([]);
+    expect(wrong('style', /^--share:\d\.\d+$/)).toEqual([]);
+    expect(html).not.toMatch(/NaN|undefined|\[object|Infinity/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(html).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/);
+    expect(Buffer.from(html).toString()).toBe(html);
+    expect(Buffer.byteLength(html)).toBeLessThan(5e6);
+  });
+
+  test('answers in the order of the questions', () => {
+    const ids = [...html.matchAll(/<section id="([a-z]+)">/g)].map(([, id]) => id);
+    expect(ids).toEqual(['good', 'trouble', 'images', 'course', 'data', 'details']);
+    expect([...html.matchAll(/<a href="#([a-z]+)">/g)].map(([, id]) => id)).toEqual(ids);
+  });
+
+  test('each drawing says what it shows', () => {
+    for (const { name, attributes } of readTags(html)) {
+      if (name === 'svg')
+        expect(Object.fromEntries(attributes)).toMatchObject({ role: 'img', 'aria-label': /./ });
+      if (name === 'img') expect(Object.fromEntries(attributes).alt).toBeTruthy();
+    }
+  });
+});
+
+const text = (html: string) =>
+  html
+    .replace(/<style>.*?<\/style>/s, '')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ');
+
+describe('what it says', () => {
+  test('of a good run: verdict, interval, threshold, nothing wrong', async () => {
+    const story = await goodStory();
+    story.data!.skipped = [];
+    const said = text(renderReport(story));
+    expect(said).toContain('It tells birds from the rest: 91% right, where guessing is 50%.');
+    expect(said).toContain('Balanced accuracy 91.5% 87.9% to 93.7%');
+    expect(said).toContain('What went wrong? Nothing.');
+    expect(said).toContain('npx tsx src/predict.ts --model runs/night photo.jpg');
+    expect(said).toContain('Decoding limits you');
+    expect(said).toMatch(/saying bird at a probability of 45\.5% or more: 92\.1%, against 91\.5% at 50%/);
+  });
+
+  test('of one that learnt nothing', async () => {
+    const said = text(renderReport({ ...(await goodStory()), betterThanMajority: false }));
+    expect(said).toContain('It is no better than guessing.');
+    expect(said).not.toContain('Nothing.');
+  });
+
+  test('of an eventful one: incidents with their images, where it goes on, the search for a rate', async () => {
+    const said = text(renderReport(await eventfulStory()));
+    expect(said).toContain('Interrupted');
+    expect(said).toContain('Went back to step 96, left out the batch');
+    expect(said).toContain('critical, step 100');
+    expect(said).toMatch(/IMG_11\.jpg , and 20 more/);
+    expect(said).toContain('--resume');
+    expect(said).toContain('suggested: 0.0012');
+  });
+
+  test('of one that failed: why', async () => {
+    const said = text(renderReport(await failedStory()));
+    expect(said).toContain('It failed before an epoch was done.');
+    expect(said).toContain('The disk is full: 8.8 MB were needed');
+    expect(said).toContain('It ended before the images were read.');
+  });
+
+  test('of 200 classes: the weakest, and what is taken for what', async () => {
+    const said = text(renderReport(await goodStory({ classNames: manyClasses, signal: 1.2 })));
+    expect(said).toContain('What is taken for what most often (200 classes');
+    expect(said).toContain('180 stronger classes are left out');
+    expect(said).toContain('the 12 largest and the 12 smallest of 200');
+  });
+
+  test('pictures that are none of ours are left out', async () => {
+    const html = renderReport(await hostileStory());
+    expect(html).not.toMatch(/javascript:alert|example\.com\/x\.png"|svg\+xml/);
+    expect([...html.matchAll(/<img /g)]).toHaveLength(9 * 3 - 4);
+  });
+});
+
+describe('in a browser', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    browser = await openBrowser(join(folder, 'profile'));
+    if (!browser) console.warn('No Chromium on this machine: the report was only read, not looked at.');
+  });
+  afterAll(() => browser?.close());
+
+  test.each(stories)(
+    '%s: nothing is fetched, nothing runs, nothing hangs out, prints',
+    async (what, story, views) => {
+      const html = renderReport(await story());
+      const path = join(folder, `${what.replace(/\W+/g, '-')}.html`);
+      writeFileSync(path, html);
+      const url = pathToFileURL(path).href;
+      for (const view of browser ? views : []) {
+        const { requests, complaints } = await browser!.open(url, view);
+        expect(requests.filter((request) => !request.startsWith('data:image/'))).toEqual([url]);
+        expect(complaints).toEqual([]);
+        const facts = await browser!.evaluate(`({
+        title: document.title, sections: document.querySelectorAll('section').length,
+        overhang: document.documentElement.scrollWidth - innerWidth,
+        scripts: document.scripts.length,
+        broken: [...document.images].filter((image) => image.src.length < 60000 && !image.naturalWidth).length,
+        ink: getComputedStyle(document.body).color,
+      })`);
+        expect(facts).toEqual({
+          ...{ sections: 6, overhang: 0, scripts: 0, broken: 0 },
+          title: expect.stringMatching(/: (It|So far|No)/),
+          ink: view.dark ? 'rgb(232, 230, 225)' : 'rgb(29, 35, 39)',
+        });
+      }
+      if (browser) expect((await browser.print()).subarray(0, 5).toString()).toBe('%PDF-');
+      else readTags(html);
+    },
+  );
+});
