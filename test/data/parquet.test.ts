@@ -357,6 +357,20 @@ describe('faults', () => {
     );
   });
 
+  test('?split: the files whose names say so', async () => {
+    const folder = testFolder();
+    const names = ['train-00000-of-00001', 'test-00000-of-00001'];
+    for (const name of names) writeFileSync(join(folder, `${name}.parquet`), whole);
+    const all = join(folder, '*.parquet');
+    const sideOf = async (split: 'train' | 'test') => (await partsAt(all, { split })).map(({ key }) => key);
+    expect(await sideOf('train')).toEqual([expect.stringContaining(`${names[0]}.parquet`)]);
+    expect(await sideOf('test')).toEqual([expect.stringContaining(`${names[1]}.parquet`)]);
+    const path = written(whole);
+    expect(await outcome(partsAt(path, { text: 'SOURCE', split: 'train' }))).toMatch(
+      /^UserError: Expected parquet files of the split "train" in "SOURCE", but no name says so, such as ".+a.parquet"; leave/,
+    );
+  });
+
   test('two files one after the other, and one of them damaged', async () => {
     const folder = testFolder();
     writeFileSync(join(folder, 'a.parquet'), whole);

@@ -3,6 +3,7 @@ import { UserError } from '../../run/errors.ts';
 import { fixedFolder, globPaths, isGlob } from '../sources/glob.ts';
 import { IMAGE_NAMES } from '../sources/images.ts';
 import type { Source } from '../sources/part.ts';
+import { filesOfSide } from '../sources/side.ts';
 import type { HubFile } from './api.ts';
 import type { HubDataset } from './dataset.ts';
 import type { Place } from './place.ts';
@@ -21,12 +22,6 @@ const KINDS: [Choice['kind'], RegExp][] = [
   ['archives', /\.(zip|tar|tar\.gz|tgz)$/i],
 ];
 
-/** How the sides of a split are called in names of files, best first. */
-const SIDES = {
-  train: [/^train(ing)?$/i],
-  test: [/^test(ing)?$/i, /^val(id(ation)?)?$/i],
-};
-
 const SHOWN = 5;
 
 /** @throws UserError when there is nothing to choose; it names what there is */
@@ -43,10 +38,8 @@ export async function chooseFiles(
   const files = visible.filter(({ path }) => names.test(path));
   // Whoever names files has chosen them; of pictures, the folders tell the split.
   if (split === undefined || kind === 'images') return { kind, files, hasSplit: false };
-  for (const side of SIDES[split]) {
-    const ofSide = files.filter(({ path }) => isOfSide(path, side));
-    if (ofSide.length > 0) return { kind, files: ofSide, hasSplit: true };
-  }
+  const ofSide = filesOfSide(files, split);
+  if (ofSide.length > 0) return { kind, files: ofSide, hasSplit: true };
   // An archive may have the two sides in it.
   if (kind === 'archives') return { kind, files, hasSplit: false };
   throw new UserError(
@@ -68,16 +61,6 @@ async function filesAt(dataset: HubDataset, pattern: string | undefined): Promis
   );
   const matching = new Set(paths);
   return files.filter(({ path }) => matching.has(path));
-}
-
-/** By the last folder or name with such a word in it: train-00000-of-00001.parquet, default/train/0000.parquet. */
-function isOfSide(path: string, side: RegExp): boolean {
-  const words = [...SIDES.train, ...SIDES.test];
-  for (const part of path.split('/').reverse()) {
-    const found = part.split(/[^A-Za-z]+/).filter((word) => words.some((one) => one.test(word)));
-    if (found.length > 0) return found.some((word) => side.test(word));
-  }
-  return false;
 }
 
 async function noMatch(dataset: HubDataset, pattern: string | undefined, text: string): Promise<UserError> {

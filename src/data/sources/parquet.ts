@@ -11,6 +11,7 @@ import { listSome } from './parquet-limit.ts';
 import { imageName, listAll } from './parquet-listing.ts';
 import { type ParquetFile, ParquetReader } from './parquet-reader.ts';
 import type { Listing, Part, Source, SourceContext } from './part.ts';
+import { filesOfSide } from './side.ts';
 
 export type { ParquetFile } from './parquet-reader.ts';
 
@@ -22,7 +23,7 @@ const LISTING_VERSION = 1;
  * @throws UserError when there is none
  */
 export async function parquetParts(source: Source, context: SourceContext): Promise<Part[]> {
-  const paths = await parquetPaths(source.path);
+  const paths = await parquetPaths(source);
   const folder = fixedFolder(source.path);
   const files = await Promise.all(
     paths.map(async (path): Promise<ParquetFile> => {
@@ -43,18 +44,27 @@ export async function parquetParts(source: Source, context: SourceContext): Prom
   return parquetPartsOf(files, source, context);
 }
 
-async function parquetPaths(pattern: string): Promise<string[]> {
+async function parquetPaths({ path: pattern, text, split }: Source): Promise<string[]> {
   const found = await stat(pattern).catch(() => null);
-  if (found?.isFile()) return [pattern];
-  if (found) throw new UserError(`Expected a file, but "${pattern}" is none; check the path`);
-  if (!isGlob(pattern)) throw new UserError(`No such file: "${pattern}"; check the path`);
-  const files = await glob(pattern);
+  if (found && !found.isFile())
+    throw new UserError(`Expected a file, but "${pattern}" is none; check the path`);
+  if (!found && !isGlob(pattern)) throw new UserError(`No such file: "${pattern}"; check the path`);
+  const files = found ? [pattern] : await glob(pattern);
   const regular = await Promise.all(
     files.map(async (path) => (await stat(path).catch(() => null))?.isFile()),
   );
-  const paths = files.filter((path, i) => regular[i] && /\.parquet$/i.test(path));
+  const paths = files.filter((path, i) => regular[i] && (found || /\.parquet$/i.test(path)));
   if (paths.length === 0) throw new UserError(`No .parquet file matches "${pattern}"; check the path`);
-  return paths;
+  if (split === undefined) return paths;
+  const side = filesOfSide(
+    paths.map((path) => ({ path })),
+    split,
+  );
+  if (side.length > 0) return side.map(({ path }) => path);
+  throw new UserError(
+    `Expected parquet files of the split "${split}" in "${text}", but no name says so, such as "${paths[0]}"; ` +
+      'leave ?split= out, or name the files',
+  );
 }
 
 /**
