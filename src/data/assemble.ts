@@ -1,8 +1,10 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
 import { UserError } from '../run/errors.ts';
+import { alikePairs } from './alike.ts';
+import { headerOf, isBlank, isTiny } from './cache/look.ts';
 import type { PreparedPart } from './fill.ts';
-import { DisjointSets } from './groups.ts';
+import { groupsOf } from './groups.ts';
 import type { ClassOf } from './labels.ts';
 import type { Role, Skipped, Source } from './sources/part.ts';
 
@@ -22,7 +24,7 @@ export interface DatasetFacts {
   names: string[];
   /** Index into `classNames`. */
   labels: Int32Array;
-  /** Images of one group stay on one side of a split: duplicates by bytes or pixels, drawings of one concept. */
+  /** Images of one group stay on one side of a split: equal or nearly equal pictures, drawings of one concept. */
   groups: Int32Array;
   /** 1: from a `--val` source, 0: from the others. Absent when there is no `--val`. */
   validation?: Uint8Array;
@@ -31,6 +33,10 @@ export interface DatasetFacts {
   filtered: Skipped[];
   /** Images that repeat another one (same bytes or same pixels). */
   duplicates: number;
+  /** Images that look like another one without being equal: saved again, smaller, trimmed, mirrored. */
+  nearDuplicates: number;
+  /** What else there is to know of the images that are used. */
+  oddities: Oddities;
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
   hash: string;
   /**
@@ -38,6 +44,16 @@ export interface DatasetFacts {
    * because their names say that they are no images.
    */
   sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
+}
+
+/** Counts of images that are used and are out of the ordinary. */
+export interface Oddities {
+  /** Turned as their EXIF says. */
+  turned: number;
+  /** With a side shorter than they are trained at. */
+  tiny: number;
+  /** Nearly of one colour. */
+  blank: number;
 }
 
 /** Where each image came from, by position: image `indexes[i]` of part `numbers[i]`. */
@@ -48,7 +64,7 @@ export interface Origins {
 }
 
 /** An image that can be used. */
-interface Entry {
+export interface Entry {
   source: number;
   part: PreparedPart;
   index: number;
@@ -56,6 +72,8 @@ interface Entry {
   className: string;
   content: string;
   pixelHash: string;
+  /** See `lookOf`. */
+  look: string;
   group?: string;
 }
 
@@ -64,32 +82,40 @@ const CLASS_LIMIT = 10_000;
 
 /**
  * Numbers all that can be used, in the order of the sources.
+ * @param options folder of the cache; side of the images in pixels
  * @throws UserError when there is nothing to learn from
  */
-export function assemble(opened: OpenSource[]): { facts: DatasetFacts; origins: Origins } {
+export async function assemble(
+  opened: OpenSource[],
+  { folder, size, signal }: { folder: string; size: number; signal?: AbortSignal },
+): Promise<{ facts: DatasetFacts; origins: Origins }> {
   const skipped: Skipped[] = [];
   const all = opened.flatMap((source, i) => entriesOf(source, i, skipped));
   const kept = dropContradictions(all, skipped);
   const validates = (entry: Entry) => opened[entry.source]!.role === 'validation';
   const classNames = checkedClasses(opened, kept, skipped);
   const numbers = new Map(classNames.map((name, i) => [name, i]));
+  const pairs = await alikePairs(kept, folder, signal);
   const hasValidation = opened.some(({ role }) => role === 'validation');
   const facts: DatasetFacts = {
     classNames,
     names: kept.map(({ name }) => name),
     labels: Int32Array.from(kept, ({ className }) => numbers.get(className)!),
-    groups: groupsOf(kept),
+    groups: groupsOf(kept, pairs),
     ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
     skipped,
     filtered: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.filtered ?? [])),
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
+    nearDuplicates: new Set(pairs.map(({ second }) => second)).size,
+    oddities: odditiesOf(kept, size),
     hash: hashOf(kept),
     sources: opened.map((source, i) => tally(source, kept, i)),
   };
   return { facts, origins: originsOf(opened, kept) };
 }
 
-function entriesOf(
+/** What can be used of a source; what can't is added to `skipped`. */
+export function entriesOf(
   { role, source, parts, classOf }: OpenSource,
   number: number,
   skipped: Skipped[],
@@ -97,7 +123,7 @@ function entriesOf(
   const entries: Entry[] = [];
   const labelled = role === 'data' || role === 'validation';
   for (const prepared of parts) {
-    const { part, listing, contents, pixelHashes, reasons, passing } = prepared;
+    const { part, listing, contents, pixelHashes, looks, reasons, passing } = prepared;
     skipped.push(...listing.skipped);
     for (let i = 0; i < listing.count; i++) {
       const className = classOf(prepared, i);
@@ -110,8 +136,8 @@ function entriesOf(
         continue;
       }
       const group = listing.groups && `${source.kind} ${listing.groups[i]}`;
-      const [content, pixelHash] = [contents[i]!, pixelHashes[i]!];
-      entries.push({ source: number, part: prepared, index: i, name, className, content, pixelHash, group });
+      const known = { content: contents[i]!, pixelHash: pixelHashes[i]!, look: looks[i]! };
+      entries.push({ source: number, part: prepared, index: i, name, className, ...known, group });
     }
   }
   return entries;
@@ -207,17 +233,16 @@ function originsOf(opened: OpenSource[], kept: Entry[]): Origins {
   };
 }
 
-function groupsOf(kept: Entry[]): Int32Array {
-  const sets = new DisjointSets(kept.length);
-  const firsts = new Map<string, number>();
-  for (const [i, { group, pixelHash }] of kept.entries()) {
-    for (const key of [pixelHash, ...(group === undefined ? [] : [`group ${group}`])]) {
-      const first = firsts.get(key);
-      if (first === undefined) firsts.set(key, i);
-      else sets.join(first, i);
-    }
+function odditiesOf(kept: Entry[], size: number): Oddities {
+  const oddities = { turned: 0, tiny: 0, blank: 0 };
+  for (const { look } of kept) {
+    const header = headerOf(look);
+    if (!header) continue;
+    if (header.turned) oddities.turned += 1;
+    if (isTiny(header, size)) oddities.tiny += 1;
+    if (isBlank(look)) oddities.blank += 1;
   }
-  return sets.numbers();
+  return oddities;
 }
 
 /** Lines at a time; a hash a line would be slow, one long text large. */

@@ -72,6 +72,30 @@ export interface DatasetOptions {
  *   with all that was decoded kept
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
+  const { opened, cache, lock, streams, limit } = await fillSources(options);
+  const { imageSize: size, fit, signal } = options;
+  const { facts, origins } = await assemble(opened, { folder: cache.folder, size, signal });
+  const supply = new Supply(cache, origins, facts.names, { size, fit });
+  const located = streams
+    ? { pixelFiles: [], rows: new Uint32Array(), stream: streamOf(opened, limit, options) }
+    : supply.locate(Uint32Array.from(facts.names.keys()));
+  const held = lock ? { lock: await lock.save() } : {};
+  return { ...facts, ...located, ...held, supply, damagedSegments: cache.damaged };
+}
+
+/** Sources with all that is known of their images, and the cache that holds their pixels. */
+export interface FilledSources {
+  opened: OpenSource[];
+  cache: PixelCache;
+  lock?: Lock;
+  /** Whether the cache can't hold all pixels at once. */
+  streams: boolean;
+  /** Of the cache, in bytes. */
+  limit: number;
+}
+
+/** Lists the sources and decodes what the cache does not hold yet; as `loadDataset`, which goes on from there. */
+export async function fillSources(options: DatasetOptions): Promise<FilledSources> {
   const { imageSize: size, fit, cacheDir, cacheLimit = Number.POSITIVE_INFINITY } = options;
   const limit = Math.round(cacheLimit * 1e9);
   const { lock: file, updateLock: update = false, verify = false, signal } = options;
@@ -92,13 +116,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
     for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
     throw error;
   }
-  const { facts, origins } = assemble(opened);
-  const supply = new Supply(cache, origins, facts.names, { size, fit });
-  const located = streams
-    ? { pixelFiles: [], rows: new Uint32Array(), stream: streamOf(opened, limit, options) }
-    : supply.locate(Uint32Array.from(facts.names.keys()));
-  const held = lock ? { lock: await lock.save() } : {};
-  return { ...facts, ...located, ...held, supply, damagedSegments: cache.damaged };
+  return { opened, cache, lock, streams, limit };
 }
 
 /** One window is trained on, one is being filled, one gives way to it. */

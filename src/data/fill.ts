@@ -1,6 +1,7 @@
 /** Brings the images of a part into the pixel cache: read, decoded, kept; nothing twice. */
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
+import { lookOf } from './cache/look.ts';
 import { type Memo, readMemo, writeMemo } from './cache/memo.ts';
 import { contentHash, type PixelCache } from './cache/pixels.ts';
 import type { Part } from './sources/part.ts';
@@ -35,6 +36,7 @@ export async function preparePart(
     listing,
     contents: new Array<string>(listing.count).fill(''),
     pixelHashes: new Array<string>(listing.count).fill(''),
+    looks: new Array<string>(listing.count).fill(''),
     sizes: new Float64Array(listing.count),
     reasons: new Map(),
     passing,
@@ -45,7 +47,10 @@ export async function preparePart(
 }
 
 /** Takes over what did not change since; true when that is all. */
-function recall({ listing, contents, pixelHashes, sizes, reasons }: PreparedPart, memo: Memo): boolean {
+function recall(
+  { listing, contents, pixelHashes, looks, sizes, reasons }: PreparedPart,
+  memo: Memo,
+): boolean {
   const [stamps, before] = [listing.stamps, memo.listing.stamps];
   if (!stamps || !before) return false;
   const places = new Map(memo.listing.names!.map((name, i) => [name, i]));
@@ -58,6 +63,7 @@ function recall({ listing, contents, pixelHashes, sizes, reasons }: PreparedPart
     }
     contents[i] = memo.contents[place]!;
     pixelHashes[i] = memo.pixelHashes[place]!;
+    looks[i] = memo.looks[place]!;
     sizes[i] = memo.sizes[place]!;
     const reason = memo.reasons.get(place);
     if (reason !== undefined) reasons.set(i, reason);
@@ -144,7 +150,7 @@ async function decodeAll(
   const decode = part.render
     ? (bytes: Uint8Array) => part.render!(bytes, size)
     : (bytes: Uint8Array) => decodeImage(bytes, { size, fit });
-  const once = decodeOnce(cache, decode);
+  const once = decodeOnce(cache, decode, size);
   const running = new Set<Promise<void>>();
   let bytesInFlight = 0;
   try {
@@ -178,12 +184,14 @@ async function decodeAll(
 interface Decoded {
   content: string;
   pixelHash: string;
+  look: string;
   reason?: string;
 }
 
 function note(prepared: PreparedPart, index: number, bytes: number, decoded: Decoded): void {
   prepared.contents[index] = decoded.content;
   prepared.pixelHashes[index] = decoded.pixelHash;
+  prepared.looks[index] = decoded.look;
   prepared.sizes[index] = bytes;
   if (decoded.reason !== undefined) prepared.reasons.set(index, decoded.reason);
 }
@@ -192,6 +200,7 @@ function note(prepared: PreparedPart, index: number, bytes: number, decoded: Dec
 function decodeOnce(
   cache: PixelCache,
   decode: (bytes: Uint8Array) => Promise<Uint8Array>,
+  size: number,
 ): (bytes: Uint8Array) => Promise<Decoded> {
   const inWork = new Map<string, Promise<Decoded>>();
   const start = async (content: string, bytes: Uint8Array): Promise<Decoded> => {
@@ -200,15 +209,18 @@ function decodeOnce(
         if (error instanceof UserError) return error.message;
         throw error;
       });
-      if (typeof pixels === 'string') return { content, pixelHash: '', reason: pixels };
-      return { content, pixelHash: await cache.add(content, pixels) };
+      if (typeof pixels === 'string') return { content, pixelHash: '', look: '', reason: pixels };
+      const look = lookOf(bytes, pixels, size);
+      return { content, look, pixelHash: await cache.add(content, pixels, look) };
     } finally {
       inWork.delete(content);
     }
   };
   return async (bytes) => {
     const content = contentHash(bytes);
-    if (cache.has(content)) return { content, pixelHash: cache.pixelHash(content) };
+    if (cache.has(content)) {
+      return { content, pixelHash: cache.pixelHash(content), look: cache.look(content) };
+    }
     const running = inWork.get(content) ?? start(content, bytes);
     inWork.set(content, running);
     return running;

@@ -166,7 +166,7 @@ test('places over many segments', async () => {
       fit: 'fill',
       limit: Number.POSITIVE_INFINITY,
     });
-    for (let i = begin; i < begin + 5; i++) await cache.add(content(i), pixels(i));
+    for (let i = begin; i < begin + 5; i++) await cache.add(content(i), pixels(i), 'A'.repeat(96));
     await cache.seal();
   }
   const cache = await PixelCache.open({

@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Listing } from '../sources/part.ts';
+import { LOOK_DIGITS } from './look.ts';
 import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
 import { writeWhole } from './whole.ts';
 
 /** Raise it when the listing of the same part would come out different. */
-const MEMO_VERSION = 3;
+const MEMO_VERSION = 4;
 
 export interface Memo {
   stamp?: string;
@@ -16,6 +17,8 @@ export interface Memo {
   contents: string[];
   /** The same for equal pixels; empty where the image was not decoded. */
   pixelHashes: string[];
+  /** What it looks like and what its header says (see `lookOf`); empty where the image was not decoded. */
+  looks: string[];
   /** Bytes of each image; 0 where it was not read. */
   sizes: Float64Array;
   /** Why an image can't be decoded, by its index. */
@@ -26,13 +29,14 @@ export interface Memo {
 export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
   try {
     const memo = JSON.parse(await readFile(memoPath(folder, key), 'utf8'));
-    const { version, stamp, count, labels, contents, pixels, sizes, reasons, ...rest } = memo;
+    const { version, stamp, count, labels, contents, pixels, looks, sizes, reasons, ...rest } = memo;
     const right =
       version === MEMO_VERSION &&
       memo.key === key &&
       labels.length === count &&
       contents.length === count * CONTENT_DIGITS &&
       pixels.length === count * PIXEL_DIGITS &&
+      looks.length === count * LOOK_DIGITS &&
       sizes.length === count &&
       Array.isArray(rest.skipped) &&
       [rest.names, rest.groups, rest.stamps].every((list) => list === undefined || list.length === count);
@@ -52,6 +56,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
       },
       contents: columnOf(contents, CONTENT_DIGITS),
       pixelHashes: columnOf(pixels, PIXEL_DIGITS),
+      looks: columnOf(looks, LOOK_DIGITS),
       sizes: Float64Array.from(sizes),
       reasons: new Map(reasons),
     };
@@ -77,6 +82,7 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     ignored,
     contents: textOf(memo.contents, CONTENT_DIGITS),
     pixels: textOf(memo.pixelHashes, PIXEL_DIGITS),
+    looks: textOf(memo.looks, LOOK_DIGITS),
     sizes: Array.from(memo.sizes),
     reasons: [...memo.reasons],
   };

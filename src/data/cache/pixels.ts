@@ -79,6 +79,7 @@ export class PixelCache {
   readonly #segments: Numbered[] = [];
   /** From content hash to the number of the image over all segments. */
   readonly #numbers = new Map<string, number>();
+  #lastFound: Numbered | undefined;
   #count = 0;
   #writer: SegmentWriter | undefined;
   /** Pixel files that this process must not evict. */
@@ -178,43 +179,66 @@ export class PixelCache {
     return segment.pixelHashes[row]!;
   }
 
+  /** What it looks like (see `lookOf`); of an image file that is there. */
+  look(content: string): string {
+    const { segment, row } = this.#find(content);
+    return segment.looks[row]!;
+  }
+
   #find(content: string): { segment: Segment; row: number } {
     const number = this.#numbers.get(content)!;
+    const { segment, first } = this.#segmentOf(number);
+    return { segment, row: number - first };
+  }
+
+  #segmentOf(number: number): Numbered {
+    // Images are mostly asked for as they were added.
+    const last = this.#lastFound;
+    if (last && number >= last.first && number < last.first + last.segment.contents.length) return last;
     let [low, high] = [0, this.#segments.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if (this.#segments[middle]!.first <= number) low = middle;
       else high = middle - 1;
     }
-    const { segment, first } = this.#segments[low]!;
-    return { segment, row: number - first };
+    this.#lastFound = this.#segments[low]!;
+    return this.#lastFound;
   }
 
   /**
    * From now on this process evicts none of the segments that hold these images, nor, with `added`, any that is added;
    * what it kept before may go. Notes that they are used.
+   * @returns whether all of them are there
    */
-  async keep(contents: Iterable<string>, { added }: { added: boolean }): Promise<void> {
+  async keep(contents: Iterable<string>, { added }: { added: boolean }): Promise<boolean> {
+    let all = true;
+    const segments = new Set<Numbered>();
+    for (const content of contents) {
+      const number = this.#numbers.get(content);
+      if (number === undefined) all = false;
+      else segments.add(this.#segmentOf(number));
+    }
     this.#kept.clear();
     this.#keepsAdded = added;
-    if (added && this.#writer) this.#kept.add(this.#writer.path);
-    for (const content of contents) if (this.has(content)) this.#kept.add(this.#find(content).segment.path);
+    for (const { segment } of segments) this.#kept.add(segment.path);
     await Promise.all([...this.#kept].map(touchSegment));
+    return all;
   }
 
   /**
    * Adds an image. It is safe on disk only after `seal`.
    * @param pixels uint8 RGB, size * size * 3; not to be changed afterwards
+   * @param look see `lookOf`
    * @returns the pixel hash
    * @throws UserError when the disk is full
    */
-  async add(content: string, pixels: Uint8Array): Promise<string> {
+  async add(content: string, pixels: Uint8Array, look: string): Promise<string> {
     if (this.has(content)) return this.pixelHash(content);
     const hash = pixelHash(pixels);
     this.#writer ??= this.#begin();
     const writer = this.#writer;
     this.#numbers.set(content, this.#count++);
-    const written = writer.add(content, hash, pixels);
+    const written = writer.add(content, hash, look, pixels);
     const { limit } = this.#options;
     if (writer.bytes < Math.min(SEGMENT_BYTES, limit / SEGMENT_SHARE)) await this.guard(written);
     else await this.seal();

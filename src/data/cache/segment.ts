@@ -1,6 +1,7 @@
 /** A segment of the pixel cache: the pixels of many images in one file, and an index that finds them by content. */
 import { type FileHandle, open, readFile, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LOOK_DIGITS } from './look.ts';
 import { newName, temporaryPath, writeAll, writeWhole } from './whole.ts';
 
 const MAGIC = 'BIRBSPIX';
@@ -19,6 +20,8 @@ export interface Segment {
   path: string;
   contents: string[];
   pixelHashes: string[];
+  /** See `lookOf`. */
+  looks: string[];
 }
 
 /** The name of the index beside a pixel file, and the other way round. */
@@ -41,6 +44,7 @@ export class SegmentWriter implements Segment {
   readonly path: string;
   readonly contents: string[] = [];
   readonly pixelHashes: string[] = [];
+  readonly looks: string[] = [];
   readonly #temporary: string;
   readonly #size: number;
   readonly #file: Promise<FileHandle>;
@@ -66,9 +70,10 @@ export class SegmentWriter implements Segment {
   }
 
   /** Ends when the pixels are written, or wait for others to be written with. */
-  add(content: string, pixelHash: string, pixels: Uint8Array): Promise<void> {
+  add(content: string, pixelHash: string, look: string, pixels: Uint8Array): Promise<void> {
     this.contents.push(content);
     this.pixelHashes.push(pixelHash);
+    this.looks.push(look);
     this.#waiting.push(pixels);
     this.#waitingBytes += pixels.length;
     return this.#waitingBytes < BLOCK_BYTES ? Promise.resolve() : this.#flush();
@@ -104,6 +109,7 @@ export class SegmentWriter implements Segment {
       count: this.contents.length,
       contents: this.contents.join(''),
       pixels: this.pixelHashes.join(''),
+      looks: this.looks.join(''),
     };
     try {
       await this.#then(async (file) => {
@@ -139,15 +145,21 @@ function header(size: number, count: number): Buffer {
 export async function readSegment(index: string, size: number): Promise<Segment | 'gone' | 'damaged'> {
   try {
     const path = pixelPath(index);
-    const { format, count, contents, pixels } = JSON.parse(await readFile(index, 'utf8'));
+    const { format, count, contents, pixels, looks } = JSON.parse(await readFile(index, 'utf8'));
     const right =
       format === FORMAT_VERSION &&
       Number.isInteger(count) &&
       contents.length === count * CONTENT_DIGITS &&
       pixels.length === count * PIXEL_DIGITS &&
+      looks.length === count * LOOK_DIGITS &&
       (await isPixelFile(path, size, count));
     if (!right) return 'damaged';
-    return { path, contents: cut(contents, CONTENT_DIGITS), pixelHashes: cut(pixels, PIXEL_DIGITS) };
+    return {
+      path,
+      contents: cut(contents, CONTENT_DIGITS),
+      pixelHashes: cut(pixels, PIXEL_DIGITS),
+      looks: cut(looks, LOOK_DIGITS),
+    };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return 'gone';

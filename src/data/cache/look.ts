@@ -1,0 +1,66 @@
+/** What the cache knows of an image beside its pixels: its print and its header, as a text of fixed length. */
+import { FORMATS, type Header, readHeader } from './header.ts';
+import { PRINT_BYTES, printOf } from './print.ts';
+
+const HEADER_BYTES = 8;
+/** Characters of a look. */
+export const LOOK_DIGITS = ((PRINT_BYTES + HEADER_BYTES) / 3) * 4;
+
+/** In the order of their bits. */
+const FLAGS = ['turned', 'cmyk', 'deep', 'animated', 'alpha'] as const;
+
+/**
+ * @param bytes the image file
+ * @param pixels what was decoded from it, uint8 RGB, size * size * 3
+ */
+export function lookOf(bytes: Uint8Array, pixels: Uint8Array, size: number): string {
+  const look = Buffer.alloc(PRINT_BYTES + HEADER_BYTES);
+  look.set(new Uint8Array(printOf(pixels, size).buffer));
+  const header = readHeader(bytes);
+  look[PRINT_BYTES] = FORMATS.indexOf(header.format);
+  look[PRINT_BYTES + 1] = FLAGS.reduce((bits, flag, i) => bits | (Number(header[flag]) << i), 0);
+  look.writeUIntLE(Math.min(header.width, 0xffffff), PRINT_BYTES + 2, 3);
+  look.writeUIntLE(Math.min(header.height, 0xffffff), PRINT_BYTES + 5, 3);
+  return look.toString('base64');
+}
+
+/** The prints of many images, one after the other; all zero where nothing is known. */
+export function printsOf(looks: string[]): Int8Array {
+  const prints = new Int8Array(looks.length * PRINT_BYTES);
+  for (const [i, look] of looks.entries()) {
+    if (look !== '') prints.set(bytesOf(look).subarray(0, PRINT_BYTES), i * PRINT_BYTES);
+  }
+  return prints;
+}
+
+/** The header of an image; undefined where nothing is known. */
+export function headerOf(look: string): Header | undefined {
+  if (look === '') return undefined;
+  const bytes = bytesOf(look).subarray(PRINT_BYTES);
+  const flags = FLAGS.map((flag, i) => [flag, ((bytes[1]! >> i) & 1) === 1]);
+  return {
+    format: FORMATS[bytes[0]!] ?? '',
+    width: bytes.readUIntLE(2, 3),
+    height: bytes.readUIntLE(5, 3),
+    ...(Object.fromEntries(flags) as Record<(typeof FLAGS)[number], boolean>),
+  };
+}
+
+/** Whether an image is nearly of one colour. */
+export function isBlank(look: string): boolean {
+  return (
+    look !== '' &&
+    bytesOf(look)
+      .subarray(0, PRINT_BYTES)
+      .every((byte) => byte === 0)
+  );
+}
+
+/** Whether a side of an image is shorter than it is trained at. */
+export function isTiny({ width, height }: Header, size: number): boolean {
+  return width > 0 && Math.min(width, height) < size;
+}
+
+function bytesOf(look: string): Buffer {
+  return Buffer.from(look, 'base64');
+}
