@@ -5,8 +5,8 @@ import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet-reader.t
 import { type Span, WINDOW_BYTES, windowsOf } from './parquet-windows.ts';
 import type { Listing } from './part.ts';
 
-/** Of smaller files every so many-th image is taken; of larger ones, windows of rows. */
-const SMALL_BYTES = 64 * 2 ** 20;
+/** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
+const SMALL_BYTES = 256 * 2 ** 20;
 
 /** Images are to come from about so many places. */
 const PLACES = 16;
@@ -27,7 +27,8 @@ export async function listSome(
   signal?: AbortSignal,
 ): Promise<Map<ParquetFile, Listing>> {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  if (bytes > SMALL_BYTES) return new Choice(reader, files, limit).listings(onFile, signal);
+  if (bytes > SMALL_BYTES || files.some(({ isLocal }) => !isLocal))
+    return new Choice(reader, files, limit).listings(onFile, signal);
   const all = new Map<ParquetFile, Listing>();
   for (const file of files) {
     onFile(file, 0);

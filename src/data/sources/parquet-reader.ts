@@ -22,6 +22,8 @@ export interface ParquetFile {
   size: number;
   /** Changes whenever the bytes may have changed. */
   stamp: string;
+  /** On a disk of this machine: reading more than is needed costs little. */
+  isLocal?: boolean;
   open(signal?: AbortSignal): Promise<RandomAccess>;
   pins?: Part['pins'];
 }

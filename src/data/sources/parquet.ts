@@ -34,6 +34,7 @@ export async function parquetParts(source: Source, context: SourceContext): Prom
         name: path,
         size: stats.size,
         stamp,
+        isLocal: true,
         open: () => localFile(path, stamp),
         pins: async (options) => [
           { name: relative(folder, path), ...(await fileSum(path, context.cacheDir, options)) },
