@@ -1,6 +1,7 @@
 /** The part of the report that tells how the training went: curves, epochs, where the time went. */
+
+import { count, digits, duration, percent } from '../run/words.ts';
 import { lineChart, type Point } from './chart.ts';
-import { digits, duration, percent, whole } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { EpochPoint, RunStory } from './story.ts';
 
@@ -108,7 +109,7 @@ function epochTable(epochs: EpochPoint[]): Html {
   const shown = epochs.filter((_, i) => i % every === 0 || i === epochs.length - 1);
   return html`<details><summary>The numbers ${every > 1 ? `of every ${every} epochs (metrics.csv has them all)` : 'of every epoch'}</summary><div class="scroll"><table><thead><tr><th scope="col">epoch</th><th scope="col">training loss</th><th scope="col">validation loss</th><th scope="col">balanced accuracy</th><th scope="col">accuracy</th><th scope="col">AUROC</th><th scope="col">images/s</th><th scope="col">took</th></tr></thead><tbody>${shown.map(
     ({ epoch, trainLoss, validation, imagesPerSecond, seconds }) =>
-      html`<tr><th scope="row">${epoch}</th><td>${digits(trainLoss)}</td><td>${digits(validation.loss)}</td><td>${percent(validation.balancedAccuracy)}</td><td>${percent(validation.accuracy)}</td><td>${percent(validation.auroc)}</td><td>${whole(imagesPerSecond)}</td><td>${duration(seconds)}</td></tr>`,
+      html`<tr><th scope="row">${epoch}</th><td>${digits(trainLoss)}</td><td>${digits(validation.loss)}</td><td>${percent(validation.balancedAccuracy)}</td><td>${percent(validation.accuracy)}</td><td>${percent(validation.auroc)}</td><td>${count(imagesPerSecond)}</td><td>${duration(seconds)}</td></tr>`,
   )}</tbody></table></div></details>`;
 }
 

@@ -1,5 +1,5 @@
 /** The parts of the report that one looks up: data, options, environment. */
-import { percent, whole } from './format.ts';
+import { count, percent } from '../run/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
 import type { DataFacts, RunStory } from './story.ts';
 
@@ -15,11 +15,11 @@ export function dataSection({ data, classNames }: RunStory): Html {
     .slice(0, MOST_NAMES)
     .map(
       ({ source, images, revision }) =>
-        html`<tr><th scope="row">${nameHtml(source)}</th><td>${whole(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
+        html`<tr><th scope="row">${nameHtml(source)}</th><td>${count(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
     )}</tbody></table></div>
-<dl><dt>Repeated images</dt><dd>${whole(duplicates)}; they stay on one side of the split</dd>${
+<dl><dt>Repeated images</dt><dd>${count(duplicates)}; they stay on one side of the split</dd>${
     dropped > 0 &&
-    html`<dt>Left out</dt><dd>${whole(dropped)} training images that the validation has too</dd>`
+    html`<dt>Left out</dt><dd>${count(dropped)} training images that the validation has too</dd>`
   }<dt>Hash of the data</dt><dd><code>${hash}</code></dd>${lock && html`<dt>Lock</dt><dd><code>${lock}</code></dd>`}</dl>${skippedPart(data)}</section>`;
 }
 
@@ -35,7 +35,7 @@ function balanceTable({ train, balanced, validation, balance }: DataFacts, names
   const shown = rows.length > MOST_CLASSES ? [...order.slice(0, half), ...order.slice(-half)] : rows;
   const most = order[0]?.train ?? 0;
   const sum = (of: 'train' | 'balanced' | 'validation') =>
-    whole(rows.reduce((total, row) => total + row[of], 0));
+    count(rows.reduce((total, row) => total + row[of], 0));
   const bars = (before: number, after: number) =>
     [before, after].map(
       (count, i) =>
@@ -43,19 +43,19 @@ function balanceTable({ train, balanced, validation, balance }: DataFacts, names
     );
   return html`<div class="scroll"><table class="bars"><caption>Images by class${rows.length > MOST_CLASSES && html`: the ${half} largest and the ${half} smallest of ${rows.length}`}. Bars: training images before and after balancing (${balance}).</caption><thead><tr><th scope="col">class</th><th scope="col">training</th><th scope="col">balanced</th><th scope="col">validation</th><th></th></tr></thead><tbody>${shown.map(
     (row) =>
-      html`<tr><th scope="row">${classHtml(row.name)}</th><td>${whole(row.train)}</td><td>${whole(row.balanced)}</td><td>${whole(row.validation)}</td><td>${bars(row.train, row.balanced)}</td></tr>`,
+      html`<tr><th scope="row">${classHtml(row.name)}</th><td>${count(row.train)}</td><td>${count(row.balanced)}</td><td>${count(row.validation)}</td><td>${bars(row.train, row.balanced)}</td></tr>`,
   )}<tr><th scope="row">all</th><td>${sum('train')}</td><td>${sum('balanced')}</td><td>${sum('validation')}</td><td></td></tr></tbody></table></div>`;
 }
 
 function skippedPart({ skipped }: DataFacts): Html {
   if (skipped.length === 0) return html``;
   const left = skipped.length - MOST_NAMES;
-  return html`<details><summary>${whole(skipped.length)} files could not be used</summary><div class="scroll"><table><tbody>${skipped
+  return html`<details><summary>${count(skipped.length)} files could not be used</summary><div class="scroll"><table><tbody>${skipped
     .slice(0, MOST_NAMES)
     .map(
       ({ name, reason }) =>
         html`<tr><th scope="row">${nameHtml(name)}</th><td class="text">${shorten(reason)}</td></tr>`,
-    )}</tbody></table></div>${left > 0 && html`<p class="note"><small>and ${whole(left)} more</small></p>`}</details>`;
+    )}</tbody></table></div>${left > 0 && html`<p class="note"><small>and ${count(left)} more</small></p>`}</details>`;
 }
 
 export function detailsSection(story: RunStory): Html {
@@ -72,7 +72,7 @@ ${commandLine.length > 0 && html`<pre>${shorten(commandLine.map(quote).join(' ')
     html`<h3>Network</h3>${list([
       ['name', network.name],
       ['image', `${network.imageSize} x ${network.imageSize} pixels`],
-      ['weights', whole(network.weights)],
+      ['weights', count(network.weights)],
     ])}`
   }</div></div></section>`;
 }

@@ -1,5 +1,5 @@
 /** The part of the report that shows images: mistakes, doubts, labels that may be wrong. */
-import { digits, percent, whole } from './format.ts';
+import { count, digits, percent } from '../run/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
 import type { Picture, RunStory, Suspect } from './story.ts';
 
@@ -47,7 +47,7 @@ function doubt({ name, truth, guess, certainty, thumbnail }: Picture): Html {
 function suspect({ name, label, meanLoss, lastLoss, times, thumbnail }: Suspect): Html {
   return item(
     { name, thumbnail, alt: `labelled ${label}` },
-    html`labelled <b>${classHtml(label)}</b>, loss ${digits(meanLoss)} over ${whole(times)} times, last ${digits(lastLoss)}`,
+    html`labelled <b>${classHtml(label)}</b>, loss ${digits(meanLoss)} over ${count(times)} times, last ${digits(lastLoss)}`,
   );
 }
 

@@ -2,7 +2,7 @@
 import type { CalibrationReport } from '../run/calibration.ts';
 import { confidenceIntervals, type Interval, type Intervals } from '../run/intervals.ts';
 import type { EpochMetrics } from '../run/position.ts';
-import { digits, percent, whole } from './format.ts';
+import { count, digits, percent } from '../run/words.ts';
 import { classHtml, type Html, html } from './html.ts';
 import { reliabilityDiagram } from './reliability.ts';
 import type { RunStory } from './story.ts';
@@ -41,7 +41,7 @@ export function qualitySection(story: RunStory): Html {
   const matrix = confusionTable(classNames, best.confusion);
   const small = classNames.length === 2;
   return html`<section id="good"><h2>Is it good?</h2>
-<p class="hint">Epoch ${best.epoch}, the best by balanced accuracy, on the ${whole(total(best))} validation images.</p>
+<p class="hint">Epoch ${best.epoch}, the best by balanced accuracy, on the ${count(total(best))} validation images.</p>
 <div class="grid2"><div>${metricsTable(story, best)}</div><div>${small ? matrix : classTable(classNames, best)}</div></div>${!small && matrix}
 ${calibration && calibrationPart(calibration, classNames)}</section>`;
 }
@@ -78,9 +78,9 @@ function confusionTable(names: string[], confusion: number[][]): Html {
   return html`<div class="scroll"><table class="confusion${dense}"><caption>Rows: what it is. Columns: what was said.</caption><thead><tr><th></th>${names.map((name) => html`<th scope="col"><span>${classHtml(name)}</span></th>`)}</tr></thead><tbody>${confusion.map(
     (row, truth) => {
       const all = row.reduce((a, b) => a + b, 0);
-      return html`<tr><th scope="row">${classHtml(names[truth]!)}</th>${row.map((count, said) => {
-        const share = all === 0 ? 0 : count / all;
-        return html`<td style="--share:${share.toFixed(3)}"${said === truth && html` class="right"`}><b>${whole(count)}</b><small>${percent(share)}</small></td>`;
+      return html`<tr><th scope="row">${classHtml(names[truth]!)}</th>${row.map((images, said) => {
+        const share = all === 0 ? 0 : images / all;
+        return html`<td style="--share:${share.toFixed(3)}"${said === truth && html` class="right"`}><b>${count(images)}</b><small>${percent(share)}</small></td>`;
       })}</tr>`;
     },
   )}</tbody></table></div>`;
@@ -91,15 +91,15 @@ const MOST_PAIRS = 15;
 function confusedPairs(names: string[], confusion: number[][]): Html {
   const pairs = confusion
     .flatMap((row, truth) =>
-      row.map((count, said) => ({ truth, said, count, share: count / row.reduce((a, b) => a + b, 0) })),
+      row.map((times, said) => ({ truth, said, times, share: times / row.reduce((a, b) => a + b, 0) })),
     )
-    .filter(({ truth, said, count }) => truth !== said && count > 0)
-    .sort((a, b) => b.count - a.count || b.share - a.share)
+    .filter(({ truth, said, times }) => truth !== said && times > 0)
+    .sort((a, b) => b.times - a.times || b.share - a.share)
     .slice(0, MOST_PAIRS);
   if (pairs.length === 0) return html`<p class="fine">No image was taken for another class.</p>`;
   return html`<div class="scroll"><table><caption>What is taken for what most often (${names.length} classes; the whole matrix is in results.json)</caption><thead><tr><th scope="col">is</th><th scope="col" class="text">was called</th><th scope="col">times</th><th scope="col">of its class</th></tr></thead><tbody>${pairs.map(
-    ({ truth, said, count, share }) =>
-      html`<tr><td class="text">${classHtml(names[truth]!)}</td><td class="text">${classHtml(names[said]!)}</td><td>${whole(count)}</td><td>${percent(share)}</td></tr>`,
+    ({ truth, said, times, share }) =>
+      html`<tr><td class="text">${classHtml(names[truth]!)}</td><td class="text">${classHtml(names[said]!)}</td><td>${count(times)}</td><td>${percent(share)}</td></tr>`,
   )}</tbody></table></div>`;
 }
 
@@ -113,7 +113,7 @@ function classTable(names: string[], { perClass, confusion }: EpochMetrics): Htm
   const left = rows.length - shown.length;
   return html`<div class="scroll"><table><caption>Class by class, the weakest first</caption><thead><tr><th scope="col">class</th><th scope="col">images</th><th scope="col">precision</th><th scope="col">recall</th><th scope="col">F1</th><th scope="col">AUROC</th></tr></thead><tbody>${shown.map(
     ({ name, images, precision, recall, f1, auroc }) =>
-      html`<tr><th scope="row">${classHtml(name)}</th><td>${whole(images)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td><td>${percent(f1)}</td><td>${percent(auroc)}</td></tr>`,
+      html`<tr><th scope="row">${classHtml(name)}</th><td>${count(images)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td><td>${percent(f1)}</td><td>${percent(auroc)}</td></tr>`,
   )}</tbody></table></div>${left > 0 && html`<p class="note"><small>${left} stronger classes are left out here; metrics.jsonl has them all.</small></p>`}`;
 }
 

@@ -1,6 +1,6 @@
 /** How often answers of some confidence are right, as a drawing and as a table. */
 import type { CalibrationReport, ReliabilityBin } from '../run/calibration.ts';
-import { percent, whole } from './format.ts';
+import { percent, count as told } from '../run/words.ts';
 import { type Html, html } from './html.ts';
 
 const SIZE = 400;
@@ -32,7 +32,7 @@ ${bars}${lines}
 <details><summary>As a table</summary><div class="scroll"><table><thead><tr><th scope="col">confidence</th><th scope="col">images</th><th scope="col">mean confidence</th><th scope="col">right</th></tr></thead><tbody>${after.map(
     ({ count, confidence, accuracy }, i) =>
       count > 0 &&
-      html`<tr><th scope="row">${percent(i / after.length, 0)} to ${percent((i + 1) / after.length, 0)}</th><td>${whole(count)}</td><td>${percent(confidence)}</td><td>${percent(accuracy)}</td></tr>`,
+      html`<tr><th scope="row">${percent(i / after.length, 0)} to ${percent((i + 1) / after.length, 0)}</th><td>${told(count)}</td><td>${percent(confidence)}</td><td>${percent(accuracy)}</td></tr>`,
   )}</tbody></table></div></details></figure>`;
 }
 
@@ -50,7 +50,7 @@ function line(bin: ReliabilityBin, left: number, right: number): Html {
 }
 
 function tip(when: string, { count, confidence, accuracy }: ReliabilityBin): Html {
-  return html`<title>${when}: ${whole(count)} images, mean confidence ${percent(confidence)}, ${percent(accuracy)} right</title>`;
+  return html`<title>${when}: ${told(count)} images, mean confidence ${percent(confidence)}, ${percent(accuracy)} right</title>`;
 }
 
 function tenth(value: number): number {

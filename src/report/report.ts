@@ -1,7 +1,8 @@
 /** `report.html`: what a person asks in the morning, in the order they ask it; one file, no script, no network. */
+
+import { count, duration, moment, percent } from '../run/words.ts';
 import { courseSection } from './course.ts';
 import { dataSection, detailsSection, skippedShare } from './facts.ts';
-import { duration, moment, percent, whole } from './format.ts';
 import { Html, html, nameHtml, shorten } from './html.ts';
 import { picturesSection } from './pictures.ts';
 import { qualitySection, tiles } from './quality.ts';
@@ -39,7 +40,7 @@ function header(story: RunStory): Html {
   return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
-<p class="hint">${epochs.done} of ${epochs.planned} epochs, ${whole(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${whole(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
+<p class="hint">${epochs.done} of ${epochs.planned} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
   status === 'interrupted' && html`<p>Go on with it: <code>--resume ${story.name}</code></p>`
 }
@@ -78,7 +79,7 @@ function troubleSection(story: RunStory): Html {
       'It is no better than always giving the same answer: more images, more epochs or another learning rate may help.',
     skipped &&
       data &&
-      `${whole(data.skipped.length)} files (${skipped}) could not be used; they are listed with the data.`,
+      `${count(data.skipped.length)} files (${skipped}) could not be used; they are listed with the data.`,
   ].filter((note) => note);
   const calm = incidents.length === 0 && notes.length === 0 && story.status !== 'failed';
   return html`<section id="trouble"><h2>What went wrong?</h2>${calm && html`<p class="fine">Nothing.</p>`}${
@@ -86,15 +87,15 @@ function troubleSection(story: RunStory): Html {
     html`<p><b>${shorten(story.reason ?? 'It failed and did not say why.', 600)}</b></p>`
   }${notes.map((note) => html`<p>${note as string}</p>`)}${
     incidents.length > 0 && html`<ul class="incidents">${incidents.slice(-MOST_INCIDENTS).map(incident)}</ul>`
-  }${incidents.length > MOST_INCIDENTS && html`<p class="note">${whole(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}</section>`;
+  }${incidents.length > MOST_INCIDENTS && html`<p class="note">${count(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}</section>`;
 }
 
 const MOST_IMAGES = 12;
 
 function incident({ time, step, severity, seen, done, images = [] }: Incident): Html {
   const more = images.length > MOST_IMAGES ? `, and ${images.length - MOST_IMAGES} more` : '';
-  return html`<li class="${severity}"><p><b>${shorten(seen, 500)}</b></p><p>${shorten(done, 500)}</p><p><small>${severity}, step ${whole(step)}, ${moment(time)}</small></p>${
+  return html`<li class="${severity}"><p><b>${shorten(seen, 500)}</b></p><p>${shorten(done, 500)}</p><p><small>${severity}, step ${count(step)}, ${moment(time)}</small></p>${
     images.length > 0 &&
-    html`<details><summary>${whole(images.length)} images</summary><p><small>${images.slice(0, MOST_IMAGES).map((name, i) => [i > 0 && ', ', nameHtml(name)])}${more}</small></p></details>`
+    html`<details><summary>${count(images.length)} images</summary><p><small>${images.slice(0, MOST_IMAGES).map((name, i) => [i > 0 && ', ', nameHtml(name)])}${more}</small></p></details>`
   }</li>`;
 }

@@ -1,11 +1,28 @@
-/** Numbers as a person reads them. */
+/** Numbers as a person reads them; a dash where there is none. */
 
-export function percent(share: number): string {
-  return `${(share * 100).toFixed(1)}%`;
+export function percent(share: number, decimals = 1): string {
+  return Number.isFinite(share) ? `${(share * 100).toFixed(decimals)}%` : '–';
 }
 
 export function count(n: number): string {
-  return Math.round(n).toLocaleString('en-US');
+  return Number.isFinite(n) ? Math.round(n).toLocaleString('en-US') : '–';
+}
+
+/** To three digits that count, without a power of ten where that can be. */
+export function digits(n: number): string {
+  if (!Number.isFinite(n)) return '–';
+  const size = Math.abs(n);
+  if (size !== 0 && (size < 0.0001 || size >= 1e7))
+    return n.toExponential(1).replace('e+', 'e').replace('.0e', 'e');
+  return size >= 1000 ? count(n) : String(Number(n.toPrecision(3)));
+}
+
+/** "2026-11-23 03:12", in the time zone of this machine. */
+export function moment(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16).replace('T', ' ');
 }
 
 export function duration(seconds: number): string {

@@ -107,6 +107,8 @@ function caller(input: Writable, output: Readable) {
   const seen: Message[] = [];
   let rest = '';
   let count = 0;
+  // It is ended while it writes.
+  for (const pipe of [input, output]) pipe.on('error', () => {});
   output.setEncoding('utf8').on('data', (text: string) => {
     const parts = (rest + text).split('\0');
     rest = parts.pop()!;
