@@ -438,9 +438,15 @@ describe('what is damaged, cut short or a bomb', () => {
       'unpacks to more than 100 times its size',
     ],
     [
+      'a tar with a size that is no number',
+      'a.tar',
+      async () => sized(await tarOf(entries), '\x81'.repeat(12)),
+      'is damaged behind its entry 1; fetch it again',
+    ],
+    [
       'a tar with a size of terabytes',
       'a.tar',
-      async () => huge(await tarOf(entries)),
+      async () => sized(await tarOf(entries), '777777777777'),
       'ends too early; fetch it again',
     ],
   ])('%s', async (_, name, make, message) => {
@@ -455,10 +461,10 @@ describe('what is damaged, cut short or a bomb', () => {
 
   const escaped = (text: string) => text.replace(/[()[\]{}.*+?^$|\\]/g, '\\$&');
 
-  /** The first entry claims 2^36 bytes: not an image that is read, and nothing follows. */
-  function huge(tar: Buffer): Buffer {
+  /** The first entry has another size, and a right checksum. */
+  function sized(tar: Buffer, size: string): Buffer {
     const copy = Buffer.from(tar);
-    copy.write('777777777777', 124, 'latin1');
+    copy.write(size, 124, 'latin1');
     copy.write('        ', 148, 'latin1');
     const sum = copy.subarray(0, 512).reduce((total, byte) => total + byte, 0);
     copy.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');

@@ -11,6 +11,12 @@ import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { outcome, testFolder, write } from './made.ts';
 import { zipOf } from './made_archives.ts';
 
+// The same, without long pauses before it asks again.
+vi.mock('../../src/data/kaggle/settings.ts', async (original) => {
+  const { kaggleSettings } = await original<typeof import('../../src/data/kaggle/settings.ts')>();
+  return { kaggleSettings: (env?: NodeJS.ProcessEnv) => ({ ...kaggleSettings(env), pauseMs: 5 }) };
+});
+
 const KEY = `Basic ${Buffer.from('wren:secret').toString('base64')}`;
 
 interface Kaggle {
@@ -191,7 +197,7 @@ describe('a data set on Kaggle', () => {
       (_, response, body) => response.writeHead(200, headersOf(body)).end(Buffer.alloc(body.length)),
     ],
     ['500', (_, response) => response.writeHead(500).end()],
-    ['429', (_, response) => response.writeHead(429, { 'Retry-After': '1' }).end()],
+    ['429', (_, response) => response.writeHead(429, { 'Retry-After': '0' }).end()],
     ['an address that has aged', (_, response) => response.writeHead(403).end()],
     ['nothing', (request) => request.socket.destroy()],
   ])('the storage sends %s first: asked again', async (_, fault) => {

@@ -11,6 +11,9 @@ import { ENTRY_LIMIT, type EntryHead, tooMany } from './entry.ts';
 const RATIO_LIMIT = 100;
 const RATIO_FROM_BYTES = 64 * 2 ** 20;
 
+/** A reading that gains nothing for so long hangs. */
+const STILL_MS = 120_000;
+
 const PROBLEMS: Record<string, string> = {
   link: 'is a hard link',
   symlink: 'is a symbolic link',
@@ -50,13 +53,18 @@ export async function readTar(path: string, options: TarOptions): Promise<void> 
   const unpacked = tap((bytes) => watch(path, state, bytes, gzipped));
   const gunzip = createGunzip({ chunkSize: 2 ** 18 });
   const out = entries(path, options, state);
+  const watchdog = watchOver(state);
+  const ends = { signal: signal ? AbortSignal.any([signal, watchdog.signal]) : watchdog.signal };
   try {
-    if (gzipped) await pipeline(source, raw, gunzip, unpacked, out, { signal });
-    else await pipeline(source, raw, unpacked, out, { signal });
+    if (gzipped) await pipeline(source, raw, gunzip, unpacked, out, ends);
+    else await pipeline(source, raw, unpacked, out, ends);
     await state.turn;
   } catch (error) {
     signal?.throwIfAborted();
+    if (watchdog.signal.aborted) throw tarError(path, new Error('Invalid header'), state);
     throw state.failure ?? tarError(path, error as Error, state);
+  } finally {
+    watchdog.end();
   }
   if (state.failure) throw state.failure;
   checkEnd(path, state, gzipped ? gunzip.bytesWritten : state.read);
@@ -75,6 +83,17 @@ interface State {
   isBroken: boolean;
   /** What `onEntry` threw. */
   failure?: unknown;
+}
+
+/** Aborts when nothing moves. */
+function watchOver(state: State): { signal: AbortSignal; end: () => void } {
+  const controller = new AbortController();
+  let before = -1;
+  const timer = setInterval(() => {
+    if (state.unpacked === before) controller.abort();
+    before = state.unpacked;
+  }, STILL_MS);
+  return { signal: controller.signal, end: () => clearInterval(timer) };
 }
 
 function tap(look: (bytes: Buffer) => void): Transform {
@@ -107,14 +126,16 @@ function entries(path: string, { onEntry }: TarOptions, state: State) {
   const out = extract(lenient);
   out.on('entry', (header, content, next) => {
     state.entries += 1;
-    if (state.entries > ENTRY_LIMIT) {
-      next(tooMany(path));
-      return;
-    }
     // An error of the archive reaches the pipeline too, which ends the reading.
     content.on('error', () => {
       state.isBroken = true;
     });
+    // The reader waits for ever for the end of what has no size.
+    const problem = Number.isSafeInteger(header.size) ? undefined : new Error('Invalid header');
+    if (problem || state.entries > ENTRY_LIMIT) {
+      next(problem ?? tooMany(path));
+      return;
+    }
     state.turn = onEntry(headOf(header), content as AsyncIterable<Uint8Array>).then(
       () => {
         content.resume();
