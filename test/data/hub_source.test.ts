@@ -112,6 +112,18 @@ test('a second run asks the hub for the commit alone, and one that knows the com
   expect(hub.requests).toHaveLength(1);
 });
 
+test.each([
+  ['a.parquet', async () => shard(0)],
+  ['bird/a.png', async () => plain(1)],
+])('%s can be read again after it was closed, without being fetched again', async (path, content) => {
+  const hub = await hubOf({ [path]: await content() });
+  const [part] = await open('hf:owner/birds', { role: 'birds', labelled: false });
+  const first = await readPart(part!);
+  const sent = hub.sent[path];
+  expect(await readPart(part!)).toEqual(first);
+  expect(hub.sent[path]).toBe(sent);
+});
+
 test("pins tell commit, size and the hub's sha256 without fetching anything", async () => {
   const bytes = await shard(0);
   const hub = await hubOf({ 'data/train-0.parquet': bytes });

@@ -67,10 +67,8 @@ async function counter(
   { onProgress }: SourceContext,
 ): Promise<OnBytes> {
   if (!onProgress) return () => {};
-  const missing = await Promise.all(files.map(async (file) => !(await dataset.has(file))));
-  const ahead = files.filter((_, i) => missing[i]);
   const known = kind === 'archives' || (kind === 'parquet' && isWhole(source, files));
-  const totalBytes = known ? ahead.reduce((sum, { size }) => sum + size, 0) : undefined;
+  const totalBytes = known ? await missingBytes(dataset, files) : undefined;
   let [bytes, told] = [0, 0];
   return (more) => {
     bytes += more;
@@ -79,6 +77,11 @@ async function counter(
     told = now;
     onProgress({ stage: 'download', bytes, totalBytes });
   };
+}
+
+async function missingBytes(dataset: HubDataset, files: HubFile[]): Promise<number> {
+  const sizes = await Promise.all(files.map(async (file) => ((await dataset.has(file)) ? 0 : file.size)));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 function shardParts({ source, context, dataset, choice, onBytes }: Opened): Part[] {
