@@ -147,9 +147,20 @@ describe('parquet files', () => {
     const bytes = readFileSync(path());
     expect(locked().sources[0].files[0]).toEqual(['train-0.parquet', bytes.length, sha256(bytes)]);
     expect(await said({ ...given(), verify: true })).toBe('loaded');
+    const time = new Date(1_700_000_000_000);
+    const put = (content: Buffer) => {
+      writeFileSync(path(), content);
+      utimesSync(path(), time, time);
+    };
+    put(bytes);
+    expect(await said(given())).toBe('loaded');
     // A byte of a page; nothing in the file would tell.
-    bytes[40]! ^= 1;
-    writeFileSync(path(), bytes);
+    const other = Buffer.from(bytes);
+    other[40]! ^= 1;
+    put(other);
+    expect(await said(given())).toBe('loaded');
+    expect(await said({ ...given(), verify: true })).toContain('train-0.parquet (other bytes)');
+    utimesSync(path(), time, new Date());
     expect(await said(given())).toContain('train-0.parquet (other bytes)');
   });
 
@@ -176,12 +187,11 @@ test('the lock is right on another machine: nothing in it but names, sizes and s
   expect(facts).toMatchObject({ written: false, root: locked().root });
 });
 
-test('two runs of different sources keep the entries of both', async () => {
-  await photos('more');
-  const all = [load(), load({ data: [join(folder, 'more')] })];
-  await Promise.all(all);
-  await load();
-  expect(locked().sources.map(({ source }: { source: string }) => source)).toEqual(['more', 'photos']);
+test('runs of different sources at a time keep the entries of all', async () => {
+  const others = ['a', 'b', 'c', 'd'];
+  for (const name of others) await photos(name);
+  await Promise.all([load(), ...others.map((name) => load({ data: [join(folder, name)] }))]);
+  expect(locked().sources.map(({ source }: { source: string }) => source)).toEqual([...others, 'photos']);
 });
 
 describe('a lock that is', () => {

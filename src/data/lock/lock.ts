@@ -15,7 +15,6 @@ export const LOCK_FILE = 'birbs.lock.json';
 /** Sources of more files are not locked: a lock is read whole. */
 const FILE_LIMIT = 1_000_000;
 const NAMES_TOLD = 5;
-const ATTEMPTS = 5;
 
 /** Runs of one process write one after the other. */
 let writing: Promise<unknown> = Promise.resolve();
@@ -125,16 +124,11 @@ export class Lock {
     }
   }
 
-  /** Adds to what is in the file by now; again if another process wrote at the same time. */
+  /** Adds to what is in the file by now: another run may have been there. */
   async #add(): Promise<void> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const others = await readLock(this.#path);
-      const isThere = (entry: LockEntry) =>
-        others.some((other) => isSame(other, entry) && entryHash(other) === entryHash(entry));
-      if (this.#changed.every(isThere)) return;
-      const kept = others.filter((other) => !this.#changed.some((entry) => isSame(other, entry)));
-      await writeLock(this.#path, [...kept, ...this.#changed]);
-    }
+    const others = await readLock(this.#path);
+    const kept = others.filter((other) => !this.#changed.some((entry) => isSame(other, entry)));
+    await writeLock(this.#path, [...kept, ...this.#changed]);
   }
 
   #compare(opened: OpenSource, whole: boolean): LockEntry {
