@@ -119,7 +119,7 @@ async function readArchive(
       });
     }
     await pack.finish();
-    progress(size);
+    progress(Number.POSITIVE_INFINITY);
   } finally {
     await pack.close();
   }
@@ -138,9 +138,11 @@ function progressOf(
   let bytes = 0;
   let told = 0;
   return (more) => {
-    bytes = Math.min(totalBytes, bytes + more);
+    const isEnd = more === Number.POSITIVE_INFINITY;
+    // All of it is told only when the last image is packed.
+    bytes = isEnd ? totalBytes : Math.min(totalBytes - 1, bytes + more);
     const now = performance.now();
-    if (now - told < PROGRESS_MS && bytes < totalBytes) return;
+    if (now - told < PROGRESS_MS && !isEnd) return;
     told = now;
     onProgress?.({ stage: 'unpack', file: path, bytes, totalBytes, done: contents.files.size });
   };
