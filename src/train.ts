@@ -157,6 +157,7 @@ async function follow(
   for (;;) {
     const { value: event, done } = await events.next();
     if (done) return event;
+    if (event.type === 'evaluated') continue;
     await record.add(event);
     if (event.type === 'snapshot') {
       const { epoch, step } = event.snapshot.position;

@@ -100,6 +100,19 @@ export interface EpochEvent {
   secondsLeft: number;
 }
 
+/** What the validation of the epoch before was counted from: of no use to those outside. */
+export interface EvaluatedEvent {
+  type: 'evaluated';
+  epoch: number;
+  step: number;
+  isBest: boolean;
+  /** In the data set, of each row. */
+  positions: Uint32Array;
+  /** float32 [count, classes] */
+  logits: Float32Array;
+  labels: Int32Array;
+}
+
 /** The guard went back. */
 export interface RollbackEvent {
   type: 'rollback';
@@ -162,6 +175,8 @@ interface Loop extends Training {
   signal: AbortSignal | undefined;
   /** The split when the last step was told. */
   told: TimeSplit;
+  /** The last validation. */
+  evaluation: Evaluation | undefined;
 }
 
 /**
@@ -175,7 +190,7 @@ export async function* trainEpochs(
   training: Training,
   start: Snapshot,
   signal?: AbortSignal,
-): AsyncGenerator<StepEvent | EpochEvent | RollbackEvent | SnapshotEvent, Stop | undefined> {
+): AsyncGenerator<StepEvent | EpochEvent | EvaluatedEvent | RollbackEvent | SnapshotEvent, Stop | undefined> {
   const { clock, epochs, average, session } = training;
   const loop: Loop = {
     ...training,
@@ -186,6 +201,7 @@ export async function* trainEpochs(
     begun: { seconds: clock.total, epochs: start.position.epoch },
     signal,
     told: clock.split,
+    evaluation: undefined,
   };
   try {
     while (loop.position.epoch < epochs) {
@@ -199,6 +215,7 @@ export async function* trainEpochs(
       const event = await endEpoch(loop);
       yield event;
       if (event.type === 'rollback') continue;
+      if (loop.evaluation) yield evaluated(loop, loop.evaluation, event);
       loop.good = await take(loop, capture(session));
       yield { type: 'snapshot', snapshot: loop.good };
       if (event.progress < 1) return 'time';
@@ -475,7 +492,8 @@ function guardError({ rollbacks }: Loop, { message, step, learningRate }: BadSte
 /** Validates what the epoch has come to; a loss that is no number shows that its last step went too far. */
 async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   const { clock, position, judge, epochs, stepsPerEpoch } = loop;
-  const validation = await clock.during('validation', validate(loop));
+  loop.evaluation = await clock.during('validation', validate(loop));
+  const validation = loop.evaluation.metrics;
   const learningRate = rateAt(loop, Math.max(0, position.batch - 1));
   if (!Number.isFinite(validation.loss)) {
     const result = { loss: validation.loss, correct: 0, gradientNorm: Number.NaN, deviceSeconds: 0 };
@@ -513,8 +531,16 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   };
 }
 
+function evaluated(
+  { val }: Loop,
+  { logits, labels }: Evaluation,
+  { epoch, step, isBest }: EpochEvent,
+): EvaluatedEvent {
+  return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels };
+}
+
 /** The metrics of the weights that would be kept: the moving average, where there is one. */
-async function validate(loop: Loop): Promise<Metrics> {
+async function validate(loop: Loop): Promise<Evaluation> {
   const { session, moving } = loop;
   if (!moving) return evaluate(loop);
   const values = await session.getParameters();
@@ -538,12 +564,19 @@ export function roundsAnEpoch(balance: Balance, drawn: number, images: number): 
   return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
 }
 
+/** A validation: its metrics, and the rows of logits and labels that they are counted from. */
+export interface Evaluation {
+  metrics: Metrics;
+  logits: Float32Array;
+  labels: Int32Array;
+}
+
 /** Metrics of the validation images, in the order and the batches that prediction would use. */
 export async function evaluate(
   training: Pick<Training, 'session' | 'images' | 'dataset' | 'val' | 'batchSize'> & {
     signal?: AbortSignal | undefined;
   },
-): Promise<Metrics> {
+): Promise<Evaluation> {
   const { session, images, dataset, val, batchSize, signal } = training;
   const classes = dataset.classNames.length;
   const logits = new Float32Array(val.length * classes);
@@ -561,7 +594,7 @@ export async function evaluate(
     waiting = queued;
   }
   await waiting;
-  return computeMetrics(logits, labels, classes);
+  return { metrics: await computeMetrics(logits, labels, classes), logits, labels };
 }
 
 /** The images of an epoch, in the order in which they are learnt. */

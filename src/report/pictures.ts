@@ -1,10 +1,8 @@
 /** The part of the report that shows images: mistakes, doubts, labels that may be wrong. */
+import { MOST_PICTURES } from '../run/findings.ts';
 import { count, digits, percent } from '../run/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
 import type { Picture, RunStory, Suspect } from './story.ts';
-
-/** Of each kind; a gallery that goes on for ever is not looked at. */
-export const MOST_PICTURES = 24;
 
 export function picturesSection({ mistakes, unsure, suspects, best }: RunStory): Html {
   if (!best && suspects.length === 0)
@@ -21,7 +19,7 @@ ${
 }
 ${
   suspects.length > 0 &&
-  html`<h3>Labels to check</h3><p class="hint">Training images whose label it never came to believe, however often it saw them. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
+  html`<h3>Labels to check</h3><p class="hint">Images whose label it never came to believe, from the first epoch to the last. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
 }</section>`;
 }
 

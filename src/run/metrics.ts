@@ -67,6 +67,14 @@ export async function computeMetrics(
   };
 }
 
+/** Cross-entropy of each image. */
+export function imageLosses(logits: Float32Array, labels: Int32Array, classes: number): Float64Array {
+  return Float64Array.from(labels, (label, i) => {
+    const from = i * classes;
+    return logSumExp(logits, from, classes) - logits[from + label]!;
+  });
+}
+
 function meanScores(perClass: ClassScores[]): ClassScores {
   const of = (name: keyof ClassScores) => mean(perClass.map((scores) => scores[name]));
   return {

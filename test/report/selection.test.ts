@@ -1,16 +1,21 @@
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { choosePictures, chooseSuspects } from '../../src/report/selection.ts';
 import { thumbnails } from '../../src/report/thumbnails.ts';
+import { choosePictures } from '../../src/run/findings.ts';
+import { LossHistory } from '../../src/run/losses.ts';
 
 describe('pictures', () => {
   // Logit of class 0 over class 1.
   const logits = Float32Array.from([3, -2, 0.1, -0.2, 5, -4].flatMap((logit) => [logit, 0]));
   const labels = Int32Array.of(1, 1, 0, 0, 0, 0);
-  const rows = (chosen: { row: number }[]) => chosen.map(({ row }) => row);
+  const positions = Uint32Array.of(10, 11, 12, 13, 14, 15);
+  const rows = (chosen: { position: number }[]) => chosen.map(({ position }) => position - 10);
 
   test('mistakes by certainty, doubts by the lack of it', () => {
-    const { mistakes, unsure } = choosePictures(logits, labels, 2, { temperature: 1, threshold: 0.5 });
+    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+      temperature: 1,
+      threshold: 0.5,
+    });
     expect(rows(mistakes)).toEqual([5, 0, 3]);
     expect(mistakes[0]).toMatchObject({
       truth: 0,
@@ -22,23 +27,47 @@ describe('pictures', () => {
 
   test('answers are those of the threshold and the temperature', () => {
     const threshold = 1 / (1 + Math.exp(-0.1));
-    const { mistakes, unsure } = choosePictures(logits, labels, 2, { temperature: 2, threshold });
+    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+      temperature: 2,
+      threshold,
+    });
     // At half the logit, the third image falls below the threshold and the second toss-up moves away from it.
     expect(rows(mistakes)).toContain(2);
     expect(rows(unsure)[0]).toBe(2);
   });
 
   test('never more than a page shows', () => {
-    const many = choosePictures(new Float32Array(2000), new Int32Array(1000).fill(1), 2, { temperature: 1 });
+    const many = choosePictures(
+      {
+        positions: new Uint32Array(1000),
+        logits: new Float32Array(2000),
+        labels: new Int32Array(1000).fill(1),
+      },
+      2,
+      { temperature: 1 },
+    );
     expect([many.mistakes.length, many.unsure.length]).toEqual([24, 24]);
   });
 });
 
-test('suspects: seen often enough, never believed, the worst first', () => {
-  const seen = (meanLoss: number, lastLoss = meanLoss, times = 9) => ({ meanLoss, lastLoss, times });
-  const history = [seen(0.1), seen(2), seen(5, 6, 2), seen(3), seen(3, 0.2), seen(0.6, 4)];
-  expect(chooseSuspects(history, 2)).toEqual([3, 1]);
-  expect(chooseSuspects(history, 10)).toEqual([3]);
+test('suspects: looked at often enough, never believed, the worst first', () => {
+  const histories = [
+    [0.1, 0.1, 0.1],
+    [2, 2, 2],
+    [9, 9],
+    [3, 3, 4],
+    [9, 9, 0.2],
+    [0.1, 0.1, 0.1, 1],
+    [9, Number.NaN, 9],
+  ];
+  const history = new LossHistory(8);
+  for (const [position, losses] of histories.entries())
+    for (const loss of losses) history.add(position, loss);
+  const found = history.suspects(2, 9);
+  expect(found.map(({ position }) => position)).toEqual([3, 1]);
+  expect(found[0]).toEqual({ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 });
+  expect(history.suspects(10, 9).map(({ position }) => position)).toEqual([3]);
+  expect(history.suspects(2, 1)).toHaveLength(1);
 });
 
 test('thumbnails are the pixels, small', async () => {

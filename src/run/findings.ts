@@ -1,0 +1,65 @@
+/** What a validation shows besides its metrics: how sure to be of answers, and which images are worth a look. */
+import type { EvaluatedEvent } from '../model/trainer.ts';
+import { answer, type Calibration, type CalibrationReport, calibrate, scaled } from './calibration.ts';
+import { type ImageLosses, LossHistory } from './losses.ts';
+import { imageLosses, softmax } from './metrics.ts';
+
+/** An answer to an image. */
+export interface Chosen {
+  /** In the data set. */
+  position: number;
+  /** Indexes into `classNames`. */
+  truth: number;
+  guess: number;
+  certainty: number;
+}
+
+/** A line of the log: kept of the best epoch and of the last. */
+export interface Findings {
+  type: 'findings';
+  epoch: number;
+  step: number;
+  isBest: boolean;
+  calibration: CalibrationReport;
+  /** The wrong answers that were most certain, and the answers that were least. */
+  mistakes: Chosen[];
+  unsure: Chosen[];
+  /** Images whose labels may be wrong, by all validations of this process. */
+  suspects: ImageLosses[];
+}
+
+/** Images of each kind; a gallery that goes on for ever is not looked at. */
+export const MOST_PICTURES = 24;
+
+/** Learns from one validation after the other. */
+export function openFindings(images: number, classes: number): (event: EvaluatedEvent) => Promise<Findings> {
+  const history = new LossHistory(images);
+  return async ({ epoch, step, isBest, positions, logits, labels }) => {
+    for (const [row, loss] of imageLosses(logits, labels, classes).entries())
+      history.add(positions[row]!, loss);
+    const calibration = await calibrate(logits, labels, classes);
+    return {
+      ...{ type: 'findings', epoch, step, isBest, calibration },
+      ...choosePictures({ positions, logits, labels }, classes, calibration),
+      suspects: history.suspects(classes, MOST_PICTURES),
+    };
+  };
+}
+
+/** @see Findings */
+export function choosePictures(
+  { positions, logits, labels }: Pick<EvaluatedEvent, 'positions' | 'logits' | 'labels'>,
+  classes: number,
+  calibration: Pick<Calibration, 'temperature' | 'threshold'>,
+): Pick<Findings, 'mistakes' | 'unsure'> {
+  const probabilities = softmax(scaled(logits, calibration.temperature), classes);
+  const all = Array.from(labels, (truth, row): Chosen => {
+    const { label, certainty } = answer(probabilities, classes, row, calibration);
+    return { position: positions[row]!, truth, guess: label, certainty };
+  });
+  const wrong = all.filter(({ truth, guess }) => truth !== guess);
+  return {
+    mistakes: wrong.sort((a, b) => b.certainty - a.certainty).slice(0, MOST_PICTURES),
+    unsure: all.sort((a, b) => a.certainty - b.certainty).slice(0, MOST_PICTURES),
+  };
+}
