@@ -90,6 +90,13 @@ export const dataOptions = {
   json: flag(false, 'one JSON object, with every image that was skipped or left out'),
 };
 
+/** Of `data check`. */
+export const checkOptions = {
+  ...pick(trainOptions, ['data', 'birds', 'notBirds', 'val', 'imageSize', 'fit', 'cache', 'cacheLimit']),
+  html: text('FILE', 'a page with pictures of all that was found, and of every class'),
+  json: flag(false, 'one JSON object'),
+};
+
 export const predictOptions = {
   model: text('FILE', 'weights (.safetensors) or run folder; default the newest in runs/'),
   device: choice(devices, 'auto', 'where to run; auto takes the Apple GPU if it can'),
@@ -159,6 +166,22 @@ ${helpLines(dataOptions)}
 Ends with 0 when all is there, 1 when it is not or has changed, 2 for a wrong option, 130 after Ctrl-C:
 what came whole is kept.`;
 
+export const checkUsage = (
+  command: string,
+) => `Looks for what is wrong or odd with images: unreadable, cut off, mislabelled, blank, tiny or turned ones, copies and near
+copies, pictures under two classes or on both sides of a split.
+
+  ${command} SOURCE ... [options]
+  ${command} photos --html photos.html
+  ${command} --data photos --val later-photos
+
+${SOURCES}
+
+Options
+${helpLines(checkOptions)}
+
+Ends with 0 when every source could be examined, whatever was found; 1 when one can't be used, 2 for a wrong option.`;
+
 export const predictUsage = (command: string) => `Says what is in an image: bird or not, with its probability.
 
   ${command} [options] FILE|FOLDER ...
@@ -217,6 +240,15 @@ export function parseData(
     return completeOptions(dataOptions, { ...presetOptions(preset), ...onlyGiven(given) });
   });
   return 'print' in line ? line : { preset, values: line.values };
+}
+
+/** Reads `data check` options and the sources to examine. */
+export function parseCheck(words: string[], command: string): CommandLine<typeof checkOptions> {
+  const line = parse(checkOptions, words, checkUsage(command));
+  if ('print' in line || line.files.length > 0) return line;
+  const { data, birds, notBirds } = line.values;
+  if (data.length + birds.length + notBirds.length > 0) return line;
+  throw new UserError(`Expected sources to examine; for example: ${command} photos`, 2);
 }
 
 function presetOf([name, ...more]: string[], command: string): RecipeName | undefined {

@@ -64,7 +64,7 @@ export interface Origins {
 }
 
 /** An image that can be used. */
-export interface Entry {
+interface Entry {
   source: number;
   part: PreparedPart;
   index: number;
@@ -114,8 +114,7 @@ export async function assemble(
   return { facts, origins: originsOf(opened, kept) };
 }
 
-/** What can be used of a source; what can't is added to `skipped`. */
-export function entriesOf(
+function entriesOf(
   { role, source, parts, classOf }: OpenSource,
   number: number,
   skipped: Skipped[],

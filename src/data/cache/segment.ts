@@ -5,7 +5,8 @@ import { LOOK_DIGITS } from './look.ts';
 import { newName, temporaryPath, writeAll, writeWhole } from './whole.ts';
 
 const MAGIC = 'BIRBSPIX';
-const HEADER_BYTES = 4096;
+/** Where the pixels begin in a pixel file. */
+export const HEADER_BYTES = 4096;
 const FORMAT_VERSION = 1;
 
 /** Pixels are written when there are so many. */

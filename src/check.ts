@@ -1,0 +1,41 @@
+/** The command that examines images before they are trained on. */
+import { checkSources } from './data/check/check.ts';
+import { reportLines } from './data/check/lines.ts';
+import { pageOf } from './data/check/page.ts';
+import { parseCheck } from './options.ts';
+import { cacheFolder } from './run/cache.ts';
+import { isMain, runCommand } from './run/command.ts';
+import { writeFileWhole } from './run/files.ts';
+import { reporter } from './run/progress.ts';
+
+/** Prints what is out of the ordinary, and answers with the exit code: findings are told, and are no failure. */
+export async function checkCommand(
+  words: string[],
+  signal: AbortSignal,
+  { command = 'npx tsx src/check.ts' } = {},
+): Promise<number> {
+  const line = parseCheck(words, command);
+  if ('print' in line) {
+    process.stdout.write(`${line.print}\n`);
+    return 0;
+  }
+  const { values, files } = line;
+  const { json, html } = values;
+  const cacheDir = values.cache ?? cacheFolder();
+  const report = reporter(json ? 'none' : 'plain', process.stdout, '');
+  const checked = await checkSources({
+    ...values,
+    data: [...files, ...values.data],
+    validation: values.val,
+    cacheDir,
+    onProgress: (progress) => report({ type: 'reading', ...progress }),
+    signal,
+  });
+  if (html !== undefined) await writeFileWhole(html, await pageOf(checked, { cacheDir, signal }));
+  const lines = json ? [JSON.stringify(checked.report)] : reportLines(checked.report);
+  if (html !== undefined && !json) lines.push('', `Pictures of all this are in ${html}`);
+  process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${lines.join('\n')}\n`);
+  return 0;
+}
+
+if (isMain(import.meta.url)) void runCommand(checkCommand);

@@ -1,0 +1,57 @@
+/** All images of some sources in one row, with what is known of each. */
+import type { OpenSource } from '../assemble.ts';
+import type { Header } from '../cache/header.ts';
+import { headerOf } from '../cache/look.ts';
+import type { PreparedPart } from '../fill.ts';
+import type { Shown } from './report.ts';
+
+export interface CheckedImage {
+  part: PreparedPart;
+  /** Of the image in its part. */
+  index: number;
+  /** Of the source. */
+  source: number;
+  name: string;
+  className?: string;
+  validation: boolean;
+  /** Why it can't be used; absent: it can. */
+  problem?: string;
+  content: string;
+  pixelHash: string;
+  look: string;
+  header?: Header;
+}
+
+/** In the order of the sources; images of labels that are not asked for are passed over. */
+export function checkedImages(opened: OpenSource[]): CheckedImage[] {
+  const images: CheckedImage[] = [];
+  for (const [source, { role, parts, classOf }] of opened.entries()) {
+    for (const part of parts) {
+      const { listing, contents, pixelHashes, looks, reasons, passing } = part;
+      for (let index = 0; index < listing.count; index++) {
+        const className = classOf(part, index);
+        const unlabelled = className === undefined && listing.labels[index] === -1 && role !== 'birds';
+        if (className === undefined && !unlabelled) continue;
+        const problem = unlabelled ? 'has no label' : (reasons.get(index) ?? passing.get(index));
+        const name = part.part.nameOf(listing.names?.[index] ?? String(index));
+        const known = {
+          content: contents[index]!,
+          pixelHash: pixelHashes[index]!,
+          look: looks[index]!,
+          header: headerOf(looks[index]!),
+        };
+        images.push({
+          ...{ part, index, source, name, className, problem, ...known },
+          validation: role === 'validation',
+        });
+      }
+    }
+  }
+  return images;
+}
+
+/** An image as a finding shows it. */
+export function shown(images: CheckedImage[], image: number): Shown {
+  const { name, className, validation } = images[image]!;
+  return { name, className, image, ...(validation ? { validation: true } : {}) };
+}
