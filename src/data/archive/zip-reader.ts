@@ -43,10 +43,8 @@ export class ZipReader extends RandomAccessReader {
   /** Exactly the bytes of a place. */
   async bytes(begin: number, length: number): Promise<Buffer> {
     if (!(begin >= 0 && begin + length <= this.size)) throw new Error('it points behind its end');
-    const first = begin - this.#window.begin;
-    if (first >= 0 && first + length <= this.#window.bytes.length) {
-      return this.#window.bytes.subarray(first, first + length);
-    }
+    const held = this.#held(begin, begin + length);
+    if (held.length === length) return held;
     const bytes = await this.#readAt(begin, Math.min(Math.max(length, WINDOW_BYTES), this.size - begin));
     this.#window = { begin, bytes };
     return bytes.subarray(0, length);
@@ -54,10 +52,18 @@ export class ZipReader extends RandomAccessReader {
 
   async *#pieces(begin: number, end: number): AsyncGenerator<Buffer> {
     for (let at = begin; at < end; ) {
-      const piece = await this.#readAt(at, Math.min(WINDOW_BYTES, end - at));
+      const held = this.#held(at, end);
+      const piece = held.length > 0 ? held : await this.bytes(at, Math.min(WINDOW_BYTES, end - at));
       at += piece.length;
       yield piece;
     }
+  }
+
+  /** As much of a place, from its begin on, as was read already. */
+  #held(begin: number, end: number): Buffer {
+    const { begin: first, bytes } = this.#window;
+    const isHeld = begin >= first && begin < first + bytes.length;
+    return isHeld ? bytes.subarray(begin - first, end - first) : bytes.subarray(0, 0);
   }
 
   async #readAt(begin: number, length: number): Promise<Buffer> {
