@@ -123,6 +123,8 @@ test('a server that sends another range is not believed', async () => {
   opened.hub.faults.push({ on: 'cdn', kind: 'drop', at: 200_000, times: 1 });
   opened.hub.faults.push({ on: 'cdn', kind: 'elsewhere', by: -3, times: 1 });
   expect(await fetchLarge(opened)).toBe(sha256(bytes));
+  // It was refused at once, not taken in and found wrong at the end.
+  expect(opened.hub.sent['data/a b.bin']).toBeLessThan(SIZE + 180_000);
 });
 
 test('what another run left is used if it is right, and thrown away if not', async () => {

@@ -43,7 +43,7 @@ export type Fault = {
   | { kind: 'length'; by: number }
   /** Pieces of so many bytes, with a pause after each. */
   | { kind: 'drip'; bytes: number; pauseMs: number }
-  /** The answer leads to itself. */
+  /** The answer leads to itself, under another address each time. */
   | { kind: 'loop' }
   | { kind: 'redirect'; to: string }
   /** The range that was asked for is not heeded: 200 with everything. */
@@ -491,7 +491,7 @@ async function spoil(fault: Fault, response: ServerResponse, self: string): Prom
     const text = JSON.stringify({ error: `Fault ${fault.status}` });
     response.writeHead(fault.status, { 'Content-Type': 'application/json', ...fault.headers }).end(text);
   } else if (fault.kind === 'loop') {
-    response.writeHead(302, { Location: self }).end();
+    response.writeHead(302, { Location: `${self}${self.includes('?') ? '&' : '?'}again` }).end();
   } else if (fault.kind === 'redirect') {
     response.writeHead(302, { Location: fault.to }).end();
   } else {

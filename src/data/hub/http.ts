@@ -35,12 +35,9 @@ export interface HubAnswer {
  * @throws HubFailure when there is no answer with a good status
  */
 export async function ask(address: string, request: HubRequest, settings: HubSettings): Promise<HubAnswer> {
-  const seen = new Set<string>();
   let url = onEndpoint(new URL(address), settings);
   let linkedEtag: string | undefined;
   for (let hop = 0; hop <= HOPS; hop++) {
-    if (seen.has(url.href)) break;
-    seen.add(url.href);
     const answer = await askHost(url, request, settings);
     linkedEtag ??= answer.headers.get('X-Linked-ETag')?.replace(/^(W\/)?"|"$/g, '');
     if (![301, 302, 303, 307, 308].includes(answer.status)) {
