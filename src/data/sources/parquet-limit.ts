@@ -8,11 +8,11 @@ import type { Listing } from './part.ts';
 /** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
 const SMALL_BYTES = 256 * 2 ** 20;
 
-/** Images are to come from about so many places. */
-const PLACES = 16;
-
-/** Smaller windows would mean more bytes around them than in them. */
-const LEAST_BYTES = 4 * 2 ** 20;
+/**
+ * Images are to come from about so many places, if they are not too small for it: what is read along of a large row
+ * group (pages at both ends of a window, a dictionary) must cost little beside the window.
+ */
+const PLACES = 8;
 
 /**
  * At most `limit` images. What is read to find them: the footers of the files that they are from, and text and labels
@@ -112,12 +112,12 @@ class Choice {
     visited.taken.push({ span, rows, most });
   }
 
-  /** Where single pages can't be read, a row group costs the same whether half of it is taken or all. */
+  /** Row groups, and windows of large ones; not where pages can't be read alone and half of a group costs all of it. */
   #spansOf({ groups, indexed }: Shape): Span[] {
     const rows = groups.reduce((sum, group) => sum + group.rows, 0);
     const bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
     const wished = (this.#left * bytes) / Math.max(1, rows) / PLACES;
-    this.#windowBytes ??= Math.min(WINDOW_BYTES, Math.max(LEAST_BYTES, wished));
+    this.#windowBytes ??= Math.max(WINDOW_BYTES, wished);
     return windowsOf(groups, (group) => group.bytes, indexed ? this.#windowBytes : Number.POSITIVE_INFINITY);
   }
 }

@@ -16,7 +16,10 @@ export interface Span extends Window {
   first: number;
 }
 
-/** Whole row groups, and windows of those that are too large to hold. */
+/**
+ * Whole row groups, and windows of those that are too large to hold.
+ * @param windowBytes of the latter
+ */
 export function windowsOf(
   groups: RowGroup[],
   bytesOf: (group: RowGroup) => number,
@@ -27,7 +30,7 @@ export function windowsOf(
   for (const [group, row] of groups.entries()) {
     const { rows } = row;
     const bytes = bytesOf(row);
-    const fitting = bytes > windowBytes ? Math.floor((rows * windowBytes) / bytes) : rows;
+    const fitting = bytes > WINDOW_BYTES ? Math.floor((rows * windowBytes) / bytes) : rows;
     const step = Math.max(1, fitting, Math.ceil(rows / WINDOWS));
     for (let offset = 0; offset < rows; offset += step) {
       windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
