@@ -113,8 +113,9 @@ export async function fillSources(options: DatasetOptions): Promise<FilledSource
     for (const source of opened) lock?.end(source);
   } catch (error) {
     await cache.seal().catch(() => {});
-    for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
     throw error;
+  } finally {
+    for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
   }
   return { opened, cache, lock, streams, limit };
 }
@@ -124,7 +125,7 @@ const WINDOWS = 3;
 
 function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOptions): Stream {
   const imageBytes = imageSize * imageSize * 3;
-  const bytes = imagesInUse(opened).count * imageBytes;
+  const bytes = imagesInUse(opened).contents.size * imageBytes;
   return { windowImages: Math.max(1, Math.floor(limit / WINDOWS / imageBytes)), imageSize, bytes, limit };
 }
 
@@ -183,24 +184,23 @@ async function fillAll(
   options: DatasetOptions,
 ): Promise<boolean> {
   const imageBytes = options.imageSize ** 2 * 3;
+  const isRemembered = opened.every(({ parts }) => parts.every(({ remembered }) => remembered));
   for (let round = 0; round < ROUNDS; round++) {
-    // Before the images are read, those that are duplicates or of no use count too: then this is asked once more.
-    const need: Need = imagesInUse(opened).count * imageBytes > limit ? 'facts' : 'pixels';
-    const { contents } = imagesInUse(opened);
-    await cache.keep(need === 'pixels' ? contents : [], { added: need === 'pixels' });
+    const { contents, unread } = imagesInUse(opened);
+    // Those not read yet may turn out to be duplicates or of no use: this is asked again when they are.
+    const need: Need = (contents.size + unread) * imageBytes > limit ? 'facts' : 'pixels';
+    const isThere = await cache.keep(need === 'pixels' ? contents : [], { added: need === 'pixels' });
+    if (isThere && unread === 0 && (isRemembered || round > 0)) return need === 'facts';
     for (const source of opened) await fillSource(source, cache, need, options);
     await cache.refresh();
-    const after = imagesInUse(opened);
-    if (after.count * imageBytes > limit) return true;
-    if (need === 'pixels' && [...after.contents].every((content) => cache.has(content))) return false;
   }
   throw new UserError(
     `Expected room for these images in "${options.cacheDir}", but other trainings take it; allow more with --cache-limit, or wait`,
   );
 }
 
-/** The different images that are of use, and how many there may be with those that were not read yet. */
-function imagesInUse(opened: OpenSource[]): { contents: Set<string>; count: number } {
+/** The different images that are of use, and how many more may come to them once they are read. */
+function imagesInUse(opened: OpenSource[]): { contents: Set<string>; unread: number } {
   const contents = new Set<string>();
   let unread = 0;
   for (const { parts, classOf } of opened) {
@@ -212,7 +212,7 @@ function imagesInUse(opened: OpenSource[]): { contents: Set<string>; count: numb
       }
     }
   }
-  return { contents, count: contents.size + unread };
+  return { contents, unread };
 }
 
 async function fillSource(
@@ -241,7 +241,6 @@ async function fillSource(
     }
   } finally {
     meter.end();
-    for (const { part } of parts) await part.close?.();
   }
 }
 

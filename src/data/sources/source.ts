@@ -1,14 +1,6 @@
 /** What a source text means, and who opens it. */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../run/errors.ts';
-import { archiveParts } from './archive.ts';
-import { demoPart } from './demo.ts';
-import { folderPart } from './folder.ts';
-import { hubParts } from './hub.ts';
-import { kaggleParts } from './kaggle.ts';
-import { listParts } from './list.ts';
-import { nabirdsParts } from './nabirds.ts';
-import { parquetParts } from './parquet.ts';
 import type { Part, Source, SourceContext } from './part.ts';
 
 const FORMS =
@@ -87,22 +79,23 @@ function schemeOf(path: string): keyof typeof SCHEMES | undefined {
 
 /** The files, folder or packages behind a source, listed and read only when they are asked for it. */
 export async function partsOf(source: Source, context: SourceContext): Promise<Part[]> {
+  // Each kind is loaded when it is asked for: together they take as long as a start from the cache.
   switch (source.kind) {
     case 'demo':
-      return [await demoPart(context.size)];
+      return [await (await import('./demo.ts')).demoPart(context.size)];
     case 'folder':
-      return [await folderPart(source.path, context.labelled, source.split)];
+      return [await (await import('./folder.ts')).folderPart(source.path, context.labelled, source.split)];
     case 'parquet':
-      return parquetParts(source, context);
+      return (await import('./parquet.ts')).parquetParts(source, context);
     case 'hub':
-      return hubParts(source, context);
+      return (await import('./hub.ts')).hubParts(source, context);
     case 'archive':
-      return archiveParts(source, context);
+      return (await import('./archive.ts')).archiveParts(source, context);
     case 'nabirds':
-      return nabirdsParts(source, context);
+      return (await import('./nabirds.ts')).nabirdsParts(source, context);
     case 'list':
-      return listParts(source, context);
+      return (await import('./list.ts')).listParts(source, context);
     case 'kaggle':
-      return kaggleParts(source, context);
+      return (await import('./kaggle.ts')).kaggleParts(source, context);
   }
 }
