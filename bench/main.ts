@@ -3,6 +3,7 @@
 const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<object>>> = {
   step: async () => (await import('./step.ts')).step(),
   decode: async () => (await import('./decode.ts')).decode(),
+  data: async () => (await import('./data.ts')).data(),
   epoch: async () => (await import('./epoch.ts')).epoch(),
   'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };

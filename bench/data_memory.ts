@@ -1,0 +1,9 @@
+/** Reads a parquet file into a new pixel cache, in a process of its own; prints the peak of its memory in megabytes. */
+import { parquetParts } from '../src/data/sources/parquet.ts';
+import { secondsToCache } from './decode.ts';
+
+const path = process.argv[2]!;
+const context = { role: 'birds', labelled: false, size: 64, cacheDir: path } as const;
+const parts = await parquetParts({ text: path, kind: 'parquet', path }, context);
+await secondsToCache(parts, 64);
+console.log(process.resourceUsage().maxRSS / 1024);
