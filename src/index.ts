@@ -54,7 +54,9 @@ export type { NoticeEvent } from './run/watch.ts';
 export {
   type CheckpointEvent,
   type StartEvent,
+  type SweepEvent,
   type TrainEvent,
   type TrainHooks,
   train,
+  trainEvents,
 } from './train.ts';

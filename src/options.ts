@@ -47,6 +47,7 @@ export const trainOptions = {
   batchSize: integer(32, [1, 65_535], 'images a step'),
   optimizer: choice(['adamw', 'adam', 'sgd'], 'adamw', 'how the weights move'),
   learningRate: number(undefined, [1e-9, 100], 'largest step; default 0.001, for sgd 0.01'),
+  findLr: flag(false, 'try learning rates first, and take the one that is suggested'),
   schedule: choice(schedules, 'cosine', 'how the learning rate goes on after a short rise'),
   warmup: integer(undefined, [0, 1e9], 'steps of the rise from 0; default an epoch or a tenth of the run'),
   momentum: number(0.9, [0, 0.999], 'of sgd'),

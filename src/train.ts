@@ -1,16 +1,16 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { classWeights } from './data/balance.ts';
-import { type Dataset, type DatasetProgress, loadDataset } from './data/dataset.ts';
+import { type DatasetProgress, loadDataset } from './data/dataset.ts';
 
 import { openImages } from './data/loader.ts';
 
 import { LOCK_FILE } from './data/lock/lock.ts';
 
-import { type Split, splitDataset } from './data/split.ts';
-import { loadAddon, type NativeSession, type OptimizerOptions } from './model/addon.ts';
+import { splitDataset } from './data/split.ts';
+import { loadAddon } from './model/addon.ts';
 import { type Canary, openCanary } from './model/canary.ts';
+import { findLearningRate, type RateSweep } from './model/find_rate.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
 
 import {
@@ -23,16 +23,19 @@ import {
 } from './model/trainer.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 
+import { stayAwake } from './run/awake.ts';
+import { openSession, startState } from './run/begin.ts';
 import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { type ChosenDevice, chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { createRunFolder, saveJson } from './run/folder.ts';
 import { type DataEvent, planEpochs } from './run/plan.ts';
-import { type Snapshot, startPosition } from './run/position.ts';
+import type { Position } from './run/position.ts';
 import { reporter } from './run/progress.ts';
 import { type Results, type RunRecord, startRecord } from './run/record.ts';
-import { openRun, type Resumed, resumePosition } from './run/resume.ts';
+import { openRun, type Resumed } from './run/resume.ts';
+import { streamEvents } from './run/stream.ts';
 import { Stopwatch } from './run/timing.ts';
 import { version } from './run/version.ts';
 import { type NoticeEvent, openWatch, type Watch } from './run/watch.ts';
@@ -42,6 +45,7 @@ export type TrainEvent =
   | ({ type: 'device'; sources: string[]; sourcesReason: string } & ChosenDevice)
   | ({ type: 'reading' } & DatasetProgress)
   | DataEvent
+  | SweepEvent
   | StartEvent
   | StepEvent
   | EpochEvent
@@ -62,8 +66,17 @@ export interface StartEvent {
   stepsPerEpoch: number;
   /** Seconds that the run may take; null: any. */
   budget: number | null;
-  /** Steps done before, of a run that is gone on with, and what is not as it was. */
-  resumed: { step: number; epoch: number; remarks: string[] } | null;
+  /** Epochs and steps done before, of a run that is gone on with. */
+  resumed: { step: number; epoch: number } | null;
+  /** What a person should know: what is not as it was, that it runs on battery. */
+  remarks: string[];
+}
+
+/** Learning rates were tried (`--find-lr`). */
+export interface SweepEvent extends RateSweep {
+  type: 'sweep';
+  /** The one that is taken. */
+  learningRate: number;
 }
 
 /** The run can be gone on with from this step. */
@@ -115,18 +128,37 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   const network = networks[options.network]({ ...options, classNames: dataset.classNames });
   const session = await openSession(network, device, dataset, split, options);
   const images = await openImages(dataset, options);
+  const awake = await stayAwake();
   let canary: Canary | undefined;
   try {
     const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
     const start = await startState(session, resumed, found, options.seed);
+    if (options.findLr && !resumed) {
+      const order = split.train;
+      const sweep = await findLearningRate({ ...options, session, images, order, signal });
+      plan.schedule.learningRate = chosen.learningRate ?? sweep.suggestion ?? options.learningRate;
+      await saveJson(run, 'find-lr.json', sweep);
+      onEvent({ type: 'sweep', ...sweep, learningRate: plan.schedule.learningRate });
+    }
     const { type: _, ...data } = plan.event;
-    await saveJson(run, 'run.json', { ...description, classNames: data.classNames, data, network });
-    const facts = { ...plan.event, ...found, folder: run, device: device.name, clock };
+    const settled = { ...options, learningRate: plan.schedule.learningRate };
+    await saveJson(run, 'run.json', {
+      ...description,
+      ...{ options: settled, classNames: data.classNames, data, network },
+    });
+    const limits = {
+      device: device.name,
+      precision: options.precision,
+      streams: dataset.stream !== undefined,
+    };
+    const facts = { ...plan.event, ...found, ...limits, folder: run, clock };
     const record = await startRecord(facts, start);
-    onEvent(startEvent(run, network, plan.stepsPerEpoch, options, start, resumed));
+    const remarks = [...(resumed?.remarks ?? []), ...(awake.note ? [awake.note] : [])];
+    const began = { run, network, stepsPerEpoch: plan.stepsPerEpoch, position: start.position, remarks };
+    onEvent(startEvent(options, began));
     const watched = { ...options, ...split, network, session, images, every: options.canary };
     canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
-    const watch = openWatch(run, dataset.classNames);
+    const watch = openWatch(run, dataset.classNames, record.history);
     const events = trainEpochs(
       {
         ...{ ...options, ...plan, ...split, session, images, dataset, canary, clock, paused: hooks.paused },
@@ -143,8 +175,23 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
     onEvent({ type: 'end', run, results });
     return results;
   } finally {
+    awake.end();
     await Promise.all([session.dispose(), images.dispose(), canary?.dispose()]);
   }
+}
+
+/**
+ * The same as {@link train}, its events as an async iterator: `for await (const event of trainEvents({...}))`. Leaving
+ * the loop ends the training after the step at hand; what was learnt is saved. To a slow reader some steps are not told.
+ * @returns what `results.json` holds
+ */
+export function trainEvents(
+  given: Partial<TrainOptions> = {},
+  { signal, paused }: Omit<TrainHooks, 'onEvent'> = {},
+): AsyncGenerator<TrainEvent, Results> {
+  const work = (onEvent: (event: TrainEvent) => void, ending: AbortSignal) =>
+    train(given, { onEvent, signal: ending, ...(paused ? { paused } : {}) });
+  return streamEvents(work, ({ type }) => type === 'step' || type === 'reading', signal);
 }
 
 /** Takes note of what the training tells, and tells it on. */
@@ -183,27 +230,6 @@ async function explain(error: unknown, record: RunRecord, folder: string): Promi
     `After step ${error.step} the device failed: ${error.message}; saved in ${folder}: ${kept}; ` +
       `go on with --resume ${folder}`,
   );
-}
-
-/** What the session begins with, put into it. */
-async function startState(
-  session: NativeSession,
-  resumed: Resumed | undefined,
-  found: { network: Network; dataHash: string; stepsPerEpoch: number },
-  seed: number,
-): Promise<Snapshot> {
-  const checkpoint = resumed?.checkpoint;
-  if (!resumed || !checkpoint) {
-    const reading = Promise.all([session.getParameters(), session.getOptimizerState()]);
-    const [values, optimizer] = await reading.catch((error: Error) => {
-      throw new UserError(`The device failed before the first step: ${error.message}`);
-    });
-    return { position: startPosition(seed), values, optimizer };
-  }
-  const position = resumePosition({ ...resumed, checkpoint }, found);
-  await session.setParameters(checkpoint.values);
-  await session.setOptimizerState(checkpoint.optimizer);
-  return { ...checkpoint, position };
 }
 
 /** As many as there is time for. */
@@ -246,48 +272,17 @@ function nameSources({ data, birds, notBirds }: Settled, chosen: TrainOptions) {
 }
 
 function startEvent(
-  run: string,
-  network: Network,
-  stepsPerEpoch: number,
-  options: Settled,
-  { position: { epoch, step } }: Snapshot,
-  resumed: Resumed | undefined,
+  { imageSize, epochs, time, timed, network: name, resume }: Settled,
+  began: { run: string; network: Network; stepsPerEpoch: number; position: Position; remarks: string[] },
 ): StartEvent {
-  const { imageSize, epochs, time, timed } = options;
+  const { run, network, stepsPerEpoch, position, remarks } = began;
   return {
-    ...{ type: 'start', run, network: options.network, imageSize, stepsPerEpoch },
+    ...{ type: 'start', run, network: name, imageSize, stepsPerEpoch, remarks },
     weights: parameterCount(networkShapes(network)),
     epochs: timed ? null : epochs,
     budget: time ?? null,
-    resumed: resumed ? { step, epoch, remarks: resumed.remarks } : null,
+    resumed: resume === undefined ? null : { step: position.step, epoch: position.epoch },
   };
-}
-
-function optimizerOf({ optimizer: kind, momentum, weightDecay }: Settled): OptimizerOptions {
-  return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
-}
-
-async function openSession(
-  network: Network,
-  device: ChosenDevice,
-  dataset: Dataset,
-  split: Split,
-  options: Settled,
-): Promise<NativeSession> {
-  const optimizer = optimizerOf(options);
-  const weights =
-    options.balance === 'weights'
-      ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
-      : {};
-  const { seed, batchSize, threads, labelSmoothing, clipNorm, precision } = options;
-  return loadAddon()
-    .createSession({
-      ...{ device: device.name, network, seed, batchSize, threads, optimizer },
-      ...{ labelSmoothing, clipNorm, precision, ...weights },
-    })
-    .catch((error: Error) => {
-      throw new UserError(error.message);
-    });
 }
 
 /** `run.json`: all that says how this run came about, as far as it is known before the images are read. */

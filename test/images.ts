@@ -15,18 +15,32 @@ export function temporaryFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `birbs-${name}-`));
 }
 
-/** Birds are warm with a dark spot, the others cool with a light one; every picture is another. */
+/** Birds are warm with a dark spot, the others cool with a light one; every picture has a texture of its own. */
 export async function picture(bird: boolean, index: number, side = 24): Promise<Buffer> {
   const shade = 120 + ((index * 37) % 100);
-  const background = bird ? { r: shade, g: 60, b: 40 } : { r: 40, g: 90, b: shade };
-  const spot = sharp({
-    create: { width: 6, height: 6, channels: 3, background: bird ? '#210' : '#def' },
-  });
+  const base = bird ? [shade, 60, 40] : [40, 90, shade];
+  const tiles = textureOf(2 * index + Number(bird), 6 * 6);
+  const pixels = Buffer.alloc(side * side * 3);
+  for (let y = 0; y < side; y++)
+    for (let x = 0; x < side; x++) {
+      const tile = tiles[Math.floor((y * 6) / side) * 6 + Math.floor((x * 6) / side)]!;
+      for (const [c, value] of base.entries()) pixels[(y * side + x) * 3 + c] = value + tile;
+    }
   const [left, top] = [(index * 7) % (side - 6), (index * 11) % (side - 6)];
-  return sharp({ create: { width: side, height: side, channels: 3, background } })
+  const spot = sharp({ create: { width: 6, height: 6, channels: 3, background: bird ? '#210' : '#def' } });
+  return sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
     .composite([{ input: await spot.png().toBuffer(), left, top }])
     .png()
     .toBuffer();
+}
+
+/** Numbers from -32 to 31, by a linear congruential generator (Numerical Recipes). */
+function textureOf(seed: number, count: number): number[] {
+  let state = (seed * 2654435761) >>> 0;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 26) - 32;
+  });
 }
 
 /** A folder with `bird` and `not-bird` in it. */

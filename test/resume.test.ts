@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import { loadAddon, type NativeSession } from '../src/model/addon.ts';
 import type { TrainOptions } from '../src/options.ts';
-import { type TrainEvent, train } from '../src/train.ts';
+import { type TrainEvent, train, trainEvents } from '../src/train.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('resume');
@@ -73,7 +73,7 @@ describe('going on', () => {
     writeFileSync(join(folder, 'damaged/state.safetensors'), state);
     let remarks: string[] = [];
     const onEvent = (event: TrainEvent) => {
-      if (event.type === 'start') remarks = event.resumed!.remarks;
+      if (event.type === 'start') remarks = event.remarks;
     };
     await train({ resume: join(folder, 'damaged') }, { onEvent });
     expect(remarks).toEqual([expect.stringMatching(/checksum is another.*going on from .*previous/)]);
@@ -98,7 +98,7 @@ describe('going on', () => {
     );
     let remarks: string[] = [];
     const onEvent = (event: TrainEvent) => {
-      if (event.type === 'start') remarks = event.resumed!.remarks;
+      if (event.type === 'start') remarks = event.remarks;
     };
     const results = await train({ resume, force: true, epochs: 3, updateLock: true }, { onEvent });
     expect(remarks).toEqual([expect.stringMatching(/^--force: the images are not .*; epoch 2 begins anew$/)]);
@@ -152,7 +152,7 @@ describe('the guard', () => {
   test('a training that is left in peace is never touched', async () => {
     const { results, rollbacks } = await trainPoisoned('peace', async () => {});
     expect(rollbacks).toEqual([]);
-    expect(results).toMatchObject({ incidents: 0, status: 'done' });
+    expect(results).toMatchObject({ status: 'done', epochs: 12 });
     expect(results.best!.balancedAccuracy).toBeGreaterThan(0.95);
   });
 
@@ -171,11 +171,13 @@ describe('the guard', () => {
     });
     expect(rollbacks[0]!.newLearningRate).toBe(rollbacks[0]!.learningRate / 2);
     expect(rollbacks[0]!.images.length).toBeGreaterThanOrEqual(8);
-    expect(results).toMatchObject({ status: 'done', incidents: 2, epochs: 12 });
+    expect(results).toMatchObject({ status: 'done', epochs: 12 });
     expect(results.best!.balancedAccuracy).toBeGreaterThan(0.95);
     const { values } = await loadWeights(join(folder, run, 'last.safetensors'));
     expect(values.every(Number.isFinite)).toBe(true);
-    expect(readdirSync(join(folder, run, 'incidents'))).toEqual([`0001-${kind}.json`, `0002-${kind}.json`]);
+    // A busy machine may be noticed as well.
+    const files = readdirSync(join(folder, run, 'incidents')).filter((file) => !file.includes('slow'));
+    expect(files.map((file) => file.slice(5))).toEqual([`${kind}.json`, `${kind}.json`]);
   });
 
   test('gives up after its budget, with the last good state saved', async () => {
@@ -186,10 +188,47 @@ describe('the guard', () => {
       /^At step \d+ the loss is NaN; the training went back 10 times, .*try a tenth/,
     );
     const results = JSON.parse(bytes('hopeless', 'results.json').toString());
-    expect(results).toMatchObject({ status: 'failed', incidents: 10 });
+    expect(results).toMatchObject({ status: 'failed' });
+    expect(results.incidents).toBeGreaterThanOrEqual(10);
     const { values } = await loadWeights(join(folder, 'hopeless/last.safetensors'));
     expect(values.every(Number.isFinite)).toBe(true);
   });
+});
+
+test('as an async iterator, left early: saved, and gone on with', async () => {
+  const seen: string[] = [];
+  for await (const event of trainEvents(options('iterated'))) {
+    seen.push(event.type);
+    if (event.type === 'step' && event.step === 5) break;
+  }
+  expect(seen.slice(0, 3)).toEqual(['device', 'reading', 'reading']);
+  const results = JSON.parse(bytes('iterated', 'results.json').toString());
+  expect(results).toMatchObject({ status: 'interrupted' });
+  expect((await train({ resume: join(folder, 'iterated') })).status).toBe('done');
+});
+
+test('learning rates are tried first where that is asked for, and the run begins as if they had not been', async () => {
+  const events: TrainEvent[] = [];
+  const given = options('swept', { findLr: true, epochs: 2 });
+  await train(given, { onEvent: (event) => events.push(event) });
+  const sweep = events.find((event) => event.type === 'sweep')!;
+  expect(sweep.suggestion).toBe(sweep.learningRate);
+  const { learningRate } = JSON.parse(bytes('swept', 'run.json').toString()).options;
+  expect(learningRate).toBe(sweep.learningRate);
+  await train(options('unswept', { epochs: 2, learningRate }));
+  expect(bytes('swept', 'last.safetensors').equals(bytes('unswept', 'last.safetensors'))).toBe(true);
+});
+
+test('what holds a run up is what its advice says', async () => {
+  const writing = await train(options('slow-host', { epochs: 2 }), {
+    onEvent: (event) => {
+      // A program that works at each step.
+      if (event.type === 'step') for (const end = performance.now() + 40; performance.now() < end; );
+    },
+  });
+  expect(writing.advice).toMatch(/^Small steps limit you/);
+  const total = Object.values(writing.time).reduce((a, b) => a + b);
+  expect(Math.abs(total - writing.seconds)).toBeLessThan(0.02 * writing.seconds);
 });
 
 test('a run ends when its time is up, with a validation', async () => {

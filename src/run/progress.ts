@@ -83,7 +83,10 @@ function lastingLines(event: Lasting, predict: string): string[] {
       return [
         `Network ${event.network}: ${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
           `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${event.budget === null ? '' : `, at most ${duration(event.budget)}`}. Results go to ${event.run}`,
-        ...(event.resumed ? resumeLines(event.resumed) : []),
+        ...(event.resumed
+          ? [`Going on after step ${event.resumed.step}, in epoch ${event.resumed.epoch + 1}`]
+          : []),
+        ...event.remarks,
       ];
     case 'epoch': {
       const { validation } = event;
@@ -96,6 +99,14 @@ function lastingLines(event: Lasting, predict: string): string[] {
           `  ${count(event.imagesPerSecond)} images/s${left}`,
       ];
     }
+    case 'sweep': {
+      const { points, suggestion, learningRate } = event;
+      const found =
+        suggestion === null
+          ? 'the loss fell at none of them'
+          : `it falls fastest at ${suggestion.toPrecision(2)}`;
+      return [`Tried ${points.length} learning rates: ${found}; taking ${learningRate.toPrecision(2)}`];
+    }
     case 'rollback':
       return [
         `Step ${event.step}: ${event.message}. Back to step ${event.backToStep}, without ${event.images.length} images, at learning rate ${event.newLearningRate.toPrecision(2)} (${event.rollbacks} of ${event.allowed} times)`,
@@ -105,10 +116,6 @@ function lastingLines(event: Lasting, predict: string): string[] {
     case 'end':
       return endLines(event.results, event.run, predict);
   }
-}
-
-function resumeLines({ step, epoch, remarks }: { step: number; epoch: number; remarks: string[] }): string[] {
-  return [`Going on after step ${step}, in epoch ${epoch + 1}`, ...remarks];
 }
 
 /** With more classes than this, the lines and the confusion matrix would not be read. */
@@ -169,6 +176,7 @@ function endLines(results: Results, run: string, predict: string): string[] {
     `  precision ${percent(best.precision)}, recall ${percent(best.recall)}, F1 ${best.f1.toFixed(3)}`,
     ...confusionLines(results.classNames, best.confusion),
     verdict(results),
+    results.advice,
     '',
     status === 'interrupted'
       ? stopped

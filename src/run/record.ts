@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Network } from '../model/network.ts';
 import type { EpochEvent, RollbackEvent, SnapshotEvent, StepEvent, Stop } from '../model/trainer.ts';
+import { type AdviceFacts, adviceOn } from './advice.ts';
 import { saveCheckpoint, saveWeights } from './checkpoint.ts';
 import { readLog, saveJson, saveLog } from './folder.ts';
 import { chanceMargin } from './metrics.ts';
@@ -22,8 +23,9 @@ export interface Results {
   steps: number;
   /** Of the whole run, reading the images included. */
   seconds: number;
-  /** What the seconds went to. */
+  /** What the seconds went to, and what would make it faster. */
   time: TimeSplit;
+  advice: string;
   /** Of training, without validation. */
   imagesPerSecond: number;
   /** Accuracy of always guessing the most frequent class, on the validation images. */
@@ -40,13 +42,12 @@ export interface Results {
   incidents: number;
 }
 
-export interface RunFacts {
+export interface RunFacts extends AdviceFacts {
   folder: string;
   network: Network;
   dataHash: string;
   /** What holds the images, where something does. */
   lock?: { root: string } | undefined;
-  device: string;
   majorityAccuracy: number;
   clock: Stopwatch;
 }
@@ -55,6 +56,8 @@ export interface RunFacts {
 export type RecordEvent = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | SnapshotEvent;
 
 export interface RunRecord {
+  /** The epochs of before, of a run that is gone on with. */
+  readonly history: EpochEvent[];
   /** Takes note of an event; saves the log and a checkpoint with each snapshot, while training goes on. */
   add(event: RecordEvent): Promise<void>;
   /** Saves what is not saved yet, and `results.json`. */
@@ -105,6 +108,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
   await saving;
 
   return {
+    history: lines.filter(({ type }) => type === 'epoch') as unknown as EpochEvent[],
     async add(event) {
       switch (event.type) {
         case 'snapshot':
@@ -135,6 +139,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
       const results: Results = {
         ...{ status, stopped: stopped ?? null, device: facts.device, classNames: network.classNames },
         ...{ epochs: position.epoch, steps: position.step, seconds: clock.total, time },
+        advice: adviceOn(time, facts),
         imagesPerSecond: training > 0 ? images / training : 0,
         majorityAccuracy: facts.majorityAccuracy,
         majorityBalancedAccuracy: 1 / network.classNames.length,

@@ -21,8 +21,8 @@ const STUCK = { epochs: 5, share: 0.01 };
 const OVERFITTING_EPOCHS = 5;
 /** Validations in a row with one answer only. */
 const ONE_ANSWER_EPOCHS = 3;
-/** Steps that are averaged, and the share of the best pace so far that is slow. */
-const PACE = { steps: 50, slow: 0.5 };
+/** Steps that are averaged, the share of the best pace so far that is slow, and for how many averages in a row. */
+const PACE = { steps: 50, slow: 1 / 3, times: 3 };
 /** Free space below which saving is in danger. */
 const LEAST_FREE_BYTES = 500 * 2 ** 20;
 /** Milliseconds from one look at the disk to the next. */
@@ -31,35 +31,51 @@ const DISK_MS = 60_000;
 /**
  * @param folder of the run
  * @param classNames in the order of the confusion matrix
+ * @param history the epochs of before, of a run that is gone on with: what was told of them is not told again
  * @param freeBytes how much room there is; given by tests
  */
-export function openWatch(folder: string, classNames: string[], freeBytes = freeBytesOf): Watch {
+export function openWatch(
+  folder: string,
+  classNames: string[],
+  history: EpochEvent[] = [],
+  freeBytes = freeBytesOf,
+): Watch {
   const told = new Set<NoticeEvent['kind']>();
   const epochs: EpochEvent[] = [];
+  const judge = (event: EpochEvent) => {
+    epochs.push(event);
+    return fresh(told, [
+      ['loss-stuck', stuck(epochs)],
+      ['overfitting', overfitting(epochs)],
+      ['one-answer', oneAnswer(epochs, classNames)],
+    ]);
+  };
+  for (const event of history) judge(event);
   const pace = newPace();
   let looked = Number.NEGATIVE_INFINITY;
   return {
     async note(event) {
-      const found: [NoticeEvent['kind'], string | undefined][] = [];
-      if (event.type === 'epoch') {
-        epochs.push(event);
-        found.push(['loss-stuck', stuck(epochs)], ['overfitting', overfitting(epochs)]);
-        found.push(['one-answer', oneAnswer(epochs, classNames)]);
-      } else {
-        found.push(['slow', pace(event)]);
-      }
+      const found = event.type === 'epoch' ? judge(event) : fresh(told, [['slow', pace(event)]]);
       if (performance.now() - looked > DISK_MS) {
         looked = performance.now();
-        found.push(['disk-filling', fullDisk(folder, await freeBytes(folder))]);
+        found.push(...fresh(told, [['disk-filling', fullDisk(folder, await freeBytes(folder))]]));
       }
-      return found.flatMap(([kind, message]) => {
-        if (message === undefined) told.delete(kind);
-        if (message === undefined || told.has(kind)) return [];
-        told.add(kind);
-        return [{ type: 'notice', kind, message, epoch: event.epoch, step: event.step }];
-      });
+      const { epoch, step } = event;
+      return found.map(([kind, message]) => ({ type: 'notice', kind, message, epoch, step }));
     },
   };
+}
+
+type Kind = NoticeEvent['kind'];
+
+/** What is told now: what was not told since it began. */
+function fresh(told: Set<Kind>, found: [Kind, string | undefined][]): [Kind, string][] {
+  return found.flatMap(([kind, message]) => {
+    if (message === undefined) told.delete(kind);
+    if (message === undefined || told.has(kind)) return [];
+    told.add(kind);
+    return [[kind, message]];
+  });
 }
 
 function stuck(epochs: EpochEvent[]): string | undefined {
@@ -98,6 +114,7 @@ function onlyAnswer(confusion: number[][]): number | undefined {
 /** Told of each step, says when the pace has collapsed. */
 function newPace(): (event: StepEvent) => string | undefined {
   let best = 0;
+  let times = 0;
   let steps = 0;
   let seconds = 0;
   let last: string | undefined;
@@ -108,8 +125,9 @@ function newPace(): (event: StepEvent) => string | undefined {
     const found = steps / seconds;
     [steps, seconds] = [0, 0];
     best = Math.max(best, found);
+    times = found < PACE.slow * best ? times + 1 : 0;
     last =
-      found < PACE.slow * best
+      times >= PACE.times
         ? `it trains at ${found.toFixed(1)} steps a second, where it had trained at ${best.toFixed(1)}; does another program use the machine?`
         : undefined;
     return last;

@@ -32,7 +32,7 @@ const results: Results = {
     betterThanMajority: true,
   },
   ...{ best: { epoch: 3, ...metrics }, final: { epoch: 5, ...metrics } },
-  ...{ stopped: null, time: noTime(), incidents: 0 },
+  ...{ stopped: null, time: noTime(), advice: 'The device limits you.', incidents: 0 },
 };
 
 const step: TrainEvent = {
@@ -140,6 +140,7 @@ describe('plain', () => {
       '  not-bird         395           1,135',
       'Better than guessing: balanced accuracy 68.2% against 50.0% for always guessing the most frequent class. ' +
         'Plain accuracy favours that guess, 99.0% to 74.0%: it misses only what is rare, but all of it.',
+      'The device limits you.',
       '',
       'Done in 1 min 15 s; everything is in runs/demo. Now ask it:',
       '  npx predict --model runs/demo photo.jpg',

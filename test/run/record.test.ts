@@ -29,7 +29,8 @@ const at = (step: number, epoch = 0): Snapshot => ({
 });
 const open = (start = at(0)) => {
   const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
-  return startRecord({ ...facts, clock: new Stopwatch() }, start);
+  const advice = { precision: 'fp32', streams: false } as const;
+  return startRecord({ ...facts, ...advice, clock: new Stopwatch() }, start);
 };
 const step = (number: number): StepEvent => ({
   ...{ type: 'step', epoch: 1, step: number, progress: 0.1, loss: 1, accuracy: 0.5, learningRate: 1 },

@@ -1,0 +1,65 @@
+/** What a training begins with: a session, and in it the first weights or those of a checkpoint. */
+import { classWeights } from '../data/balance.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { Split } from '../data/split.ts';
+import { loadAddon, type NativeSession, type OptimizerOptions } from '../model/addon.ts';
+import type { Network } from '../model/network.ts';
+import type { TrainOptions } from '../options.ts';
+import type { ChosenDevice } from './device.ts';
+import { UserError } from './errors.ts';
+import { type Snapshot, startPosition } from './position.ts';
+import { type Resumed, resumePosition } from './resume.ts';
+
+type SessionChoice = Pick<
+  TrainOptions,
+  'optimizer' | 'momentum' | 'balance' | 'seed' | 'batchSize' | 'labelSmoothing' | 'clipNorm' | 'precision'
+> & { threads: number; weightDecay: number };
+
+function optimizerOf({ optimizer: kind, momentum, weightDecay }: SessionChoice): OptimizerOptions {
+  return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
+}
+
+/** @throws UserError when the device can't hold the network */
+export async function openSession(
+  network: Network,
+  device: ChosenDevice,
+  dataset: Dataset,
+  split: Split,
+  options: SessionChoice,
+): Promise<NativeSession> {
+  const optimizer = optimizerOf(options);
+  const weights =
+    options.balance === 'weights'
+      ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
+      : {};
+  const { seed, batchSize, threads, labelSmoothing, clipNorm, precision } = options;
+  return loadAddon()
+    .createSession({
+      ...{ device: device.name, network, seed, batchSize, threads, optimizer },
+      ...{ labelSmoothing, clipNorm, precision, ...weights },
+    })
+    .catch((error: Error) => {
+      throw new UserError(error.message);
+    });
+}
+
+/** What the session begins with, put into it. */
+export async function startState(
+  session: NativeSession,
+  resumed: Resumed | undefined,
+  found: { network: Network; dataHash: string; stepsPerEpoch: number },
+  seed: number,
+): Promise<Snapshot> {
+  const checkpoint = resumed?.checkpoint;
+  if (!resumed || !checkpoint) {
+    const reading = Promise.all([session.getParameters(), session.getOptimizerState()]);
+    const [values, optimizer] = await reading.catch((error: Error) => {
+      throw new UserError(`The device failed before the first step: ${error.message}`);
+    });
+    return { position: startPosition(seed), values, optimizer };
+  }
+  const position = resumePosition({ ...resumed, checkpoint }, found);
+  await session.setParameters(checkpoint.values);
+  await session.setOptimizerState(checkpoint.optimizer);
+  return { ...checkpoint, position };
+}

@@ -1,0 +1,87 @@
+/** Which images a validation picks out. */
+import { describe, expect, test } from 'vitest';
+import { calibrate } from '../../src/run/calibration.ts';
+import { choosePictures, type Findings, openFindings } from '../../src/run/findings.ts';
+import { LossHistory } from '../../src/run/losses.ts';
+
+test('one validation after the other: calibration, pictures, suspects', async () => {
+  const learn = openFindings(20, 2);
+  // The second image is called class 0 however often it is looked at.
+  const logits = Float32Array.of(2, 0, 3, 0, 0, 1.5, 0, 0.1);
+  const labels = Int32Array.of(0, 1, 1, 0);
+  const event = { positions: Uint32Array.of(4, 9, 12, 19), logits, labels, isBest: true };
+  const found: Findings[] = [];
+  for (const epoch of [1, 2, 3])
+    found.push(await learn({ type: 'evaluated', epoch, step: epoch * 10, ...event }));
+  expect(found[2]).toMatchObject({ type: 'findings', epoch: 3, step: 30, isBest: true });
+  expect(found[2]!.calibration).toEqual(await calibrate(logits, labels, 2));
+  expect(found[2]!.mistakes[0]).toMatchObject({ position: 9, truth: 1, guess: 0 });
+  expect(found.map(({ suspects }) => suspects.map(({ position }) => position))).toEqual([[], [], [9, 19]]);
+  expect(found[2]!.suspects[0]!.meanLoss).toBeCloseTo(3 + Math.log1p(Math.exp(-3)), 5);
+});
+
+describe('pictures', () => {
+  // Logit of class 0 over class 1.
+  const logits = Float32Array.from([3, -2, 0.1, -0.2, 5, -4].flatMap((logit) => [logit, 0]));
+  const labels = Int32Array.of(1, 1, 0, 0, 0, 0);
+  const positions = Uint32Array.of(10, 11, 12, 13, 14, 15);
+  const rows = (chosen: { position: number }[]) => chosen.map(({ position }) => position - 10);
+
+  test('mistakes by certainty, doubts by the lack of it', () => {
+    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+      temperature: 1,
+      threshold: 0.5,
+    });
+    expect(rows(mistakes)).toEqual([5, 0, 3]);
+    expect(mistakes[0]).toMatchObject({
+      truth: 0,
+      guess: 1,
+      certainty: expect.closeTo(1 / (1 + Math.exp(-4)), 9),
+    });
+    expect(rows(unsure).slice(0, 3)).toEqual([2, 3, 1]);
+  });
+
+  test('answers are those of the threshold and the temperature', () => {
+    const threshold = 1 / (1 + Math.exp(-0.1));
+    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+      temperature: 2,
+      threshold,
+    });
+    // At half the logit, the third image falls below the threshold and the second toss-up moves away from it.
+    expect(rows(mistakes)).toContain(2);
+    expect(rows(unsure)[0]).toBe(2);
+  });
+
+  test('never more than a page shows', () => {
+    const many = choosePictures(
+      {
+        positions: new Uint32Array(1000),
+        logits: new Float32Array(2000),
+        labels: new Int32Array(1000).fill(1),
+      },
+      2,
+      { temperature: 1 },
+    );
+    expect([many.mistakes.length, many.unsure.length]).toEqual([24, 24]);
+  });
+});
+
+test('suspects: looked at often enough, never believed, the worst first', () => {
+  const histories = [
+    [0.1, 0.1, 0.1],
+    [2, 2, 2],
+    [9, 9],
+    [3, 3, 4],
+    [9, 9, 0.2],
+    [0.1, 0.1, 0.1, 1],
+    [9, Number.NaN, 9],
+  ];
+  const history = new LossHistory(8);
+  for (const [position, losses] of histories.entries())
+    for (const loss of losses) history.add(position, loss);
+  const found = history.suspects(2, 9);
+  expect(found.map(({ position }) => position)).toEqual([3, 1]);
+  expect(found[0]).toEqual({ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 });
+  expect(history.suspects(10, 9).map(({ position }) => position)).toEqual([3]);
+  expect(history.suspects(2, 1)).toHaveLength(1);
+});
