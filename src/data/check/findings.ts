@@ -27,7 +27,19 @@ export function findingsOf(evidence: Evidence): Finding[] {
     listed('filtered', 'told', evidence.filtered),
     imbalance(evidence.classes),
   ];
-  return found.filter(({ count }) => count > 0).sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
+  return merged(found.filter(({ count }) => count > 0)).sort(
+    (a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind),
+  );
+}
+
+/** Equal and alike pictures may lead to one kind of finding. */
+function merged(findings: Finding[]): Finding[] {
+  const kinds = new Map<Kind, Finding>();
+  for (const found of findings) {
+    const { kind, weight, items, count } = kinds.get(found.kind) ?? { ...found, items: [], count: 0 };
+    kinds.set(kind, finding(kind, weight, [...items, ...found.items], count + found.count));
+  }
+  return [...kinds.values()];
 }
 
 function finding(kind: Kind, weight: Finding['weight'], items: Item[], count = items.length): Finding {

@@ -14,6 +14,8 @@ const COPIES = 6;
 const SHEETS = 60;
 const SHEET_PICTURES = 720;
 const ON_A_SHEET = 60;
+/** Classes that the top of the page leads to. */
+const LINKS = 12;
 
 /** The images of a class on its sheet: spread evenly over all of them. */
 interface Sheet {
@@ -22,7 +24,12 @@ interface Sheet {
   images: number[];
 }
 
-type Pictures = Map<number, string>;
+/** What the sections draw from. */
+interface Drawn {
+  pictures: Map<number, string>;
+  /** The places of the sources, with a slash at the end: names are shown without them. */
+  roots: string[];
+}
 
 /** The page as HTML; the pictures are read again from the sources. */
 export async function pageOf(
@@ -35,7 +42,10 @@ export async function pageOf(
     ...report.findings.flatMap(({ items }) => items.slice(0, PICTURED).flatMap(numbersOf)),
     ...sheets.flatMap(({ images }) => images),
   ];
-  const pictures = await picturesOf(checked, wanted, options);
+  const drawn: Drawn = {
+    pictures: await picturesOf(checked, wanted, options),
+    roots: checked.filled.opened.map(({ source }) => `${source.path.replace(/\/+$/, '')}/`),
+  };
   const title = `Data check: ${report.sources.map(({ source }) => source).join(', ')}`;
   const names = new Map(sheets.flatMap(({ images }) => images.map((i) => [i, checked.images[i]!.name])));
   return [
@@ -43,10 +53,10 @@ export async function pageOf(
     '<meta name="viewport" content="width=device-width,initial-scale=1">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none';img-src data:;style-src 'unsafe-inline'">`,
     `<title>${text(title.slice(0, 200))}</title><style>${STYLE}</style></head><body><main>`,
-    summary(report),
-    ...report.findings.map((finding) => findingSection(finding, pictures)),
+    summary(report, sheets),
+    ...report.findings.map((finding) => findingSection(finding, drawn)),
     sheets.length > 0 ? '<h3>What the classes look like</h3>' : '',
-    ...sheets.map((sheet, i) => sheetSection(sheet, i, pictures, names)),
+    ...sheets.map((sheet, i) => sheetSection(sheet, i, drawn, names)),
     report.classes.length > SHEETS
       ? `<p class="dim">and ${report.classes.length - SHEETS} more classes</p>`
       : '',
@@ -79,7 +89,7 @@ function sheetsOf({ report, images }: Checked): Sheet[] {
 
 const WEIGHTS = { out: 'left out of training', look: 'worth a look', told: 'good to know' } as const;
 
-function summary(report: Report): string {
+function summary(report: Report, sheets: Sheet[]): string {
   const { sources, images, readable, classes, findings } = report;
   const sum = (weight: Finding['weight']) =>
     findings.filter((finding) => finding.weight === weight).reduce((all, { count }) => all + count, 0);
@@ -97,8 +107,17 @@ function summary(report: Report): string {
     `<p class="dim" style="margin-top:14px">${text(sizes(report))}</p></section>`,
     findings.length === 0
       ? `<section class="card"><h2>Nothing is out of the ordinary</h2><p class="dim">All ${number(readable)} images can be used.</p></section>`
-      : `<nav aria-label="Findings">${findings.map(({ kind, weight, count }) => `<a class="${weight}-c" href="#${kind}"><span>${WORDS[kind].title}</span><span>${number(count)}</span></a>`).join('')}</nav>`,
+      : '',
+    `<nav aria-label="On this page">${[...findings.map(findingLink), ...sheets.slice(0, LINKS).map(sheetLink)].join('')}</nav>`,
   ].join('\n');
+}
+
+function findingLink({ kind, weight, count }: Finding): string {
+  return `<a class="${weight}-c" href="#${kind}"><span>${WORDS[kind].title}</span><span>${number(count)}</span></a>`;
+}
+
+function sheetLink({ name }: Sheet, place: number): string {
+  return `<a class="plain-c" href="#class-${place}">${text(shortened(name, 40))}</a>`;
 }
 
 function bars({ classes }: Report): string {
@@ -126,7 +145,7 @@ function sizes({ formats, dimensions, imageSize, images, readable }: Report): st
   return `${number(readable)} of ${number(images)} can be used. ${files}${spread} Trained at ${imageSize} × ${imageSize}.`;
 }
 
-function findingSection({ kind, weight, count, items }: Finding, pictures: Pictures): string {
+function findingSection({ kind, weight, count, items }: Finding, drawn: Drawn): string {
   const { title, advice } = WORDS[kind];
   const shown = items.slice(0, PICTURED);
   const several = shown.some(({ images }) => images.length > 1);
@@ -134,8 +153,8 @@ function findingSection({ kind, weight, count, items }: Finding, pictures: Pictu
     kind === 'imbalance'
       ? `<ul>${shown.map(({ reason }) => `<li class="name">${text(reason)}</li>`).join('')}</ul>`
       : several
-        ? `<div class="pairs">${shown.map((item) => together(item, pictures)).join('')}</div>`
-        : `<div class="gallery">${shown.map((item) => single(item, pictures)).join('')}</div>`;
+        ? `<div class="pairs">${shown.map((item) => together(item, drawn)).join('')}</div>`
+        : `<div class="gallery">${shown.map((item) => single(item, drawn)).join('')}</div>`;
   return [
     `<section class="card" id="${kind}"><div class="head"><h2>${title}</h2>`,
     `<span class="chip ${weight}-c">${number(count)} · ${WEIGHTS[weight]}</span></div>`,
@@ -143,26 +162,26 @@ function findingSection({ kind, weight, count, items }: Finding, pictures: Pictu
   ].join('');
 }
 
-function single({ images: [image], reason }: Item, pictures: Pictures): string {
-  return figure(image!, pictures, reason);
+function single({ images: [image], reason }: Item, drawn: Drawn): string {
+  return figure(image!, drawn, reason);
 }
 
 /** Pictures that go together, side by side. */
-function together({ images, reason }: Item, pictures: Pictures): string {
+function together({ images, reason }: Item, drawn: Drawn): string {
   const shown = images.slice(0, COPIES);
-  const figures = shown.map((image) => figure(image, pictures)).join('');
+  const figures = shown.map((image) => figure(image, drawn)).join('');
   return `<div><p class="reason">${text(reason)}</p><div class="${shown.length === 2 ? 'two' : 'strip'}">${figures}</div></div>`;
 }
 
-function figure(shown: Shown, pictures: Pictures, reason?: string): string {
+function figure(shown: Shown, { pictures, roots }: Drawn, reason?: string): string {
   const picture = shown.image === undefined ? undefined : pictures.get(shown.image);
-  const [folder, file] = splitName(shown.name);
+  const [folder, file] = splitName(shown.name, roots);
   const tag = [shown.className, shown.validation ? 'validation' : undefined].filter(Boolean).join(' · ');
   return [
-    `<figure><div class="pic">${picture ? image(picture, shown.name) : 'no picture'}</div>`,
+    `<figure><div class="pic">${picture ? image(picture, shown.name) : text(shortened(reason ?? 'no picture', 80))}</div>`,
     `<figcaption><bdi class="name" title="${text(shown.name)}">${text(shortened(file))}</bdi>`,
-    folder ? `<bdi class="dim">${text(shortened(folder))}</bdi>` : '',
-    reason ? `<span class="dim">${text(shortened(reason, 160))}</span>` : '',
+    folder && folder !== shown.className ? `<bdi class="dim">${text(shortened(folder))}</bdi>` : '',
+    reason && picture ? `<span class="dim">${text(shortened(reason, 160))}</span>` : '',
     tag ? `<span class="tag">${text(shortened(tag))}</span>` : '',
     '</figcaption></figure>',
   ].join('');
@@ -184,7 +203,7 @@ function further(items: Item[], count: number): string {
 function sheetSection(
   { name, count, images }: Sheet,
   place: number,
-  pictures: Pictures,
+  { pictures }: Drawn,
   names: Map<number, string>,
 ): string {
   const shown = images.filter((i) => pictures.has(i));
@@ -203,9 +222,12 @@ function image(picture: string, name: string): string {
   return `<img src="${picture}" alt="${text(shortened(name))}" title="${text(shortened(name, 300))}" loading="lazy">`;
 }
 
-function splitName(name: string): [folder: string, file: string] {
-  const slash = name.lastIndexOf('/');
-  return slash < 0 ? ['', name] : [name.slice(0, slash), name.slice(slash + 1)];
+/** Folder and file below the source. */
+function splitName(name: string, roots: string[]): [folder: string, file: string] {
+  const root = roots.find((place) => name.startsWith(place)) ?? '';
+  const short = name.slice(root.length);
+  const slash = short.lastIndexOf('/');
+  return slash < 0 ? ['', short] : [short.slice(0, slash), short.slice(slash + 1)];
 }
 
 /** Long names lose their middle. */

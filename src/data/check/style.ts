@@ -41,7 +41,8 @@ a:focus-visible,summary:focus-visible{outline:2px solid var(--bar);outline-offse
 .reason{font-size:13px;font-weight:550;margin:2px 2px 8px}
 figure{margin:0;min-width:0}
 figure .pic{aspect-ratio:1;width:100%;border-radius:8px;background:var(--well);display:flex;align-items:center;justify-content:center;
-overflow:hidden;color:var(--dim);font-size:12.5px;text-align:center;padding:0}
+overflow:hidden;color:var(--dim);font-size:12.5px;text-align:center}
+figure .pic:not(:has(img)){padding:12px;overflow-wrap:anywhere}
 figure img{width:100%;height:100%;object-fit:contain;display:block}
 figcaption{font-size:12.5px;line-height:1.35;margin-top:6px;overflow-wrap:anywhere}
 figcaption .dim{display:block}
