@@ -1,7 +1,7 @@
 /** Archives: what other programs packed is unpacked, what is hostile is refused, and nothing else is ever written. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -562,6 +562,22 @@ describe('processes that meet or die', () => {
     expect((await here).count).toBe(3000);
     for (const { ended } of both) expect(await ended).toMatch(/listed 3000\n$/);
     expect(readdirSync(join(cache, 'archives')).length).toBe(1);
+  });
+
+  test('one that another process has in work is waited for', async () => {
+    const { part, path, cache } = await archive('a.zip', zipOf([['bird/a.png', 'one']]));
+    await part.list();
+    const archives = join(cache, 'archives');
+    const [name] = readdirSync(archives);
+    rmSync(join(archives, name!), { recursive: true });
+    const other = `.${name}-0.${process.pid}.tmp`;
+    mkdirSync(join(archives, other));
+    const listing = (await partOf(path, cache)).list();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(readdirSync(archives)).toEqual([other]);
+    rmSync(join(archives, other), { recursive: true });
+    expect((await listing).count).toBe(1);
+    expect(readdirSync(archives)).toEqual([name]);
   });
 
   test('what a dead process left is removed, what a live one writes stays', async () => {
