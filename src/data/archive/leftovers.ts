@@ -2,6 +2,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isAlive } from '../../run/alive.ts';
+import { host } from '../cache/whole.ts';
 
 /** One that did not show itself for so long is not waited for. */
 const SILENT_MS = 10_000;
@@ -18,7 +19,8 @@ export async function isInWork(folder: string): Promise<boolean> {
 /** Removes what killed processes left, and this archive as it was before it changed, if nobody used it for a day. */
 export async function removeLeftovers(root: string, folder: string): Promise<void> {
   for (const { name, pid, silentMs } of await temporaries(root, '')) {
-    const isDead = silentMs > SILENT_MS && !isAlive(pid);
+    // One of another container only seems dead.
+    const isDead = !isAlive(pid) && (name.includes(`-${host}.`) || silentMs > SILENT_MS);
     if (isDead || silentMs > DAY_MS) await rm(join(root, name), { recursive: true, force: true });
   }
   const [archive] = basename(folder).split('-');

@@ -4,6 +4,7 @@ import { mkdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { UserError } from '../../run/errors.ts';
+import { host } from '../cache/whole.ts';
 import type { SourceContext } from '../sources/part.ts';
 import { Collector, type Contents } from './collector.ts';
 import type { EntryHead } from './entry.ts';
@@ -62,7 +63,7 @@ async function stampOf(path: string): Promise<string> {
 }
 
 async function unpackTo(folder: string, path: string, stamp: string, options: UnpackOptions): Promise<void> {
-  const id = `${basename(folder)}-${randomBytes(4).toString('hex')}`;
+  const id = `${basename(folder)}-${randomBytes(4).toString('hex')}-${host}`;
   const temporary = join(dirname(folder), `.${id}.${process.pid}.tmp`);
   await mkdir(temporary);
   const beat = setInterval(() => void utimes(temporary, new Date(), new Date()).catch(() => {}), BEAT_MS);

@@ -1,13 +1,13 @@
 /** Files of the cache, written whole or not at all; and what is left of those whose writer was killed. */
 import { createHash, randomBytes } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isAlive } from '../../run/alive.ts';
 
 /** Where process numbers mean the same: this machine, and on Linux this container. */
-const host = createHash('sha256').update(`${hostname()} ${processSpace()}`).digest('hex').slice(0, 8);
+export const host = createHash('sha256').update(`${hostname()} ${processSpace()}`).digest('hex').slice(0, 8);
 
 function processSpace(): string {
   try {
@@ -27,9 +27,11 @@ export function temporaryPath(folder: string, name: string): string {
   return join(folder, `.${name}.tmp`);
 }
 
-/** Writes a small file: whole, or not at all. */
+/** Writes a small file: whole, or not at all. What others left unfinished in its folder goes. */
 export async function writeWhole(path: string, text: string): Promise<void> {
-  const temporary = temporaryPath(dirname(path), newName());
+  const folder = dirname(path);
+  await removeLeftovers(folder, await readdir(folder));
+  const temporary = temporaryPath(folder, newName());
   try {
     const file = await open(temporary, 'wx');
     try {
