@@ -1,6 +1,6 @@
 /** A whole file comes with the bytes that the hub says, or not at all. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { HubFailure } from '../../src/data/hub/failure.ts';
@@ -152,6 +152,15 @@ async function hostOf(opened: Opened): Promise<string> {
   await partial.close();
   return /x\.([0-9a-f]+)-/.exec(partial.path)![1]!;
 }
+
+test('a link that was not finished is made anew', async () => {
+  const opened = await open();
+  const folder = shared(opened, 'snapshots', opened.dataset.commit, 'data');
+  mkdirSync(folder, { recursive: true });
+  symlinkSync('nowhere', join(folder, `.a b.bin.${process.pid}.tmp`));
+  expect(await fetchLarge(opened)).toBe(sha256(bytes));
+  expect(readdirSync(folder)).toEqual(['a b.bin']);
+});
 
 test('damage on the disk is found and mended', async () => {
   const opened = await open();

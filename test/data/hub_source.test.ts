@@ -14,7 +14,7 @@ import {
   type HubRepository,
   startHub,
 } from './hub_server.ts';
-import { outcome, parquet, plain, testFolder } from './made.ts';
+import { outcome, parquet, plain, testFolder, write } from './made.ts';
 
 let folder: string;
 
@@ -279,6 +279,11 @@ test('of large files with a limit, little more than the images is fetched', asyn
   const sent = () => Object.values(hub.sent).reduce((a, b) => a + b);
   const before = sent();
   expect(before).toBeLessThan(60 * 100_000 * 1.15 + 3 * 65_536);
+  expect(await readAll('hf:owner/birds?limit=60', negatives)).toEqual(read);
+  expect(sent()).toBe(before);
+  // Of a file that is here whole, nothing is fetched.
+  rmSync(join(folder, 'own'), { recursive: true });
+  write(join(folder, 'home', 'hub', 'datasets--owner--birds', 'blobs'), { [sha256(bytes)]: bytes });
   expect(await readAll('hf:owner/birds?limit=60', negatives)).toEqual(read);
   expect(sent()).toBe(before);
 });

@@ -1,5 +1,5 @@
 /** The folder that all tools of Hugging Face share: what is there is not fetched again, by us or by them. */
-import { mkdir, readdir, readFile, readlink, rename, stat, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
 import { writeFileWhole } from '../../run/files.ts';
@@ -32,6 +32,8 @@ export class HubCache {
     if ((await readlink(path).catch(() => '')) === target) return;
     await mkdir(dirname(path), { recursive: true });
     const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+    // One that was killed may have had our number.
+    await rm(temporary, { force: true });
     await symlink(target, temporary);
     await rename(temporary, path);
   }

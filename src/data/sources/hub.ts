@@ -93,7 +93,7 @@ function shardParts({ source, context, dataset, choice, onBytes }: Opened): Part
     size: file.size,
     stamp: file.sha256 ?? file.oid,
     open: async (signal?: AbortSignal): Promise<RandomAccess> => {
-      if (!whole) return dataset.remote(file, onBytes);
+      if (!whole && !(await dataset.has(file))) return dataset.remote(file, onBytes);
       return wholeFile(await downloads.path(file, signal), file);
     },
     pins: pinsOf(dataset, file),
