@@ -1,5 +1,6 @@
 /** The part of the report that tells how the training went: curves, epochs, where the time went. */
 
+import type { RateSweep } from '../model/find_rate.ts';
 import { count, digits, duration, percent } from '../run/words.ts';
 import { lineChart, type Point } from './chart.ts';
 import { type Html, html } from './html.ts';
@@ -54,27 +55,27 @@ export function courseSection(story: RunStory): Html {
     ],
     format: digits,
     limits: { low: 0 },
-  })}${
-    rateSweep &&
-    lineChart({
-      title: 'Search for the learning rate',
-      series: [
-        {
-          name: 'loss',
-          look: 'first',
-          points: rateSweep.points.map(({ rate, loss }): Point => [rate, loss]),
-        },
-      ],
-      format: digits,
-      log: { x: true },
-      xLabel: 'learning rate',
-      xFormat: digits,
-      mark:
-        rateSweep.suggestion === undefined
-          ? undefined
-          : { x: rateSweep.suggestion, label: `suggested: ${digits(rateSweep.suggestion)}` },
-    })
-  }</div>${epochTable(curve.epochs)}${timePart(story)}</section>`;
+  })}${rateSweep && sweepChart(rateSweep)}</div>${epochTable(curve.epochs)}${timePart(story)}</section>`;
+}
+
+function sweepChart({ points, suggestion }: RateSweep): Html {
+  return lineChart({
+    title: 'Search for the learning rate',
+    series: [
+      {
+        name: 'loss',
+        look: 'faint',
+        points: points.map(({ learningRate, loss }): Point => [learningRate, loss]),
+      },
+      {
+        name: 'smoothed',
+        look: 'first',
+        points: points.map(({ learningRate, smoothed }): Point => [learningRate, smoothed]),
+      },
+    ],
+    ...{ format: digits, log: { x: true }, xLabel: 'learning rate', xFormat: digits },
+    mark: suggestion === null ? undefined : { x: suggestion, label: `suggested: ${digits(suggestion)}` },
+  });
 }
 
 /** Over more than two powers of ten. */

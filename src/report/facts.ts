@@ -1,10 +1,11 @@
 /** The parts of the report that one looks up: data, options, environment. */
-import { count, percent } from '../run/words.ts';
+import { count, moment, percent } from '../run/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
 import type { DataFacts, RunStory } from './story.ts';
 
 const MOST_CLASSES = 24;
 const MOST_NAMES = 50;
+const MOST_RESUMED = 20;
 
 export function dataSection({ data, classNames }: RunStory): Html {
   if (!data)
@@ -59,9 +60,10 @@ function skippedPart({ skipped }: DataFacts): Html {
 }
 
 export function detailsSection(story: RunStory): Html {
-  const { network, device, options, environment, commandLine } = story;
+  const { network, device, options, environment, commandLine, resumed } = story;
   return html`<section id="details"><h2>How was it made?</h2>
 ${commandLine.length > 0 && html`<pre>${shorten(commandLine.map(quote).join(' '), 4000)}</pre>`}
+${resumed.length > 0 && html`<p>Gone on with ${resumed.length === 1 ? 'once' : `${resumed.length} times`}:</p><ul>${resumed.slice(-MOST_RESUMED).map(({ at, step, remarks }) => html`<li>${moment(at)}, after step ${count(step)}${remarks.map((remark) => `; ${shorten(remark, 300)}`)}</li>`)}</ul>`}
 <div class="grid2"><div><h3>Options</h3>${list(Object.entries(options).map(([name, value]) => [name, optionText(value)]))}</div>
 <div><h3>Machine</h3>${list([
     ['device', `${device.name} (${device.description})`],

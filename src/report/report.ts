@@ -40,7 +40,7 @@ function header(story: RunStory): Html {
   return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
-<p class="hint">${epochs.done} of ${epochs.planned} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
+<p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
   status === 'interrupted' && html`<p>Go on with it: <code>--resume ${story.name}</code></p>`
 }
@@ -92,9 +92,9 @@ function troubleSection(story: RunStory): Html {
 
 const MOST_IMAGES = 12;
 
-function incident({ time, step, severity, seen, done, images = [] }: Incident): Html {
+function incident({ epoch, step, severity, seen, done, images = [] }: Incident): Html {
   const more = images.length > MOST_IMAGES ? `, and ${images.length - MOST_IMAGES} more` : '';
-  return html`<li class="${severity}"><p><b>${shorten(seen, 500)}</b></p><p>${shorten(done, 500)}</p><p><small>${severity}, step ${count(step)}, ${moment(time)}</small></p>${
+  return html`<li class="${severity}"><p><b>${shorten(seen, 500)}</b></p>${done && html`<p>${shorten(done, 500)}</p>`}<p><small>${severity}, epoch ${epoch}, step ${count(step)}</small></p>${
     images.length > 0 &&
     html`<details><summary>${count(images.length)} images</summary><p><small>${images.slice(0, MOST_IMAGES).map((name, i) => [i > 0 && ', ', nameHtml(name)])}${more}</small></p></details>`
   }</li>`;

@@ -1,4 +1,5 @@
 /** All that a report tells of a run, as one plain object. What is not known is absent. */
+import type { RateSweep } from '../model/find_rate.ts';
 import type { CalibrationReport } from '../run/calibration.ts';
 import type { Metrics } from '../run/metrics.ts';
 import type { EpochMetrics } from '../run/position.ts';
@@ -14,7 +15,8 @@ export interface RunStory {
   /** When this was told. */
   toldAt: string;
   seconds: number;
-  epochs: { done: number; planned: number };
+  /** `planned` is null where the time decides. */
+  epochs: { done: number; planned: number | null };
   steps: number;
   imagesPerSecond: number;
   device: { name: string; description: string; reason: string };
@@ -28,7 +30,7 @@ export interface RunStory {
   calibration?: CalibrationReport;
   curve: { steps: StepPoint[]; epochs: EpochPoint[] };
   /** Of a search for the learning rate. */
-  rateSweep?: { points: { rate: number; loss: number }[]; suggestion?: number };
+  rateSweep?: RateSweep;
   mistakes: Picture[];
   unsure: Picture[];
   suspects: Suspect[];
@@ -40,6 +42,8 @@ export interface RunStory {
   options: Record<string, unknown>;
   environment: Record<string, string>;
   commandLine: string[];
+  /** Each time that it was gone on with. */
+  resumed: { at: string; step: number; remarks: string[] }[];
   /** The command that asks this model, without the image. */
   predict?: string;
 }
@@ -83,13 +87,12 @@ export interface Suspect {
 }
 
 export interface Incident {
-  /** ISO 8601. */
-  time: string;
+  epoch: number;
   step: number;
   severity: 'info' | 'warning' | 'critical';
-  /** One sentence each: what was seen, what was done. */
+  /** What was seen; and what was done, where something was. */
   seen: string;
-  done: string;
+  done?: string;
   /** Names of the images in question. */
   images?: string[];
 }

@@ -135,7 +135,8 @@ describe('what it says', () => {
     const said = text(renderReport(await eventfulStory()));
     expect(said).toContain('Interrupted');
     expect(said).toContain('Went back to step 96, left out the batch');
-    expect(said).toContain('critical, step 100');
+    expect(said).toContain('critical, epoch 4, step 100');
+    expect(said).toMatch(/Gone on with once: \S+ \S+, after step 200; the version was 0\.0\.9/);
     expect(said).toMatch(/IMG_11\.jpg , and 20 more/);
     expect(said).toContain('--resume');
     expect(said).toContain('suggested: 0.0012');

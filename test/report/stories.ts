@@ -152,6 +152,7 @@ export async function goodStory({
       run: null,
     },
     environment: { 'birbs-metal': '0.1.0', node: 'v20.20.2', platform: 'linux-x64' },
+    resumed: [],
     commandLine: ['src/train.ts', '--data', 'data/birds', '--run', 'runs/night'],
     predict: 'npx tsx src/predict.ts --model runs/night',
   };
@@ -168,9 +169,10 @@ export async function eventfulStory(): Promise<RunStory> {
   story.status = 'interrupted';
   story.reason = 'Ctrl-C was pressed; the weights and the state are saved.';
   story.epochs.planned = 40;
+  story.resumed = [{ at: '2026-11-22T23:13:30Z', step: 200, remarks: ['the version was 0.0.9'] }];
   story.incidents = [
     {
-      time: '2026-11-22T23:13:00Z',
+      epoch: 4,
       step: 100,
       severity: 'critical',
       seen: 'The loss is no number at step 100; the gradient norm of the step before was 50,000.',
@@ -178,7 +180,7 @@ export async function eventfulStory(): Promise<RunStory> {
       images: Array.from({ length: 32 }, (_, i) => `data/birds/bird/IMG_${i}.jpg`),
     },
     {
-      time: '2026-11-22T23:14:00Z',
+      epoch: 10,
       step: 300,
       severity: 'warning',
       seen: 'Throughput fell to 210 images a second from 931.',
@@ -187,11 +189,10 @@ export async function eventfulStory(): Promise<RunStory> {
   ];
   story.rateSweep = {
     points: Array.from({ length: 60 }, (_, i) => {
-      const rate = 10 ** (-6 + i / 10);
-      return {
-        rate,
-        loss: 0.69 - 0.3 * Math.exp(-((Math.log10(rate) + 2.6) ** 2)) + (rate > 0.05 ? rate * 4 : 0),
-      };
+      const learningRate = 10 ** (-6 + i / 10);
+      const falling = 0.69 - 0.3 * Math.exp(-((Math.log10(learningRate) + 2.6) ** 2));
+      const smoothed = falling + (learningRate > 0.05 ? learningRate * 4 : 0);
+      return { learningRate, loss: smoothed + 0.05 * Math.sin(i * 7), smoothed };
     }),
     suggestion: 0.0012,
   };
@@ -235,12 +236,13 @@ export async function hostileStory(): Promise<RunStory> {
   story.data!.sources = Array.from({ length: 5000 }, () => ({ source: evil, images: 1, revision: evil }));
   story.data!.skipped = Array.from({ length: 100_000 }, () => ({ name: evil, reason: evil }));
   story.incidents = Array.from({ length: 5000 }, () => ({
-    ...{ time: evil, step: 1, severity: 'warning' as const, seen: evil, done: evil },
+    ...{ epoch: 1, step: 1, severity: 'warning' as const, seen: evil, done: evil },
     images: Array.from({ length: 1000 }, () => evil),
   }));
   story.options = { run: evil, data: [evil, evil], [evil]: { a: evil } };
   story.commandLine = ['a', evil];
   story.environment = { [evil]: evil };
+  story.resumed = Array.from({ length: 1000 }, () => ({ at: evil, step: 1, remarks: [evil] }));
   return story;
 }
 

@@ -1,0 +1,96 @@
+/** `report.html` in the run folder: written as the run goes, so that whatever ends it there is one. */
+import { join } from 'node:path';
+import type { Dataset } from '../data/dataset.ts';
+import type { RateSweep } from '../model/find_rate.ts';
+import { writeFileWhole } from '../run/files.ts';
+import type { Results } from '../run/record.ts';
+import { noTime } from '../run/timing.ts';
+import { renderReport } from './report.ts';
+import { type LogLine, type RunDescription, type Told, tellStory } from './tell.ts';
+import { type PixelSource, thumbnails } from './thumbnails.ts';
+
+export interface ReportFacts {
+  folder: string;
+  description: RunDescription;
+  dataset: Pick<Dataset, 'names' | 'labels' | 'classNames'>;
+  images: PixelSource;
+  /** Of the network. */
+  weights: number;
+  rateSweep?: RateSweep | undefined;
+}
+
+export interface Report {
+  /** Whether the one on disk is old. */
+  isDue(): boolean;
+  /** Writes it anew. Not while batches are asked for: it looks at pixels. */
+  write(lines: LogLine[], results: Told['results'], reason?: string): Promise<void>;
+}
+
+/** Milliseconds from one report of a running training to the next. */
+const PERIOD_MS = 60_000;
+
+export function openReport({
+  folder,
+  description,
+  dataset,
+  images,
+  weights,
+  rateSweep,
+}: ReportFacts): Report {
+  const { names, labels, classNames } = dataset;
+  const made = new Map<number, string>();
+  let written = Number.NEGATIVE_INFINITY;
+  return {
+    isDue: () => performance.now() - written > PERIOD_MS,
+    async write(lines, results, reason) {
+      written = performance.now();
+      const shown = picturesOf(lines, results.best?.epoch);
+      const missing = shown.filter((position) => !made.has(position));
+      // A picture that can't be had is no reason to be without a report.
+      const uris = await thumbnails(images, missing).catch(() => []);
+      for (const [i, uri] of uris.entries()) made.set(missing[i]!, uri);
+      for (const position of made.keys()) if (!shown.includes(position)) made.delete(position);
+      const story = tellStory({
+        ...{ folder, description, lines, results, reason, weights, rateSweep },
+        nameOf: (position) => names[position] ?? `image ${position}`,
+        labelOf: (position) => classNames[labels[position] ?? -1] ?? '?',
+        thumbnailOf: (position) => made.get(position),
+      });
+      await writeFileWhole(join(folder, 'report.html'), renderReport(story));
+    },
+  };
+}
+
+/** Positions of the images that the report shows. */
+function picturesOf(lines: LogLine[], best: number | undefined): number[] {
+  const findings = lines.filter((line) => line.type === 'findings');
+  const shown = findings.find(({ epoch }) => epoch === best);
+  const suspects = findings.at(-1)?.suspects ?? [];
+  const all = [...(shown?.mistakes ?? []), ...(shown?.unsure ?? []), ...suspects];
+  return [...new Set(all.map(({ position }) => position))];
+}
+
+/** The report of a run that ended before its images were read. */
+export async function reportFailure(
+  folder: string,
+  description: RunDescription,
+  status: 'interrupted' | 'failed',
+  reason: string,
+): Promise<void> {
+  const results: Results = {
+    ...{ status, stopped: null, device: description.device.name, classNames: [], epochs: 0, steps: 0 },
+    ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },
+    ...{ majorityAccuracy: 0, majorityBalancedAccuracy: 0, betterThanMajority: false },
+    ...{ best: null, final: null, incidents: 0 },
+  };
+  const unknown = () => '';
+  const story = tellStory({
+    ...{ folder, description, lines: [], results, reason, weights: 0 },
+    ...{ nameOf: unknown, labelOf: unknown, thumbnailOf: unknown },
+  });
+  await writeFileWhole(join(folder, 'report.html'), renderReport({ ...story, network: undefined }));
+}
+
+function secondsSince(iso: string): number {
+  return Math.max(0, (Date.now() - Date.parse(iso)) / 1000) || 0;
+}

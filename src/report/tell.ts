@@ -1,0 +1,131 @@
+/** From what a run keeps to what a report tells. */
+import { basename } from 'node:path';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
+import type { Chosen, Findings } from '../run/findings.ts';
+import type { ImageLosses } from '../run/losses.ts';
+import type { DataEvent } from '../run/plan.ts';
+import type { Results } from '../run/record.ts';
+import { type Activity, activities } from '../run/timing.ts';
+import type { NoticeEvent } from '../run/watch.ts';
+import { digits } from '../run/words.ts';
+import type { Incident, Picture, RunStory, Suspect } from './story.ts';
+
+/** A line of `metrics.jsonl`. */
+export type LogLine = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | Findings;
+
+/** `run.json`, as far as a report needs it; what is not known yet is absent. */
+export interface RunDescription {
+  tool: Record<string, string>;
+  commandLine: string[];
+  startedAt: string;
+  device: { name: string; description: string; reason: string };
+  options: Record<string, unknown>;
+  resumed?: { at: string; step: number; remarks: string[] }[];
+  data?: Omit<DataEvent, 'type'>;
+}
+
+export interface Told {
+  folder: string;
+  description: RunDescription;
+  lines: LogLine[];
+  /** Those of the moment; `status` says for how long. */
+  results: Omit<Results, 'status'> & { status: RunStory['status'] };
+  reason?: string | undefined;
+  weights: number;
+  rateSweep?: RunStory['rateSweep'];
+  /** Of an image of the data set. */
+  nameOf: (position: number) => string;
+  labelOf: (position: number) => string;
+  thumbnailOf: (position: number) => string | undefined;
+}
+
+export function tellStory(told: Told): RunStory {
+  const { folder, description, lines, results, weights } = told;
+  const { tool, commandLine, startedAt, device, options, resumed = [], data } = description;
+  const of = <T extends LogLine['type']>(type: T) =>
+    lines.filter((line): line is Extract<LogLine, { type: T }> => line.type === type);
+  const findings = of('findings').findLast(({ epoch }) => epoch === results.best?.epoch);
+  const suspects = of('findings').at(-1)?.suspects ?? [];
+  const { classNames } = results;
+  return {
+    name: basename(folder),
+    ...{ status: results.status, reason: told.reason, startedAt, toldAt: new Date().toISOString() },
+    ...{ seconds: results.seconds, steps: results.steps, imagesPerSecond: results.imagesPerSecond },
+    epochs: { done: results.epochs, planned: plannedEpochs(of('epoch').at(-1), options) },
+    ...{ device, classNames, commandLine, resumed, options, environment: tool },
+    network: { name: String(options.network), imageSize: Number(options.imageSize), weights },
+    majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
+    ...{ betterThanMajority: results.betterThanMajority, best: results.best },
+    calibration: findings?.calibration,
+    curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
+    rateSweep: told.rateSweep,
+    mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, told, classNames)),
+    unsure: (findings?.unsure ?? []).map((chosen) => picture(chosen, told, classNames)),
+    suspects: suspects.map((losses) => suspect(losses, told)),
+    incidents: lines.flatMap((line) =>
+      line.type === 'rollback' ? [rollback(line)] : line.type === 'notice' ? [notice(line)] : [],
+    ),
+    time: {
+      parts: activities.map((name) => ({ name: ACTIVITIES[name], seconds: results.time[name] })),
+      advice: results.advice,
+    },
+    data: data && { ...data, lock: data.lock?.root },
+    predict: `${predictCommand(commandLine)} --model ${folder}`,
+  };
+}
+
+const ACTIVITIES: Record<Activity, string> = {
+  reading: 'reading and decoding images',
+  data: 'waiting for data',
+  device: 'device busy',
+  validation: 'validation',
+  saving: 'saving',
+  paused: 'paused',
+  host: 'host work',
+};
+
+function plannedEpochs(
+  last: EpochEvent | undefined,
+  { epochs, timed }: Record<string, unknown>,
+): number | null {
+  if (last) return last.epochs;
+  return timed === true || typeof epochs !== 'number' ? null : epochs;
+}
+
+/** As this person starts it. */
+function predictCommand([script = '']: string[]): string {
+  return /\btrain\.ts$/.test(script) ? 'npx tsx src/predict.ts' : 'npx birbs-metal predict';
+}
+
+function stepPoint({ epoch, progress, loss, learningRate, gradientNorm }: StepEvent) {
+  return { at: epoch - 1 + progress, loss, learningRate, gradientNorm };
+}
+
+function picture({ position, truth, guess, certainty }: Chosen, told: Told, classNames: string[]): Picture {
+  return {
+    ...{ name: told.nameOf(position), thumbnail: told.thumbnailOf(position), certainty },
+    ...{ truth: classNames[truth]!, guess: classNames[guess]! },
+  };
+}
+
+function suspect({ position, ...losses }: ImageLosses, told: Told): Suspect {
+  const name = told.nameOf(position);
+  return { ...losses, name, label: told.labelOf(position), thumbnail: told.thumbnailOf(position) };
+}
+
+function rollback(event: RollbackEvent): Incident {
+  const { epoch, step, message, backToStep, batches, newLearningRate, rollbacks, allowed, images } = event;
+  return {
+    ...{ epoch, step, severity: 'critical', seen: sentence(message), images },
+    done: `Went back to step ${backToStep}, left out ${batches.length === 1 ? 'the batch' : `${batches.length} batches`}, lowered the learning rate to ${digits(newLearningRate)}; ${rollbacks} of the ${allowed} times that it may.`,
+  };
+}
+
+function notice({ epoch, step, message }: NoticeEvent): Incident {
+  return { epoch, step, severity: 'warning', seen: sentence(message) };
+}
+
+function sentence(message: string): string {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
