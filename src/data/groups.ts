@@ -14,7 +14,6 @@ const MOST_SHARE = 0.1;
 
 /**
  * Joins images with the same pixels, of the same group of their source, and those that look alike, the most alike first.
- * Where a source says for both images which belong together, it knows better than looks.
  * @param pairs the most alike first
  * @returns the number of each image's group, counted from 0 in the order of their first images
  */
@@ -33,7 +32,6 @@ export function groupsOf(members: Member[], pairs: NearPair[]): Int32Array {
   const most = ({ className }: Member) => Math.max(2, Math.floor(MOST_SHARE * counts.get(className)!));
   for (const { first, second } of pairs) {
     const [a, b] = [members[first]!, members[second]!];
-    if (a.group !== undefined && b.group !== undefined) continue;
     if (sets.jointSize(first, second) <= Math.min(most(a), most(b))) sets.join(first, second);
   }
   return sets.numbers();

@@ -17,6 +17,8 @@ export interface DataEvent
     | 'skipped'
     | 'filtered'
     | 'duplicates'
+    | 'nearDuplicates'
+    | 'oddities'
     | 'hash'
     | 'lock'
     | 'stream'
@@ -74,6 +76,8 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     skipped: dataset.skipped,
     filtered: dataset.filtered,
     duplicates: dataset.duplicates,
+    nearDuplicates: dataset.nearDuplicates,
+    oddities: dataset.oddities,
     hash: dataset.hash,
     stream: dataset.stream,
     damagedSegments: dataset.damagedSegments,

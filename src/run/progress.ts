@@ -137,8 +137,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
         .join(', ')}${more})`,
   );
   lines.push(...listLines('Skipped', skipped), ...listLines('Left out', event.filtered));
-  if (event.duplicates > 0)
-    lines.push(`${count(event.duplicates)} images repeat another one; they stay on its side of the split`);
+  lines.push(...healthLines(event));
   if (event.dropped > 0)
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
   lines.push(...lockLines(event.lock));
@@ -149,6 +148,23 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
   );
+  return lines;
+}
+
+/** What `data check` shows with pictures. */
+function healthLines({ duplicates, nearDuplicates, oddities }: DataEvent): string[] {
+  const copies = [
+    ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
+    ...(nearDuplicates > 0 ? [`${count(nearDuplicates)} images look like another one`] : []),
+  ];
+  const odd = [
+    ...(oddities.blank > 0 ? [`${count(oddities.blank)} blank`] : []),
+    ...(oddities.tiny > 0 ? [`${count(oddities.tiny)} smaller than --image-size`] : []),
+    ...(oddities.turned > 0 ? [`${count(oddities.turned)} turned by their EXIF`] : []),
+  ];
+  const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
+  if (odd.length > 0) lines.push(`Among all: ${odd.join(', ')}`);
+  if (lines.length > 0) lines[lines.length - 1] += '. To see them: data check SOURCE --html FILE';
   return lines;
 }
 

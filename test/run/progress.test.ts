@@ -99,6 +99,8 @@ describe('plain', () => {
           skipped,
           filtered: [],
           duplicates: 2,
+          nearDuplicates: 3,
+          oddities: { turned: 5, tiny: 0, blank: 4 },
           dropped: 1,
           hash: '',
           damagedSegments: 1,
@@ -118,7 +120,8 @@ describe('plain', () => {
     expect(text.split('\n')).toEqual([
       'photos: 1,500 images (500 bird, 1,000 not-bird)',
       'Skipped 4: a.jpg is text; b.jpg is text; c.jpg is text; ...',
-      '2 images repeat another one; they stay on its side of the split',
+      '2 images repeat another one, 3 images look like another one; they stay on its side of the split',
+      'Among all: 4 blank, 5 turned by their EXIF. To see them: data check SOURCE --html FILE',
       '1 training images are left out: the same images are in --val',
       '1 files of the cache were damaged: deleted, and decoded again',
       'Decoded they are 40.0 GB, more than the 20.0 GB of the cache: they come in windows of 44,000 images, ' +
