@@ -12,6 +12,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
 
   birbs-metal train [options]              train; with no options, on a small demo set
   birbs-metal data [PRESET] [options]      fetch and verify images, say what is inside
+  birbs-metal data check SOURCE ...        say what is wrong with images
   birbs-metal predict [options] FILE ...   say what is in an image
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
 

@@ -1,4 +1,5 @@
 /** The command that fetches and verifies images without training, and says what is inside. */
+import { checkCommand } from './check.ts';
 import { type Dataset, loadDataset } from './data/dataset.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type RecipeName, recipes } from './data/recipes.ts';
@@ -22,6 +23,7 @@ export async function dataCommand(
   signal: AbortSignal,
   { command = 'npx tsx src/data.ts', train = 'npx tsx src/train.ts' } = {},
 ): Promise<number> {
+  if (words[0] === 'check') return checkCommand(words.slice(1), signal, { command: `${command} check` });
   const line = parseData(words, command);
   if ('print' in line) return print([line.print]);
   const { preset, values } = line;

@@ -106,6 +106,8 @@ test('every command does what is written beside it', async () => {
   expect(saidBy('--data photos')).toContain('in birbs.lock.json (root ');
   expect(saidBy('--verify')).toContain('Unchanged, as locked');
   expect(saidBy("split=train'")).toContain('12 not-bird');
+  expect(saidBy('check photos')).toContain('40 images');
+  expect(readFileSync('check.html', 'utf8')).toContain('<html');
   expect(JSON.parse(saidBy('--json')).filtered[0].reason).toContain('"owl"');
   expect(saidBy('birbs')).toContain('50 bird');
   expect(saidBy('--image-size 128')).toContain('38 bird');
