@@ -27,7 +27,7 @@ export async function doctorCommand(
     return 0;
   }
   const { device: name, standin, json, bench } = line.values;
-  if (standin) useStandin();
+  if (standin) chooseStandin();
   const devices = await loadAddon().devices();
   chooseDevice(name, devices);
   const device = devices.find((each) => each.name === name)!;
@@ -39,13 +39,13 @@ export async function doctorCommand(
     results.push(result);
     print(row(result));
   }
-  const wrong = results.filter(({ ok }) => !ok).length;
+  const wrong = results.filter(({ ok, excuse }) => !ok && !excuse).length;
   if (json) process.stdout.write(`${JSON.stringify(asJson(device, results, wrong))}\n`);
   print(`\n${verdict(results, wrong)}`);
   return wrong > 0 ? 1 : 0;
 }
 
-function useStandin(): void {
+function chooseStandin(): void {
   const path = fileURLToPath(new URL('../build/standin/Release/birbs.node', import.meta.url));
   process.env.BIRBS_ADDON ??= path;
   if (existsSync(process.env.BIRBS_ADDON)) return;
@@ -72,9 +72,11 @@ function heading({ name, description, gpu }: DeviceInfo): string {
   return [...lines, '', titles, titles.replace(/[^|]/g, '-')].join('\n');
 }
 
-function row({ name, ok, worst, tolerance, seconds, detail }: CheckResult): string {
+function row({ name, ok, excuse, worst, tolerance, seconds, detail }: CheckResult): string {
   const number = (value: number | null) => (value === null ? '' : value.toExponential(1));
-  return cells(name, ok ? 'ok' : 'WRONG', number(worst), number(tolerance), seconds.toFixed(2), detail);
+  const told = excuse ? `${excuse}: ${detail}` : detail;
+  const result = ok ? 'ok' : excuse ? 'warn' : 'WRONG';
+  return cells(name, result, number(worst), number(tolerance), seconds.toFixed(2), told);
 }
 
 /** A row of a Markdown table that can be read without Markdown too. */
@@ -92,8 +94,10 @@ function cells(...[name, result, worst, tolerance, seconds, detail]: string[]): 
 
 function verdict(results: CheckResult[], wrong: number): string {
   const seconds = results.reduce((sum, result) => sum + result.seconds, 0).toFixed(1);
+  const excused = results.filter(({ ok, excuse }) => !ok && excuse).length;
+  const warned = excused > 0 ? ` but ${excused} warnings` : '';
   return wrong === 0
-    ? `No mismatch in ${results.length} checks, ${seconds} s.`
+    ? `No mismatch in ${results.length} checks${warned}, ${seconds} s.`
     : `${wrong} of ${results.length} checks failed, ${seconds} s: do not train on this device, and please paste this table into an issue.`;
 }
 

@@ -45,7 +45,8 @@ class Executable {
   // Returns empty, or why not.
   std::string compile(const Graph& graph, const std::vector<Value>& feeds,
                       const std::vector<Value>& targets,
-                      NSArray<MPSGraphOperation*>* operations);
+                      NSArray<MPSGraphOperation*>* operations,
+                      MPSGraphOptimization level = MPSGraphOptimizationLevel0);
   explicit operator bool() const { return static_cast<bool>(executable_); }
 
   // `feeds` and `targets` in the order given to compile; made once and kept.

@@ -83,7 +83,8 @@ bool Storage::allocate(const Dims& shape, MPSDataType type) {
 std::string Executable::compile(const Graph& graph,
                                 const std::vector<Value>& feeds,
                                 const std::vector<Value>& targets,
-                                NSArray<MPSGraphOperation*>* operations) {
+                                NSArray<MPSGraphOperation*>* operations,
+                                MPSGraphOptimization level) {
   if (!graph.mismatch().empty()) return graph.mismatch();
   NSMutableDictionary* types = [NSMutableDictionary dictionary];
   for (const Value& feed : feeds) {
@@ -98,7 +99,7 @@ std::string Executable::compile(const Graph& graph,
   MPSGraphCompilationDescriptor* descriptor =
       [[[MPSGraphCompilationDescriptor alloc] init] autorelease];
   // Level 1 may move work to the Neural Engine, where training has crashed.
-  descriptor.optimizationLevel = MPSGraphOptimizationLevel0;
+  descriptor.optimizationLevel = level;
   descriptor.waitForCompilationCompletion = YES;
   MPSGraphDevice* device = [MPSGraphDevice deviceWithMTLDevice:shared_device()];
 

@@ -1,5 +1,6 @@
 #include "probes.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -17,6 +18,7 @@ class Trial {
   Trial() : queue_([shared_device() newCommandQueue]) {}
 
   Graph graph;
+  MPSGraphOptimization level = MPSGraphOptimizationLevel0;
 
   // Results as floats, a vector a target; `error` is set on failure.
   std::vector<std::vector<float>> run(
@@ -26,7 +28,7 @@ class Trial {
     std::vector<Value> asked;
     for (const auto& feed : feeds) asked.push_back(feed.first);
     Executable executable;
-    error = executable.compile(graph, asked, targets, operations);
+    error = executable.compile(graph, asked, targets, operations, level);
     if (!error.empty()) return {};
     std::vector<Storage> sources(feeds.size()), results(targets.size());
     std::vector<const Storage*> source_list, result_list;
@@ -102,6 +104,25 @@ std::string text_of(double number) {
   char text[32];
   std::snprintf(text, sizeof text, "%.6g", number);
   return text;
+}
+
+std::string milliseconds(double seconds) {
+  return text_of(seconds * 1e3) + " ms";
+}
+
+Window padded_3x3() {
+  Window window{3, 3};
+  window.pad_top = window.pad_bottom = window.pad_left = window.pad_right = 1;
+  return window;
+}
+
+// Numbers from -1 to 1 that repeat late.
+std::vector<float> waves(size_t count) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) {
+    values[i] = std::sin(static_cast<float>(i) * 1.7f);
+  }
+  return values;
 }
 
 bool near(double a, double b) { return std::abs(a - b) <= 1e-5; }
@@ -228,16 +249,116 @@ ProbeAnswer slots_against_blocking() {
   const Value x = g.placeholder({16, 32, 32, 16}, MPSDataTypeFloat32);
   const Value w =
       g.constants(std::vector<float>(3 * 3 * 16 * 16, 0.01f), {3, 3, 16, 16});
-  Window window{3, 3};
-  window.pad_top = window.pad_bottom = window.pad_left = window.pad_right = 1;
-  const Value y = g.conv2d(x, w, window, 1);
+  const Value y = g.conv2d(x, w, padded_3x3(), 1);
   trial.time(x, y, 6, 1);  // warm up
   const double blocking = trial.time(x, y, 60, 1);
   const double flying = trial.time(x, y, 60, 3);
   if (!trial.error.empty()) return {"", false, trial.error};
-  return {"60 small runs take " + text_of(blocking * 1e3) +
-              " ms one by one and " + text_of(flying * 1e3) +
-              " ms with three in flight",
+  return {"60 small runs take " + milliseconds(blocking) + " one by one and " +
+              milliseconds(flying) + " with three in flight",
+          true, ""};
+}
+
+ProbeAnswer optimization_levels() {
+  std::vector<std::vector<float>> results;
+  for (MPSGraphOptimization level :
+       {MPSGraphOptimizationLevel0, MPSGraphOptimizationLevel1}) {
+    Trial trial;
+    trial.level = level;
+    Graph& g = trial.graph;
+    const Value x = g.placeholder({2, 12, 10, 8}, MPSDataTypeFloat32);
+    const Value w = g.constants(waves(3 * 3 * 8 * 6), {3, 3, 8, 6});
+    const Value y = g.relu(g.conv2d(x, w, padded_3x3(), 1));
+    const auto found = trial.run({{x, waves(2 * 12 * 10 * 8)}}, {y});
+    if (!trial.error.empty()) return {"", false, trial.error};
+    results.push_back(found[0]);
+  }
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    largest = std::max(largest, std::abs(double{results[0][i]}));
+    worst = std::max(worst, std::abs(double{results[0][i]} - results[1][i]));
+  }
+  return {"a convolution compiled at level 1 is off by " +
+              text_of(worst / largest) +
+              " of its numbers at level 0, which our graphs use",
+          std::isfinite(worst), ""};
+}
+
+ProbeAnswer layout_timing() {
+  const int count = 40;
+  Trial rows;
+  const Value x = rows.graph.placeholder({16, 32, 32, 16}, MPSDataTypeFloat32);
+  const Value w = rows.graph.constants(waves(3 * 3 * 16 * 16), {3, 3, 16, 16});
+  const Value y = rows.graph.conv2d(x, w, padded_3x3(), 1);
+  rows.time(x, y, 6, 1);  // warm up
+  const double nhwc = rows.time(x, y, count, 1);
+
+  Trial planes;
+  Graph& g = planes.graph;
+  const Value u = g.placeholder({16, 16, 32, 32}, MPSDataTypeFloat32);
+  const Value v = g.constants(waves(16 * 16 * 3 * 3), {16, 16, 3, 3});
+  MPSGraphConvolution2DOpDescriptor* descriptor =
+      [MPSGraphConvolution2DOpDescriptor
+          descriptorWithStrideInX:1
+                        strideInY:1
+                  dilationRateInX:1
+                  dilationRateInY:1
+                           groups:1
+                      paddingLeft:1
+                     paddingRight:1
+                       paddingTop:1
+                    paddingBottom:1
+                     paddingStyle:MPSGraphPaddingStyleExplicit
+                       dataLayout:MPSGraphTensorNamedDataLayoutNCHW
+                    weightsLayout:MPSGraphTensorNamedDataLayoutOIHW];
+  const Value z{
+      [g.get() convolution2DWithSourceTensor : u.tensor weightsTensor : v
+           .tensor descriptor : descriptor name : nil],
+      { 16, 16, 32, 32 },
+      MPSDataTypeFloat32};
+  planes.time(u, z, 6, 1);
+  const double nchw = planes.time(u, z, count, 1);
+  const std::string error = rows.error.empty() ? planes.error : rows.error;
+  if (!error.empty()) return {"", false, error};
+  return {text_of(count) + " convolutions take " + milliseconds(nhwc) +
+              " in NHWC, which our graphs use, and " + milliseconds(nchw) +
+              " in NCHW",
+          true, ""};
+}
+
+ProbeAnswer dropout_scaling() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const int64_t count = 4096;
+  const Value x = g.placeholder({count}, MPSDataTypeFloat32);
+  const Value y{[g.get() dropoutTensor : x.tensor rate : 0.25 name : nil],
+                { count },
+                MPSDataTypeFloat32};
+  const auto results = trial.run({{x, std::vector<float>(count, 1.0f)}}, {y});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  float kept = 0;
+  int64_t zeros = 0;
+  for (float value : results[0]) {
+    if (value == 0) ++zeros;
+    kept = std::max(kept, value);
+  }
+  return {"dropoutTensor at a rate of 0.25 zeroes " +
+              text_of(static_cast<double>(zeros) / count) + " and makes 1 a " +
+              text_of(kept) + "; our masks are our own",
+          true, ""};
+}
+
+ProbeAnswer empty_targets() {
+  Trial trial;
+  Graph& g = trial.graph;
+  const float one = 1;
+  const Value counter = g.variable(&one, {1});
+  trial.run({}, {}, @[ g.assign(counter, g.offset(counter, 1)) ]);
+  if (!trial.error.empty()) return {"", false, trial.error};
+  const auto results = trial.run({}, {g.read(counter)});
+  if (!trial.error.empty()) return {"", false, trial.error};
+  return {"a run of an assignment alone, without a target, leaves " +
+              text_of(results[0][0]) + " (2 if it ran); ours have a target",
           true, ""};
 }
 
@@ -250,6 +371,10 @@ const std::map<std::string, ProbeAnswer (*)()>& probes() {
       {"half-accumulation", half_accumulation},
       {"unused-feeds", unused_feeds},
       {"three-in-flight", slots_against_blocking},
+      {"optimization-levels", optimization_levels},
+      {"layout-timing", layout_timing},
+      {"dropout-scaling", dropout_scaling},
+      {"empty-targets", empty_targets},
   };
   return all;
 }
