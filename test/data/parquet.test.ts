@@ -104,8 +104,8 @@ describe('reading', () => {
   test('a large row group goes in windows that cover it once', () => {
     const MB = 2 ** 20;
     const groups = [
-      { rows: 10, bytes: 16 * MB, listedBytes: 0 },
-      { rows: 1000, bytes: 50 * MB, listedBytes: 0 },
+      { rows: 10, bytes: 8 * MB, listedBytes: 0 },
+      { rows: 1000, bytes: 25 * MB, listedBytes: 0 },
       { rows: 2, bytes: 200 * MB, listedBytes: 0 },
       { rows: 0, bytes: 0, listedBytes: 0 },
     ];
@@ -119,18 +119,18 @@ describe('reading', () => {
       { group: 2, offset: 0, limit: 1, first: 1010 },
       { group: 2, offset: 1, limit: 1, first: 1011 },
     ]);
-    // 2 MB are 40 rows: nearer ones are read with what lies between.
-    const wanted = new Set([3, 7, 400, 439, 480]);
+    // 2 MB are 80 rows: nearer ones are read with what lies between.
+    const wanted = new Set([3, 7, 400, 439, 580]);
     const isWanted = (row: number) => wanted.has(row);
     expect(neededWindows({ indexed: true, many: false, groups }, isWanted)).toEqual([
       { group: 0, offset: 3, limit: 1, first: 3 },
       { group: 0, offset: 7, limit: 1, first: 7 },
       { group: 1, offset: 390, limit: 40, first: 400 },
-      { group: 1, offset: 470, limit: 1, first: 480 },
+      { group: 1, offset: 570, limit: 1, first: 580 },
     ]);
     expect(neededWindows({ indexed: false, many: false, groups }, isWanted)).toEqual([
       { group: 0, offset: 3, limit: 5, first: 3 },
-      { group: 1, offset: 390, limit: 81, first: 400 },
+      { group: 1, offset: 390, limit: 181, first: 400 },
     ]);
   });
 

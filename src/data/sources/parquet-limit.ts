@@ -2,7 +2,7 @@
 
 import { FoundImages, listAll } from './parquet-listing.ts';
 import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet-reader.ts';
-import { type Span, WINDOW_BYTES, windowsOf } from './parquet-windows.ts';
+import { type Span, windowsOf } from './parquet-windows.ts';
 import type { Listing } from './part.ts';
 
 /** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
@@ -13,6 +13,9 @@ const SMALL_BYTES = 256 * 2 ** 20;
  * group (pages at both ends of a window, a dictionary) must cost little beside the window.
  */
 const PLACES = 8;
+
+/** Smaller row groups are taken whole. */
+const LEAST_BYTES = 16 * 2 ** 20;
 
 /**
  * At most `limit` images. What is read to find them: the footers of the files that they are from, and text and labels
@@ -117,7 +120,7 @@ class Choice {
     const rows = groups.reduce((sum, group) => sum + group.rows, 0);
     const bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
     const wished = (this.#left * bytes) / Math.max(1, rows) / PLACES;
-    this.#windowBytes ??= Math.max(WINDOW_BYTES, wished);
+    this.#windowBytes ??= Math.max(LEAST_BYTES, wished);
     return windowsOf(groups, (group) => group.bytes, indexed ? this.#windowBytes : Number.POSITIVE_INFINITY);
   }
 }

@@ -22,7 +22,7 @@ export interface ParquetFile {
   size: number;
   /** Changes whenever the bytes may have changed. */
   stamp: string;
-  /** On a disk of this machine: reading more than is needed costs little. */
+  /** On a disk of this machine: reading more than is needed costs little. What is read of it is given away. */
   isLocal?: boolean;
   open(signal?: AbortSignal): Promise<RandomAccess>;
   pins?: Part['pins'];
@@ -187,7 +187,7 @@ export class ParquetReader {
 
   /** Bytes of the open file, in a buffer of their own. */
   async #bytes(begin: number, end: number, signal?: AbortSignal): Promise<ArrayBuffer> {
-    const { access } = this.#open!;
+    const { access, file } = this.#open!;
     if (!(begin >= 0 && begin <= end && end <= access.size)) {
       throw new Error(`damaged: it points to bytes ${begin} to ${end} of ${access.size}; fetch it again`);
     }
@@ -197,8 +197,9 @@ export class ParquetReader {
         `expected ${end - begin} bytes from byte ${begin} on, but got ${bytes.length}; try again`,
       );
     }
-    // A copy: it moves to the thread. (A Buffer's slice would be none.)
-    return new Uint8Array(bytes).buffer;
+    // It moves to the thread: others need theirs still. (A Buffer's slice would be no copy.)
+    const isOwn = file.isLocal && bytes.length === bytes.buffer.byteLength;
+    return (isOwn ? bytes : new Uint8Array(bytes)).buffer as ArrayBuffer;
   }
 
   #start(): Worker {

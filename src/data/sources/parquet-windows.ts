@@ -1,8 +1,8 @@
 /** Which rows of a parquet file are read together. */
 import type { RowGroup, Shape, Window } from './parquet-reader.ts';
 
-/** More than this of a column is read in windows of it. */
-export const WINDOW_BYTES = 16 * 2 ** 20;
+/** More than this of a column is read in windows of it; in memory each is several times, packed, unpacked and copied. */
+const WINDOW_BYTES = 8 * 2 ** 20;
 
 /** Rows between two wanted ones that have more than this are not read along. */
 const GAP_BYTES = 2 * 2 ** 20;
@@ -16,10 +16,7 @@ export interface Span extends Window {
   first: number;
 }
 
-/**
- * Whole row groups, and windows of those that are too large to hold.
- * @param windowBytes of the latter
- */
+/** Whole row groups, and windows of those that have more than `windowBytes`. */
 export function windowsOf(
   groups: RowGroup[],
   bytesOf: (group: RowGroup) => number,
@@ -30,7 +27,7 @@ export function windowsOf(
   for (const [group, row] of groups.entries()) {
     const { rows } = row;
     const bytes = bytesOf(row);
-    const fitting = bytes > WINDOW_BYTES ? Math.floor((rows * windowBytes) / bytes) : rows;
+    const fitting = bytes > windowBytes ? Math.floor((rows * windowBytes) / bytes) : rows;
     const step = Math.max(1, fitting, Math.ceil(rows / WINDOWS));
     for (let offset = 0; offset < rows; offset += step) {
       windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });

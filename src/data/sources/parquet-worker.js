@@ -2,7 +2,7 @@
  * The far side of the guard in parquet-reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
  * it. Plain JavaScript, so that a worker starts without a loader.
  */
-import { parentPort } from 'node:worker_threads';
+import { MessageChannel, parentPort } from 'node:worker_threads';
 import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
@@ -18,6 +18,14 @@ const FOOTER_BYTES = 64 * 2 ** 20;
 /** @type {Map<number, (buffer: ArrayBuffer) => void>} */
 const asked = new Map();
 let asks = 0;
+
+/** What parquet-wasm has copied into its own memory: it would lie here until there is much of it. */
+/** @type {ArrayBuffer[]} */
+let copied = [];
+
+/** Buffers that are sent to nobody are freed at once. */
+const nobody = new MessageChannel();
+nobody.port2.close();
 
 /** @type {(error: Error) => void} Ends the call that a read belongs to. */
 let fail = () => {};
@@ -366,6 +374,8 @@ async function read({ group, offset, limit }, columns) {
   const table = await parquet
     .read({ rowGroups: [group], columns, offset, limit })
     .catch(refuse(`row group ${group} can't be read, the file is damaged`));
+  nobody.port1.postMessage(null, copied);
+  copied = [];
   const rows = tableFromIPC(table.intoIPCStream());
   if (rows.numRows !== limit) {
     throw new Error(
@@ -386,6 +396,7 @@ parentPort?.on('message', async ({ bytes, buffer, operation, request, bytesAllow
   if (bytes !== undefined) {
     const resolve = asked.get(bytes);
     asked.delete(bytes);
+    copied.push(buffer);
     return resolve?.(buffer);
   }
   bytesLeft = bytesAllowed ?? FOOTER_BYTES;
