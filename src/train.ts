@@ -151,7 +151,8 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       precision: options.precision,
       streams: dataset.stream !== undefined,
     };
-    const facts = { ...plan.event, ...found, ...limits, folder: run, clock };
+    const imageCount = dataset.names.length;
+    const facts = { ...plan.event, ...found, ...limits, folder: run, clock, imageCount };
     const record = await startRecord(facts, start);
     const remarks = [...(resumed?.remarks ?? []), ...(awake.note ? [awake.note] : [])];
     const began = { run, network, stepsPerEpoch: plan.stepsPerEpoch, position: start.position, remarks };
@@ -204,8 +205,8 @@ async function follow(
   for (;;) {
     const { value: event, done } = await events.next();
     if (done) return event;
-    if (event.type === 'evaluated') continue;
     await record.add(event);
+    if (event.type === 'evaluated') continue;
     if (event.type === 'snapshot') {
       const { epoch, step } = event.snapshot.position;
       onEvent({ type: 'checkpoint', epoch, step });
@@ -222,7 +223,8 @@ async function follow(
 /** Saves what there is, and answers with the error to end with: where the device is lost, it says what is saved. */
 async function explain(error: unknown, record: RunRecord, folder: string): Promise<unknown> {
   // Where nothing can be saved, the first error says more than the next.
-  const results = await record.end('failed').catch(() => undefined);
+  const reason = error instanceof Error ? error.message : String(error);
+  const results = await record.end('failed', undefined, reason).catch(() => undefined);
   if (!(error instanceof DeviceError) || !results) return error;
   const kept =
     results.steps > 0 ? `what was learnt up to step ${results.steps}` : 'no step, only the initial weights';

@@ -1,4 +1,5 @@
 /** `report.html` in the run folder: written as the run goes, so that whatever ends it there is one. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
 import type { RateSweep } from '../model/find_rate.ts';
@@ -16,7 +17,6 @@ export interface ReportFacts {
   images: PixelSource;
   /** Of the network. */
   weights: number;
-  rateSweep?: RateSweep | undefined;
 }
 
 export interface Report {
@@ -29,14 +29,7 @@ export interface Report {
 /** Milliseconds from one report of a running training to the next. */
 const PERIOD_MS = 60_000;
 
-export function openReport({
-  folder,
-  description,
-  dataset,
-  images,
-  weights,
-  rateSweep,
-}: ReportFacts): Report {
+export function openReport({ folder, description, dataset, images, weights }: ReportFacts): Report {
   const { names, labels, classNames } = dataset;
   const made = new Map<number, string>();
   let written = Number.NEGATIVE_INFINITY;
@@ -51,7 +44,8 @@ export function openReport({
       for (const [i, uri] of uris.entries()) made.set(missing[i]!, uri);
       for (const position of made.keys()) if (!shown.includes(position)) made.delete(position);
       const story = tellStory({
-        ...{ folder, description, lines, results, reason, weights, rateSweep },
+        ...{ folder, description, lines, results, reason, weights },
+        rateSweep: await readSweep(folder),
         nameOf: (position) => names[position] ?? `image ${position}`,
         labelOf: (position) => classNames[labels[position] ?? -1] ?? '?',
         thumbnailOf: (position) => made.get(position),
@@ -59,6 +53,15 @@ export function openReport({
       await writeFileWhole(join(folder, 'report.html'), renderReport(story));
     },
   };
+}
+
+/** What `--find-lr` left, maybe in an earlier process. */
+async function readSweep(folder: string): Promise<RateSweep | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, 'find-lr.json'), 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Positions of the images that the report shows. */
@@ -81,7 +84,7 @@ export async function reportFailure(
     ...{ status, stopped: null, device: description.device.name, classNames: [], epochs: 0, steps: 0 },
     ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },
     ...{ majorityAccuracy: 0, majorityBalancedAccuracy: 0, betterThanMajority: false },
-    ...{ best: null, final: null, incidents: 0 },
+    ...{ best: null, calibration: null, final: null, incidents: 0 },
   };
   const unknown = () => '';
   const story = tellStory({

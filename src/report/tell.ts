@@ -56,7 +56,7 @@ export function tellStory(told: Told): RunStory {
     network: { name: String(options.network), imageSize: Number(options.imageSize), weights },
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
     ...{ betterThanMajority: results.betterThanMajority, best: results.best },
-    calibration: findings?.calibration,
+    calibration: results.calibration ?? undefined,
     curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
     rateSweep: told.rateSweep,
     mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, told, classNames)),

@@ -1,13 +1,28 @@
 /** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createEventFile, type EventFile } from '../export/tensorboard.ts';
 import type { Network } from '../model/network.ts';
-import type { EpochEvent, RollbackEvent, SnapshotEvent, StepEvent, Stop } from '../model/trainer.ts';
+import type {
+  EpochEvent,
+  EvaluatedEvent,
+  RollbackEvent,
+  SnapshotEvent,
+  StepEvent,
+  Stop,
+} from '../model/trainer.ts';
+import type { Report } from '../report/page.ts';
+import type { LogLine } from '../report/tell.ts';
 import { type AdviceFacts, adviceOn } from './advice.ts';
+import type { CalibrationReport } from './calibration.ts';
 import { saveCheckpoint, saveWeights } from './checkpoint.ts';
+import { writeFileWhole } from './files.ts';
+import { type Findings, openFindings } from './findings.ts';
 import { readLog, saveJson, saveLog } from './folder.ts';
+import { confidenceIntervals, type Intervals } from './intervals.ts';
 import { chanceMargin } from './metrics.ts';
 import type { EpochMetrics, Position, Snapshot } from './position.ts';
+import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
 import type { Stopwatch, TimeSplit } from './timing.ts';
 import type { NoticeEvent } from './watch.ts';
 
@@ -35,15 +50,24 @@ export interface Results {
   /** Whether the best balanced accuracy is above that by more than luck: two standard errors. */
   betterThanMajority: boolean;
   /** The best epoch by the chosen metric; null when none was validated. */
-  best: EpochMetrics | null;
+  best: JudgedMetrics | null;
+  /** Of the best epoch: what `predict` makes of its logits, and how well that does. */
+  calibration: CalibrationReport | null;
   /** The last validation. */
-  final: EpochMetrics | null;
+  final: JudgedMetrics | null;
   /** What went wrong and was put right, or was noticed. */
   incidents: number;
 }
 
+/** Metrics with their 95% intervals. */
+export type JudgedMetrics = EpochMetrics & { intervals: Intervals };
+
 export interface RunFacts extends AdviceFacts {
   folder: string;
+  /** Images of the data set. */
+  imageCount: number;
+  /** Is written now and then, and at the end. */
+  report?: Report;
   network: Network;
   dataHash: string;
   /** What holds the images, where something does. */
@@ -53,15 +77,24 @@ export interface RunFacts extends AdviceFacts {
 }
 
 /** What the record takes. */
-export type RecordEvent = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | SnapshotEvent;
+export type RecordEvent =
+  | StepEvent
+  | EpochEvent
+  | EvaluatedEvent
+  | RollbackEvent
+  | NoticeEvent
+  | SnapshotEvent;
 
 export interface RunRecord {
   /** The epochs of before, of a run that is gone on with. */
   readonly history: EpochEvent[];
   /** Takes note of an event; saves the log and a checkpoint with each snapshot, while training goes on. */
   add(event: RecordEvent): Promise<void>;
-  /** Saves what is not saved yet, and `results.json`. */
-  end(status: Results['status'], stopped?: Stop): Promise<Results>;
+  /**
+   * Saves what is not saved yet, `results.json` and the report.
+   * @param reason a sentence for the report: why it failed
+   */
+  end(status: Results['status'], stopped?: Stop, reason?: string): Promise<Results>;
 }
 
 /** Steps that are told and kept: the first, then every twentieth. */
@@ -71,25 +104,28 @@ export function isTold(step: number): boolean {
 
 /** Begins the record of a run, or goes on with it; the state that it begins with is its first checkpoint. */
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
-  const { folder, network, dataHash, clock, lock } = facts;
+  const { folder, network, dataHash, clock, lock, report } = facts;
   const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
-  let lines = (await readLog(folder, start.position.step)) as { type: string; step: number }[];
+  let lines = (await readLog(folder, start.position.step)) as LogLine[];
   let position: Position = start.position;
   let final = lastValidation(lines);
   let incidents = lines.filter(({ type }) => type === 'rollback' || type === 'notice').length;
   let bestIsNew = false;
   let saving = Promise.resolve();
+  let validated = false;
+  const learn = openFindings(facts.imageCount, network.classNames.length);
+  const findings = (epoch?: number) => findingsOf(lines, epoch);
+  let charts = openCharts(folder, start.position.step);
 
-  const write = async (snapshot: Snapshot, isBest: boolean, log: string[]) => {
-    await saveLog(folder, log);
-    const { best } = snapshot.position;
-    if (isBest)
-      await saveWeights(join(folder, 'best.safetensors'), network, snapshot, {
-        ...origin,
-        metrics: JSON.stringify(best),
-      });
+  const write = async (snapshot: Snapshot, isBest: boolean, texts: Texts) => {
+    await saveLog(folder, texts.log);
+    if (texts.csv) await writeFileWhole(join(folder, 'metrics.csv'), texts.csv);
+    if (isBest) {
+      const notes = { ...origin, ...texts.best, metrics: JSON.stringify(snapshot.position.best) };
+      await saveWeights(join(folder, 'best.safetensors'), network, snapshot, notes);
+    }
     await saveCheckpoint(folder, { ...snapshot, network, dataHash });
-    await saveWeights(join(folder, 'last.safetensors'), network, snapshot, origin);
+    await saveWeights(join(folder, 'last.safetensors'), network, snapshot, { ...origin, ...texts.last });
   };
   const save = async (snapshot: Snapshot) => {
     const isBest = bestIsNew;
@@ -97,64 +133,132 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
     // Not more than one is on its way; a trouble of the one before is told here.
     await clock.during('saving', saving);
     position = snapshot.position;
-    saving = write(
-      snapshot,
-      isBest,
-      lines.map((line) => JSON.stringify(line)),
-    );
+    saving = write(snapshot, isBest, textsOf(lines, position.best?.epoch));
     saving.catch(() => {});
   };
+  const resultsNow = (status: Results['status'], stopped?: Stop): Results => {
+    const time = clock.split;
+    const { images, best } = position;
+    const training = time.data + time.device + time.host;
+    return {
+      ...{ status, stopped: stopped ?? null, device: facts.device, classNames: network.classNames },
+      ...{ epochs: position.epoch, steps: position.step, seconds: clock.total, time },
+      advice: adviceOn(time, facts),
+      imagesPerSecond: training > 0 ? images / training : 0,
+      majorityAccuracy: facts.majorityAccuracy,
+      majorityBalancedAccuracy: 1 / network.classNames.length,
+      betterThanMajority: best !== null && beatsChance(best),
+      ...{ best: judged(best), final: judged(final), incidents },
+      calibration: findings(best?.epoch)?.calibration ?? null,
+    };
+  };
+  // A report that can't be written is no reason to end a training, nor to call it failed.
+  const tellSoFar = async () =>
+    report?.write(lines, { ...resultsNow('done'), status: 'running' }).catch(() => {});
   await save(start);
   await saving;
+  await tellSoFar();
 
   return {
-    history: lines.filter(({ type }) => type === 'epoch') as unknown as EpochEvent[],
+    history: lines.filter((line) => line.type === 'epoch'),
     async add(event) {
+      const betweenEpochs = validated;
+      validated = event.type === 'evaluated';
       switch (event.type) {
         case 'snapshot':
-          return save(event.snapshot);
-        case 'step':
-          if (isTold(event.step)) lines.push(event);
+          await save(event.snapshot);
+          // Between epochs only: within one, the images are in use.
+          if (betweenEpochs && report?.isDue()) await clock.during('saving', tellSoFar());
           return;
+        case 'step':
+          if (!isTold(event.step)) return;
+          lines.push(event);
+          return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: stepScalars(event) });
         case 'epoch':
           final = { epoch: event.epoch, ...event.validation };
           bestIsNew ||= event.isBest;
           lines.push(event);
+          return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
+        case 'evaluated': {
+          const found = await clock.during('validation', learn(event));
+          // Those of the best epoch are kept, and those of the last.
+          lines = lines.filter((line) => line.type !== 'findings' || (line.isBest && !found.isBest));
+          lines.push(found);
           return;
+        }
         case 'rollback':
         case 'notice':
           // The steps since are taken again.
-          if (event.type === 'rollback')
+          if (event.type === 'rollback') {
             lines = lines.filter(({ type, step }) => type === 'rollback' || step <= event.backToStep);
+            charts = openCharts(folder, event.backToStep);
+          }
           lines.push(event);
           incidents += 1;
           return clock.during('saving', saveIncident(folder, incidents, event));
       }
     },
-    async end(status, stopped) {
+    async end(status, stopped, reason = stopped && STOPS[stopped]) {
       await saving;
-      const time = clock.split;
-      const { images, best } = position;
-      const training = time.data + time.device + time.host;
-      const results: Results = {
-        ...{ status, stopped: stopped ?? null, device: facts.device, classNames: network.classNames },
-        ...{ epochs: position.epoch, steps: position.step, seconds: clock.total, time },
-        advice: adviceOn(time, facts),
-        imagesPerSecond: training > 0 ? images / training : 0,
-        majorityAccuracy: facts.majorityAccuracy,
-        majorityBalancedAccuracy: 1 / network.classNames.length,
-        betterThanMajority: best !== null && beatsChance(best),
-        ...{ best, final, incidents },
-      };
+      const results = resultsNow(status, stopped);
       await saveJson(folder, 'results.json', results);
+      await report?.write(lines, results, reason).catch(() => {});
       return results;
     },
   };
 }
 
-function lastValidation(lines: { type: string }[]): EpochMetrics | null {
-  const last = lines.filter(({ type }) => type === 'epoch').at(-1) as EpochEvent | undefined;
+const STOPS: Record<Stop, string> = {
+  time: 'Its time was up.',
+  patience: 'Its validation had not become better for as long as --patience allows.',
+};
+
+function lastValidation(lines: LogLine[]): EpochMetrics | null {
+  const last = lines.findLast((line) => line.type === 'epoch');
   return last ? { epoch: last.epoch, ...last.validation } : null;
+}
+
+function judged(metrics: EpochMetrics | null): JudgedMetrics | null {
+  return metrics && { ...metrics, intervals: confidenceIntervals(metrics) };
+}
+
+/** Of an epoch; without one, the last. */
+function findingsOf(lines: LogLine[], epoch?: number): Findings | undefined {
+  return lines.findLast(
+    (line) => line.type === 'findings' && (epoch === undefined || line.epoch === epoch),
+  ) as Findings | undefined;
+}
+
+/** What a checkpoint writes besides the numbers. */
+interface Texts {
+  log: string[];
+  csv: string;
+  /** Notes of the weights. */
+  best: Record<string, string>;
+  last: Record<string, string>;
+}
+
+function textsOf(lines: LogLine[], best: number | undefined): Texts {
+  const note = (found: Findings | undefined): Record<string, string> =>
+    found ? { calibration: JSON.stringify(found.calibration) } : {};
+  const epochs = lines.filter((line) => line.type === 'epoch');
+  return {
+    log: lines.map((line) => JSON.stringify(line)),
+    csv: epochs.length > 0 ? encodeMetricsCsv(epochs) : '',
+    best: best === undefined ? {} : note(findingsOf(lines, best)),
+    last: note(findingsOf(lines)),
+  };
+}
+
+/** Begun with its first number. Charts that a full disk does not take are missed, but end no training. */
+function openCharts(folder: string, step: number): EventFile {
+  let file: Promise<EventFile> | undefined;
+  return {
+    async add(at) {
+      file ??= createEventFile(folder, at.wallTime, step);
+      await file.then((open) => open.add(at)).catch(() => {});
+    },
+  };
 }
 
 /** `incidents/0001-loss-jump.json`: one file for each, with all that is known. */

@@ -5,7 +5,9 @@ import { afterAll, expect, test, vi } from 'vitest';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../../src/model/trainer.ts';
 import { openReport, reportFailure } from '../../src/report/page.ts';
 import type { LogLine, RunDescription } from '../../src/report/tell.ts';
+import { calibrate } from '../../src/run/calibration.ts';
 import { openFindings } from '../../src/run/findings.ts';
+import { confidenceIntervals } from '../../src/run/intervals.ts';
 import { computeMetrics } from '../../src/run/metrics.ts';
 import { noTime } from '../../src/run/timing.ts';
 import type { NoticeEvent } from '../../src/run/watch.ts';
@@ -63,12 +65,14 @@ async function lines(): Promise<LogLine[]> {
 }
 
 async function results(status: 'running' | 'done') {
-  const best = { epoch: 1, ...(await computeMetrics(logits, dataset.labels, 2)) };
+  const metrics = await computeMetrics(logits, dataset.labels, 2);
+  const best = { epoch: 1, ...metrics, intervals: confidenceIntervals(metrics) };
+  const calibration = await calibrate(logits, dataset.labels, 2);
   return {
     ...{ status, stopped: null, device: 'cpu', classNames, epochs: 1, steps: 4, seconds: 4 },
     ...{ time: { ...noTime(), device: 3, data: 1 }, advice: 'Buy a Mac.', imagesPerSecond: 64 },
     ...{ majorityAccuracy: 0.5, majorityBalancedAccuracy: 0.5, betterThanMajority: true },
-    ...{ best, final: best, incidents: 2 },
+    ...{ best, calibration, final: best, incidents: 2 },
   };
 }
 

@@ -1,20 +1,25 @@
 import { describe, expect, test } from 'vitest';
+import { confidenceIntervals } from '../../src/run/intervals.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { reporter } from '../../src/run/progress.ts';
 import type { Results } from '../../src/run/record.ts';
 import { noTime } from '../../src/run/timing.ts';
 import type { TrainEvent } from '../../src/train.ts';
 
+const scores = { precision: 0.02, recall: 0.625, f1: 0.0488, auroc: 0.7595, averagePrecision: 0.05 };
+
 const metrics: Metrics = {
   ...{ loss: 0.5123, accuracy: 0.74, balancedAccuracy: 0.682, precision: 0.02, recall: 0.625, f1: 0.0488 },
   auroc: 0.7595,
   averagePrecision: 0.05,
-  perClass: [],
+  perClass: [scores, scores],
   confusion: [
     [10, 6],
     [395, 1135],
   ],
 };
+
+const intervals = confidenceIntervals(metrics);
 
 const results: Results = {
   ...{
@@ -31,7 +36,11 @@ const results: Results = {
     majorityBalancedAccuracy: 0.5,
     betterThanMajority: true,
   },
-  ...{ best: { epoch: 3, ...metrics }, final: { epoch: 5, ...metrics } },
+  ...{
+    best: { epoch: 3, ...metrics, intervals },
+    final: { epoch: 5, ...metrics, intervals },
+    calibration: null,
+  },
   ...{ stopped: null, time: noTime(), advice: 'The device limits you.', incidents: 0 },
 };
 

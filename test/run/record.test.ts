@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
 import type { EpochEvent, StepEvent } from '../../src/model/trainer.ts';
+import type { Report } from '../../src/report/page.ts';
 import { newestCheckpoint } from '../../src/run/checkpoint.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { type Snapshot, startPosition } from '../../src/run/position.ts';
@@ -27,11 +28,12 @@ const at = (step: number, epoch = 0): Snapshot => ({
   values: new Float32Array(count).fill(step),
   optimizer: { step, values: new Float32Array(2) },
 });
-const open = (start = at(0)) => {
+const open = (start = at(0), report?: Report) => {
   const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
   const advice = { precision: 'fp32', streams: false } as const;
-  return startRecord({ ...facts, ...advice, clock: new Stopwatch() }, start);
+  return startRecord({ ...facts, ...advice, imageCount: 4, clock: new Stopwatch(), report }, start);
 };
+const scores = { precision: 1, recall: 1, f1: 1, auroc: 1, averagePrecision: 1 };
 const step = (number: number): StepEvent => ({
   ...{ type: 'step', epoch: 1, step: number, progress: 0.1, loss: 1, accuracy: 0.5, learningRate: 1 },
   ...{ gradientNorm: 1, imagesPerSecond: 1, deviceSeconds: 1, time: noTime() },
@@ -45,6 +47,7 @@ const epoch = (number: number, balancedAccuracy: number, isBest: boolean): Epoch
       [1, 0],
       [0, 1],
     ],
+    perClass: [scores, scores],
   } as unknown as Metrics,
 });
 const log = () =>
