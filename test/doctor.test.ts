@@ -26,7 +26,9 @@ describeStandin('birbs doctor on the stand-in', () => {
     for (const rule of ['sgd', 'adam', 'adamw', 'fp16'])
       expect(names).toContain(`ten training steps: ${rule}`);
     for (const probe of device.probes) expect(names).toContain(`open point: ${probe}`);
-    expect(names.filter((name) => name.startsWith('open point: ')).length).toBe(device.probes.length + 7);
+    expect(names.filter((name) => name.startsWith('open point: ')).length).toBe(device.probes.length + 3);
+    for (const measured of ['optimization-levels', 'layout-timing', 'dropout-scaling', 'empty-targets'])
+      expect(device.probes).toContain(measured);
     expect(names.at(-1)).not.toBe('benchmark');
   });
 
@@ -44,6 +46,19 @@ describeStandin('birbs doctor on the stand-in', () => {
     const { code, stdout } = await doctor([], { BIRBS_STANDIN_INJECT: 'nan@1' });
     expect(code).toBe(1);
     expect(stdout).toMatch(/\| conv2d: stride 2 x 1, uneven padding +\| WRONG +\| +Infinity .*found NaN/);
+  });
+
+  test('a virtual GPU that fails its control is only warned of', async () => {
+    const env = { BIRBS_STANDIN_DEVICE: 'paravirtual', BIRBS_STANDIN_INJECT: 'nan@1,nan@2' };
+    const { code, stdout } = await doctor([], env);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\| control: a product of 2 x 2 matrices +\| warn +\| +Infinity .*a virtual GPU/);
+    expect(stdout).toMatch(/\| conv2d: stride 2 x 1.* warn .*this virtual GPU fails its control as well/);
+    expect(stdout).toMatch(/\nNo mismatch in \d+ checks but \d+ warnings, /);
+    // Where the control is right, what is wrong is wrong.
+    const wrong = await doctor([], { ...env, BIRBS_STANDIN_INJECT: 'wrong@1' });
+    expect(wrong.code).toBe(1);
+    expect(wrong.stdout).toMatch(/\| control: a product of 2 x 2 matrices +\| ok /);
   });
 
   test('a device that is there but cannot be used: exit code 2 and a sentence', async () => {

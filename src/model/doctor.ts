@@ -51,7 +51,7 @@ export async function* examine(settings: DoctorSettings): AsyncGenerator<CheckRe
     results.push(judged);
     yield judged;
   }
-  yield* openPoints(settings, results);
+  for await (const result of openPoints(settings, results)) yield control ? excuse(result, control) : result;
   if (settings.bench) yield await check('benchmark', () => benchmark(settings.device.name));
 }
 
