@@ -1,6 +1,7 @@
 /** Brings the images of a part into the pixel cache: read, decoded, kept; nothing twice. */
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
+import { readHeader } from './cache/header.ts';
 import { lookOf } from './cache/look.ts';
 import { type Memo, readMemo, writeMemo } from './cache/memo.ts';
 import { contentHash, type PixelCache } from './cache/pixels.ts';
@@ -135,8 +136,14 @@ export async function fillPart(
   prepared.remembered = true;
 }
 
-/** Bytes of images that are decoded at a time; a larger one is decoded alone. */
-const BYTES_IN_FLIGHT = 32 * 2 ** 20;
+/** What the images that are decoded at a time may weigh together; a heavier one is decoded alone. */
+const WEIGHT_IN_FLIGHT = 64 * 2 ** 20;
+
+/** About the bytes it takes to decode an image: its file, and of some files all pixels at once. */
+function weightOf(bytes: Uint8Array): number {
+  const { width, height } = readHeader(bytes);
+  return bytes.length + width * height;
+}
 
 async function decodeAll(
   prepared: PreparedPart,
@@ -152,7 +159,8 @@ async function decodeAll(
     : (bytes: Uint8Array) => decodeImage(bytes, { size, fit });
   const once = decodeOnce(cache, decode, size);
   const running = new Set<Promise<void>>();
-  let bytesInFlight = 0;
+  let inFlight = 0;
+  const isFull = (more: number) => running.size > 0 && inFlight + more > WEIGHT_IN_FLIGHT;
   try {
     for await (const image of part.read(listing, wanted, signal)) {
       signal?.throwIfAborted();
@@ -162,16 +170,18 @@ async function decodeAll(
         continue;
       }
       const { index, bytes } = image;
-      while (running.size > 0 && bytesInFlight + bytes.length > BYTES_IN_FLIGHT) await Promise.race(running);
+      const weight = weightOf(bytes);
+      while (isFull(weight)) await Promise.race(running);
       const task = once(bytes).then((decoded) => {
         note(prepared, index, bytes.length, decoded);
         running.delete(task);
-        bytesInFlight -= bytes.length;
+        inFlight -= weight;
         onDone?.(bytes.length);
       });
       running.add(task);
-      bytesInFlight += bytes.length;
-      if (running.size >= DECODES_IN_FLIGHT) await Promise.race(running);
+      inFlight += weight;
+      // The next one is not even read while a heavy one is decoded.
+      while (running.size >= DECODES_IN_FLIGHT || isFull(0)) await Promise.race(running);
     }
   } finally {
     const ends = await Promise.allSettled(running);

@@ -47,6 +47,10 @@ describe('the same list, saved in many ways', () => {
       'semicolons, CRLF and a byte order mark',
       '\ufefffile;label\r\na.png;bird\r\nsub/b.jpg;not-bird\r\nsub/c d.png;bird\r\n',
     ],
+    [
+      'quotes behind a byte order mark',
+      '\ufeff"filename","label"\n"a.png","bird"\n"sub/b.jpg","not-bird"\n"sub/c d.png","bird"\n',
+    ],
     ['quotes', '"filename","label"\n"a.png","bird"\n"sub/b.jpg","not-bird"\n"sub/c d.png","bird"\n'],
     ['spaces and empty lines', 'path,label\n\n a.png , bird \nsub/b.jpg,not-bird\n\n\nsub/c d.png,bird\n\n'],
     ['tabs', 'path\tlabel\na.png\tbird\nsub/b.jpg\tnot-bird\nsub/c d.png\tbird\n'],
@@ -103,7 +107,7 @@ describe('what a list becomes', () => {
       'sub is not a file',
       'pipe.png is not a file',
       'a.png comes again in the list',
-      'large.png is larger than 512 MB',
+      'large.png is larger than 128 MB',
     ]);
   });
 

@@ -4,4 +4,4 @@
 export const IMAGE_NAMES = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf]|svg|jxl|jp2|ico|psd)$/i;
 
 /** Bytes; larger files are not read into memory. */
-export const IMAGE_SIZE_LIMIT = 512 * 2 ** 20;
+export const IMAGE_SIZE_LIMIT = 128 * 2 ** 20;

@@ -138,26 +138,37 @@ function foldersIn(files: TreeFile[], place: string): string[] {
   return [...folders];
 }
 
-/** Asked for ahead, as a disk answers late. */
+/** Files asked for ahead, as a disk answers late, and what they may have together; a larger one is not read ahead. */
 const AHEAD = 4;
+const AHEAD_BYTES = 16 * 2 ** 20;
 
 /** The bytes of the files for which `wanted` holds; some are read ahead. */
 export async function* readFiles(
   tree: Pick<Tree, 'read'>,
-  { names }: Listing,
+  { names, stamps }: Listing,
   wanted: (index: number) => boolean,
   signal?: AbortSignal,
 ): AsyncGenerator<SourceImage> {
-  const ahead: Promise<SourceImage>[] = [];
+  const ahead: { image: Promise<SourceImage>; size: number }[] = [];
+  let bytes = 0;
+  const next = () => {
+    const { image, size } = ahead.shift()!;
+    bytes -= size;
+    return image;
+  };
   for (const [index, name] of names!.entries()) {
     if (!wanted(index)) continue;
     signal?.throwIfAborted();
+    // A stamp begins with the size.
+    const size = Number.parseInt(stamps?.[index] ?? '', 10) || 0;
+    while (ahead.length >= AHEAD || (ahead.length > 0 && bytes + size > AHEAD_BYTES)) yield next();
     const image = readOne(tree, index, name);
     image.catch(() => {});
-    ahead.push(image);
-    if (ahead.length >= AHEAD) yield ahead.shift()!;
+    ahead.push({ image, size });
+    bytes += size;
+    if (size > AHEAD_BYTES) yield next();
   }
-  for (const image of ahead) yield image;
+  while (ahead.length > 0) yield next();
 }
 
 async function readOne(tree: Pick<Tree, 'read'>, index: number, name: string): Promise<SourceImage> {
