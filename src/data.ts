@@ -9,9 +9,13 @@ import { isMain, runCommand } from './run/command.ts';
 import { inventoryLines, presetLines } from './run/inventory.ts';
 import { quote, reporter } from './run/progress.ts';
 
+const FACTS = [
+  ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
+  ...(['oddities', 'hash', 'lock'] as const),
+];
+
 /** What is inside: all that is known of the images but the images. */
-export interface Inventory
-  extends Pick<Dataset, 'classNames' | 'sources' | 'skipped' | 'filtered' | 'duplicates' | 'hash' | 'lock'> {
+export interface Inventory extends Pick<Dataset, (typeof FACTS)[number]> {
   preset?: RecipeName;
   /** Images of each class, in the order of `classNames`. */
   counts: number[];
@@ -48,7 +52,7 @@ async function takeStock(
   signal: AbortSignal,
 ): Promise<Inventory> {
   const report = reporter(values.json ? 'none' : 'plain', process.stdout, '');
-  const { classNames, labels, sources, skipped, filtered, duplicates, hash, lock } = await loadDataset({
+  const dataset = await loadDataset({
     ...values,
     validation: values.val,
     cacheDir: values.cache ?? cacheFolder(),
@@ -56,9 +60,10 @@ async function takeStock(
     onProgress: (progress) => report({ type: 'reading', ...progress }),
     signal,
   });
-  const counts = classNames.map(() => 0);
-  for (const label of labels) counts[label]! += 1;
-  return { preset, classNames, counts, sources, skipped, filtered, duplicates, hash, lock };
+  const counts = dataset.classNames.map(() => 0);
+  for (const label of dataset.labels) counts[label]! += 1;
+  const facts = Object.fromEntries(FACTS.map((name) => [name, dataset[name]]));
+  return { preset, counts, ...(facts as Pick<Dataset, (typeof FACTS)[number]>) };
 }
 
 function print(lines: string[]): 0 {

@@ -4,7 +4,7 @@ import type { LockFacts } from '../data/lock/lock.ts';
 import { type Recipe, type RecipeName, recipes } from '../data/recipes.ts';
 import type { Skipped } from '../data/sources/part.ts';
 import type { Inventory } from '../data.ts';
-import { quote } from './progress.ts';
+import { healthLines, quote } from './progress.ts';
 import { count } from './words.ts';
 
 /** With more classes than this a line would not be read. */
@@ -48,13 +48,13 @@ function folded(head: string, text: string): string[] {
 
 /** What was found. `train` is the command line that the last line advises. */
 export function inventoryLines(inventory: Inventory, train: string): string[] {
-  const { preset, classNames, counts, skipped, filtered, duplicates, lock } = inventory;
+  const { preset, classNames, counts, skipped, filtered, lock } = inventory;
   return [
     ...(preset ? [`Preset ${preset}`, ...recipeLines(recipes[preset]), ''] : []),
     ...sourceLines(inventory),
-    ...listLines('Skipped', skipped, ' (--json lists all)'),
-    ...listLines('Left out', filtered, ' (--json lists all)'),
-    ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
+    ...longList('Skipped', skipped),
+    ...longList('Left out', filtered),
+    ...healthLines(inventory),
     `In all ${count(counts.reduce((a, b) => a + b, 0))} images: ${classLine(classNames, counts)}`,
     ...lockLines(lock),
     `All is there. Train on it: ${train}`,
@@ -64,13 +64,17 @@ export function inventoryLines(inventory: Inventory, train: string): string[] {
 function sourceLines({ sources, lock }: Inventory): string[] {
   return sources.flatMap(({ source, images, counts, ignored }, i) => {
     const held = lock?.sources[i];
+    const names = Object.keys(counts).sort();
     const files = held ? [`${counted(held.files, 'file')}, ${size(held.bytes)}`] : [];
     const revision = held?.revision === undefined ? [] : [`revision ${held.revision}`];
     const others =
       ignored > 0 ? [`${counted(ignored, 'file')} that ${ignored === 1 ? 'is' : 'are'} no image`] : [];
     return [
       source,
-      `  ${counted(images, 'image')}: ${classLine(Object.keys(counts), Object.values(counts))}`,
+      `  ${counted(images, 'image')}: ${classLine(
+        names,
+        names.map((name) => counts[name]!),
+      )}`,
       `  ${[...files, ...revision, ...others].join('; ')}`,
     ];
   });
@@ -81,12 +85,19 @@ function classLine(names: string[], counts: number[]): string {
   return shown.join(', ') + (names.length > MOST_CLASSES ? `, ... (${names.length} classes)` : '');
 }
 
-/** How many, and the first of them; `rest` says where the others are told. */
-export function listLines(what: string, list: Skipped[], rest = ''): string[] {
+/** How many, and the first of them. */
+export function listLines(what: string, list: Skipped[]): string[] {
   if (list.length === 0) return [];
   const shown = list.slice(0, NAMES_TOLD).map(({ name, reason }) => `${name} ${reason}`);
-  const more = list.length > NAMES_TOLD ? `; ...${rest}` : '';
-  return [`${what} ${count(list.length)}: ${shown.join('; ')}${more}`];
+  return [`${what} ${count(list.length)}: ${shown.join('; ')}${list.length > NAMES_TOLD ? '; ...' : ''}`];
+}
+
+/** The same with a line for each. */
+function longList(what: string, list: Skipped[]): string[] {
+  if (list.length === 0) return [];
+  const shown = list.slice(0, NAMES_TOLD).map(({ name, reason }) => `  ${name} ${reason}`);
+  const rest = list.length > NAMES_TOLD ? ['  ... (--json lists all)'] : [];
+  return [`${what} ${count(list.length)}`, ...shown, ...rest];
 }
 
 /** How the images are held to their bytes. */

@@ -152,7 +152,11 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
 }
 
 /** What `data check` shows with pictures. */
-function healthLines({ duplicates, nearDuplicates, oddities }: DataEvent): string[] {
+export function healthLines({
+  duplicates,
+  nearDuplicates,
+  oddities,
+}: Pick<DataEvent, 'duplicates' | 'nearDuplicates' | 'oddities'>): string[] {
   const copies = [
     ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
     ...(nearDuplicates > 0 ? [`${count(nearDuplicates)} images look like another one`] : []),
