@@ -48,6 +48,7 @@ export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
 export { UserError } from './run/errors.ts';
 export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
+export type { UntoldEvent } from './run/paging/attend.ts';
 export type { DataEvent } from './run/plan.ts';
 export type { Results } from './run/record.ts';
 export type { NoticeEvent } from './run/watch.ts';

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { networks } from './model/network.ts';
 import { UserError } from './run/errors.ts';
+import { shapes } from './run/paging/channels.ts';
+import { severities } from './run/paging/page.ts';
 import { schedules } from './run/schedule.ts';
 import { judges } from './run/stopping.ts';
 import { version } from './run/version.ts';
@@ -76,6 +78,9 @@ export const trainOptions = {
   resume: text('DIR', 'go on with the run in this folder, where it was ended'),
   force: flag(false, 'go on although data or options are not what they were'),
   checkpointMinutes: number(5, [0.01, 10_000], 'between checkpoints, besides those of the epochs'),
+  page: choice(shapes, 'auto', 'what the webhook of $BIRBS_WEBHOOK takes'),
+  pageFrom: choice(severities, 'info', 'the least that is told there, to --page-command and by the Mac'),
+  pageCommand: text('COMMAND', 'to run for each page, which it reads as JSON'),
   cache: text('DIR', 'folder of the decoded images; default .cache/birbs-metal in your home'),
   cacheLimit: number(20, [0.01, 1e6], 'GB that the decoded images there may have; more come in parts'),
   lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),

@@ -2,36 +2,34 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type DatasetProgress, loadDataset } from './data/dataset.ts';
-
-import { openImages } from './data/loader.ts';
-
+import { type Images, openImages } from './data/loader.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
-
-import { splitDataset } from './data/split.ts';
-import { loadAddon } from './model/addon.ts';
-import { type Canary, openCanary } from './model/canary.ts';
+import { type Split, splitDataset } from './data/split.ts';
+import { loadAddon, type NativeSession } from './model/addon.ts';
+import { openCanary } from './model/canary.ts';
 import { findLearningRate, type RateSweep } from './model/find_rate.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
-
 import {
   DeviceError,
   type EpochEvent,
   type RollbackEvent,
   type StepEvent,
   type Stop,
+  type Training,
   trainEpochs,
 } from './model/trainer.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
-
-import { stayAwake } from './run/awake.ts';
+import { openReport, reportFailure } from './report/page.ts';
+import type { RunDescription } from './report/tell.ts';
 import { openSession, startState } from './run/begin.ts';
 import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { type ChosenDevice, chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { createRunFolder, saveJson } from './run/folder.ts';
-import { type DataEvent, planEpochs } from './run/plan.ts';
-import type { Position } from './run/position.ts';
+import { attend, type UntoldEvent } from './run/paging/attend.ts';
+import { type DataEvent, type Plan, planEpochs } from './run/plan.ts';
+import type { Position, Snapshot } from './run/position.ts';
 import { reporter } from './run/progress.ts';
 import { type Results, type RunRecord, startRecord } from './run/record.ts';
 import { openRun, type Resumed } from './run/resume.ts';
@@ -52,6 +50,7 @@ export type TrainEvent =
   | RollbackEvent
   | NoticeEvent
   | CheckpointEvent
+  | UntoldEvent
   | { type: 'end'; run: string; results: Results };
 
 /** The first step is about to be taken. */
@@ -101,83 +100,146 @@ export interface TrainHooks {
  * @throws UserError for wrong options or unusable data
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
-  const { onEvent = () => {}, signal } = hooks;
+  const { onEvent = () => {}, signal, paused } = hooks;
   const resumed = given.resume === undefined ? undefined : await openRun(given);
-  const clock = new Stopwatch(resumed?.checkpoint?.position.time);
   const chosen = resumed?.options ?? completeTrain(given);
   const options = settle(chosen);
-  const addon = loadAddon();
-  const device = chooseDevice(options.device, await addon.devices());
+  const device = chooseDevice(options.device, await loadAddon().devices());
   const run = resumed?.folder ?? (await createRunFolder(options.run));
   const description = describeRun(options, device, resumed);
   await saveJson(run, 'run.json', description);
   onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
 
+  return attend(run, options, onEvent, async (tell, remarks) => {
+    const clock = new Stopwatch(resumed?.checkpoint?.position.time);
+    const ready = await prepare(options, clock, tell, signal).catch(async (error) => {
+      const status = signal?.aborted ? 'interrupted' : 'failed';
+      await reportFailure(run, description, status, error.message).catch(() => {});
+      throw error;
+    });
+    const { dataset, split, plan, network } = ready;
+    const session = await openSession(network, device, dataset, split, options);
+    const images = await openImages(dataset, options);
+    try {
+      const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
+      const start = await startState(session, resumed, found, options.seed);
+      if (options.findLr && !resumed)
+        await sweep({ ...options, ...ready, session, images, run }, tell, signal);
+      // For run.json, and whoever goes on with it.
+      options.learningRate = plan.schedule.learningRate;
+      const { type: _, ...data } = plan.event;
+      const known = { classNames: data.classNames, data, network };
+      await saveJson(run, 'run.json', { ...description, ...known });
+      const { position } = start;
+      const all = [...(resumed?.remarks ?? []), ...remarks];
+      tell(startEvent(options, { run, network, stepsPerEpoch: plan.stepsPerEpoch, position, remarks: all }));
+      const training = {
+        ...options,
+        ...plan,
+        ...ready,
+        ...found,
+        session,
+        images,
+        clock,
+        paused,
+        run,
+        device,
+        description: { ...description, ...known },
+      };
+      return await trainOn(training, start, tell, signal);
+    } finally {
+      await Promise.all([session.dispose(), images.dispose()]);
+    }
+  });
+}
+
+/** Images, split, plan and network: all that is known before a device is touched. */
+async function prepare(
+  options: Settled,
+  clock: Stopwatch,
+  tell: (event: TrainEvent) => void,
+  signal: AbortSignal | undefined,
+) {
   const reading = loadDataset({
     ...options,
     validation: options.val,
     cacheDir: options.cache,
-    onProgress: (progress) => onEvent({ type: 'reading', ...progress }),
+    onProgress: (progress) => tell({ type: 'reading', ...progress }),
     signal,
   });
   const dataset = await clock.during('reading', reading);
   const split = await splitDataset(dataset, { fraction: options.valFraction, seed: options.seed });
   const plan = await planEpochs(dataset, split, options);
-  onEvent(plan.event);
-
+  tell(plan.event);
   const network = networks[options.network]({ ...options, classNames: dataset.classNames });
-  const session = await openSession(network, device, dataset, split, options);
-  const images = await openImages(dataset, options);
-  const awake = await stayAwake();
-  let canary: Canary | undefined;
+  return { dataset, split, plan, network };
+}
+
+/** `--find-lr`: the suggestion is taken where no rate was asked for. */
+async function sweep(
+  given: {
+    session: NativeSession;
+    images: Images;
+    split: Split;
+    plan: Plan;
+    run: string;
+    batchSize: number;
+    rateGiven: boolean;
+  },
+  tell: (event: TrainEvent) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { plan, split, run, rateGiven } = given;
+  const found = await findLearningRate({ ...given, order: split.train, signal });
+  if (found.suggestion !== null && !rateGiven) plan.schedule.learningRate = found.suggestion;
+  await saveJson(run, 'find-lr.json', found);
+  tell({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
+}
+
+/** All that the epochs need. */
+type Ready = Omit<Settled, 'network' | 'schedule' | 'device'> &
+  Plan &
+  Pick<Training, 'session' | 'images' | 'dataset' | 'clock' | 'paused'> & {
+    split: Split;
+    network: Network;
+    dataHash: string;
+    run: string;
+    device: ChosenDevice;
+    description: RunDescription;
+  };
+
+/** The epochs: what the training tells is kept, watched and told on. */
+async function trainOn(
+  ready: Ready,
+  start: Snapshot,
+  tell: (event: TrainEvent) => void,
+  signal: AbortSignal | undefined,
+): Promise<Results> {
+  const { split, dataset, device, run, event, precision } = ready;
+  const limits = { device: device.name, precision, streams: dataset.stream !== undefined };
+  const facts = { ...event, ...limits, network: ready.network, dataHash: ready.dataHash, folder: run };
+  const weights = parameterCount(networkShapes(ready.network));
+  const report = openReport({ ...ready, folder: run, weights });
+  const record = await startRecord(
+    { ...facts, clock: ready.clock, imageCount: dataset.names.length, report },
+    start,
+  );
+  const watched = { ...ready, ...split, every: ready.canary };
+  const canary = device.name === 'metal' && ready.canary !== 0 ? await openCanary(watched) : undefined;
+  const watch = openWatch(run, dataset.classNames, record.history);
+  const training: Training = {
+    ...{ ...ready, ...split, canary, judge: ready.metric, budget: ready.time, average: ready.ema },
+    checkpointSeconds: ready.checkpointMinutes * 60,
+  };
   try {
-    const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
-    const start = await startState(session, resumed, found, options.seed);
-    if (options.findLr && !resumed) {
-      const order = split.train;
-      const sweep = await findLearningRate({ ...options, session, images, order, signal });
-      plan.schedule.learningRate = chosen.learningRate ?? sweep.suggestion ?? options.learningRate;
-      await saveJson(run, 'find-lr.json', sweep);
-      onEvent({ type: 'sweep', ...sweep, learningRate: plan.schedule.learningRate });
-    }
-    const { type: _, ...data } = plan.event;
-    const settled = { ...options, learningRate: plan.schedule.learningRate };
-    await saveJson(run, 'run.json', {
-      ...description,
-      ...{ options: settled, classNames: data.classNames, data, network },
-    });
-    const limits = {
-      device: device.name,
-      precision: options.precision,
-      streams: dataset.stream !== undefined,
-    };
-    const imageCount = dataset.names.length;
-    const facts = { ...plan.event, ...found, ...limits, folder: run, clock, imageCount };
-    const record = await startRecord(facts, start);
-    const remarks = [...(resumed?.remarks ?? []), ...(awake.note ? [awake.note] : [])];
-    const began = { run, network, stepsPerEpoch: plan.stepsPerEpoch, position: start.position, remarks };
-    onEvent(startEvent(options, began));
-    const watched = { ...options, ...split, network, session, images, every: options.canary };
-    canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
-    const watch = openWatch(run, dataset.classNames, record.history);
-    const events = trainEpochs(
-      {
-        ...{ ...options, ...plan, ...split, session, images, dataset, canary, clock, paused: hooks.paused },
-        ...{ judge: options.metric, budget: options.time, average: options.ema },
-        checkpointSeconds: options.checkpointMinutes * 60,
-      },
-      start,
-      signal,
-    );
-    const stopped = await follow(events, record, watch, onEvent).catch(async (error) => {
-      throw await explain(error, record, run);
-    });
+    const stopped = await follow(trainEpochs(training, start, signal), record, watch, tell);
     const results = await record.end(signal?.aborted ? 'interrupted' : 'done', stopped);
-    onEvent({ type: 'end', run, results });
+    tell({ type: 'end', run, results });
     return results;
+  } catch (error) {
+    throw await explain(error, record, run);
   } finally {
-    awake.end();
-    await Promise.all([session.dispose(), images.dispose(), canary?.dispose()]);
+    await canary?.dispose();
   }
 }
 
@@ -253,6 +315,7 @@ function settle(options: TrainOptions) {
     ...options,
     data: none ? [existsSync('data/birds') ? 'data/birds' : 'demo'] : options.data,
     threads: options.threads ?? availableParallelism(),
+    rateGiven: options.learningRate !== undefined,
     learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
     weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
     cache: options.cache ?? cacheFolder(),
@@ -288,13 +351,14 @@ function startEvent(
 }
 
 /** `run.json`: all that says how this run came about, as far as it is known before the images are read. */
-function describeRun(options: Settled, device: ChosenDevice, resumed: Resumed | undefined) {
+function describeRun(options: Settled, device: ChosenDevice, resumed: Resumed | undefined): RunDescription {
   const now = { at: new Date().toISOString(), commandLine: process.argv.slice(1), device };
   if (resumed) {
     const { checkpoint, remarks, description } = resumed;
     const earlier = Array.isArray(description.resumed) ? description.resumed : [];
     const entry = { ...now, step: checkpoint?.position.step ?? 0, remarks };
-    return { ...description, options, resumed: [...earlier, entry] };
+    // As the first process wrote it.
+    return { ...(description as unknown as RunDescription), options, resumed: [...earlier, entry] };
   }
   return {
     tool: {

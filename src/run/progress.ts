@@ -113,6 +113,8 @@ function lastingLines(event: Lasting, predict: string): string[] {
       ];
     case 'notice':
       return [`Step ${event.step}: ${event.message}`];
+    case 'untold':
+      return event.messages;
     case 'end':
       return endLines(event.results, event.run, predict);
   }

@@ -23,7 +23,7 @@ export interface Resumed {
 /** What may differ from the run as it was begun. */
 const FREE: (keyof TrainOptions)[] = [
   ...(['resume', 'force', 'ui', 'device', 'threads', 'cache', 'epochs', 'time', 'patience'] as const),
-  ...(['checkpointMinutes', 'lock', 'updateLock', 'verify'] as const),
+  ...(['checkpointMinutes', 'lock', 'updateLock', 'verify', 'page', 'pageFrom', 'pageCommand'] as const),
 ];
 
 /**

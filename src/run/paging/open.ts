@@ -1,0 +1,44 @@
+/** What is told to whom: from options and environment to channels. */
+import type { TrainOptions } from '../../options.ts';
+import { UserError } from '../errors.ts';
+import { type Channel, command, notification, webhook } from './channels.ts';
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { openPager, type Pager } from './pager.ts';
+
+export interface Paging {
+  pager: Pager;
+  heartbeat: Heartbeat | undefined;
+}
+
+type PagingOptions = Pick<TrainOptions, 'page' | 'pageFrom' | 'pageCommand'>;
+
+/**
+ * Opens what the options and the environment ask for: `BIRBS_WEBHOOK` and `BIRBS_HEARTBEAT` are addresses that may hold
+ * secrets, so they come from the environment alone and are neither told nor stored.
+ * @throws UserError, exit code 2, when one of them is no http address
+ */
+export function openPaging(
+  { page, pageFrom, pageCommand }: PagingOptions,
+  env: NodeJS.ProcessEnv = process.env,
+  platform: string = process.platform,
+): Paging {
+  const hook = addressOf(env, 'BIRBS_WEBHOOK');
+  const beat = addressOf(env, 'BIRBS_HEARTBEAT');
+  const channels: Channel[] = [];
+  if (hook) channels.push(webhook(hook, page));
+  if (pageCommand !== undefined) channels.push(command(pageCommand));
+  if (platform === 'darwin') channels.push(notification);
+  return { pager: openPager(channels, pageFrom), heartbeat: beat && startHeartbeat(beat) };
+}
+
+function addressOf(env: NodeJS.ProcessEnv, name: string): URL | undefined {
+  const text = env[name];
+  if (!text) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  // Not shown: there may be a secret in it.
+  throw new UserError(
+    `Expected ${name} to be an http or https address, but it is none; correct it or unset it`,
+    2,
+  );
+}

@@ -1,0 +1,36 @@
+/** The words of the pages that a training sends. */
+import type { RollbackEvent } from '../../model/trainer.ts';
+import type { Results } from '../record.ts';
+import type { NoticeEvent } from '../watch.ts';
+import { percent } from '../words.ts';
+import type { Page } from './page.ts';
+
+type Words = Omit<Page, 'at'>;
+
+export function incidentPage(run: string, event: RollbackEvent | NoticeEvent): Words {
+  const { kind, message, step, epoch } = event;
+  const done =
+    event.type === 'rollback'
+      ? ` It went back to step ${event.backToStep}, left out ${event.images.length} images and goes on at half the learning rate (${event.rollbacks} of ${event.allowed} times).`
+      : '';
+  return {
+    ...{ severity: 'warning', kind, run, title: `birbs-metal: ${kind} in ${run}` },
+    text: `Step ${step}, epoch ${epoch}: ${message}.${done}`,
+  };
+}
+
+export function endPage(run: string, { status, stopped, best, steps, epochs }: Results): Words {
+  const score = best
+    ? `best balanced accuracy ${percent(best.balancedAccuracy)} (epoch ${best.epoch})`
+    : 'nothing was validated';
+  const how = stopped === null ? status : `${status} (${stopped})`;
+  return {
+    ...{ severity: 'info', kind: `end-${status}`, run, title: `birbs-metal: ${run} is ${status}` },
+    text: `${how} after ${epochs} epochs and ${steps} steps: ${score}.`,
+  };
+}
+
+export function failurePage(run: string, error: unknown): Words {
+  const text = error instanceof Error ? error.message : String(error);
+  return { severity: 'critical', kind: 'failure', run, title: `birbs-metal: ${run} failed`, text };
+}

@@ -1,0 +1,208 @@
+/** Pages against a server of this machine that fails in every way. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { command, type Shape, webhook } from '../../../src/run/paging/channels.ts';
+import { startHeartbeat } from '../../../src/run/paging/heartbeat.ts';
+import { openPaging } from '../../../src/run/paging/open.ts';
+import type { Page } from '../../../src/run/paging/page.ts';
+import { openPager } from '../../../src/run/paging/pager.ts';
+
+interface Heard {
+  url: string;
+  headers: IncomingMessage['headers'];
+  body: string;
+}
+
+let server: Server;
+let heard: Heard[] = [];
+/** What the server does with each request in turn; then it answers 200. */
+let plan: (number | 'drop' | 'hang')[] = [];
+let headers: Record<string, string> = {};
+
+beforeEach(async () => {
+  [heard, plan, headers] = [[], [], {}];
+  server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (part) => (body += part));
+    request.on('end', () => {
+      heard.push({ url: request.url!, headers: request.headers, body });
+      const next = plan.shift() ?? 200;
+      if (next === 'drop') request.socket.destroy();
+      else if (next !== 'hang') response.writeHead(next, headers).end('answer');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const url = (path = '/hook/SECRET') =>
+  new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+const page = (kind = 'loss-jump', severity: Page['severity'] = 'warning') => ({
+  ...{
+    severity,
+    kind,
+    title: `title of ${kind}`,
+    text: 'in <photos>/@everyone & "ü.jpg"',
+    run: 'runs/night',
+  },
+});
+const quick = { repeatMs: 1e6, retryMs: 5, longestRetryMs: 20, closeMs: 10_000 };
+const open = (shape: Shape = 'json', times = quick) => openPager([webhook(url(), shape)], 'info', times);
+
+describe('shapes', () => {
+  const deliver = async (shape: Shape) => {
+    const pager = open(shape);
+    pager.page(page());
+    expect(await pager.close()).toEqual([]);
+    return heard[0]!;
+  };
+
+  test('json', async () => {
+    const { body, headers } = await deliver('json');
+    expect(headers['content-type']).toBe('application/json');
+    expect(JSON.parse(body)).toEqual({ ...page(), at: expect.stringMatching(/^\d{4}-.*Z$/) });
+  });
+
+  test('slack', async () => {
+    const { body } = await deliver('slack');
+    expect(JSON.parse(body)).toEqual({
+      text: '*title of loss-jump*\nin &lt;photos&gt;/@everyone &amp; "ü.jpg"',
+    });
+  });
+
+  test('discord: nobody is mentioned', async () => {
+    expect(JSON.parse((await deliver('discord')).body)).toMatchObject({
+      content: expect.stringContaining('**title of loss-jump**\n'),
+      allowed_mentions: { parse: [] },
+    });
+  });
+
+  test('ntfy', async () => {
+    const { body, headers } = await deliver('ntfy');
+    expect(body).toBe(page().text);
+    expect(headers).toMatchObject({ title: 'title of loss-jump', priority: '4', tags: 'loss-jump' });
+  });
+});
+
+describe('the pager', () => {
+  test('tries again while the server fails, and keeps the order', async () => {
+    plan = [500, 'drop', 503, 429, 200];
+    const pager = open();
+    pager.page(page('first'));
+    pager.page(page('second'));
+    await vi.waitFor(() => expect(heard).toHaveLength(6), 5000);
+    expect(heard.map(({ body }) => JSON.parse(body).kind)).toEqual([...Array(5).fill('first'), 'second']);
+    expect(await pager.close()).toEqual([]);
+  });
+
+  test('the same kind once, and how many more there were', async () => {
+    const pager = open('json', { ...quick, repeatMs: 50 });
+    for (let i = 0; i < 4; i++) pager.page(page());
+    pager.page(page('other'));
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    pager.page(page());
+    await pager.close();
+    expect(heard.map(({ body }) => JSON.parse(body).kind)).toEqual(['loss-jump', 'other', 'loss-jump']);
+    expect(JSON.parse(heard[2]!.body).text).toContain('(and 3 more of the kind since)');
+  });
+
+  test('what is refused is not sent again', async () => {
+    plan = [404];
+    const pager = open();
+    pager.page(page('first'));
+    pager.page(page('second'));
+    await vi.waitFor(() => expect(heard).toHaveLength(2), 5000);
+    expect(await pager.close()).toEqual([
+      'Not told: "title of first" (the webhook (BIRBS_WEBHOOK): it answered 404)',
+    ]);
+  });
+
+  test('a redirect is not followed', async () => {
+    plan = [302];
+    headers = { location: '/elsewhere' };
+    const pager = open();
+    pager.page(page());
+    expect(await pager.close()).toEqual([expect.stringContaining('it answered 302')]);
+    expect(heard.map(({ url }) => url)).toEqual(['/hook/SECRET']);
+  });
+
+  test('a server that never answers holds nobody up, and its address stays secret', async () => {
+    plan = ['hang'];
+    const pager = open('json', { ...quick, closeMs: 300 });
+    pager.page(page());
+    const begin = performance.now();
+    const [message] = await pager.close();
+    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(message).toBe('Not told: "title of loss-jump" (the webhook (BIRBS_WEBHOOK): no answer yet)');
+  });
+
+  test('a machine that is offline: one more try at the end', async () => {
+    plan = ['drop'];
+    const pager = open('json', { ...quick, retryMs: 1e6, longestRetryMs: 1e6 });
+    pager.page(page());
+    await vi.waitFor(() => expect(heard).toHaveLength(1), 5000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await pager.close()).toEqual([]);
+    expect(heard).toHaveLength(2);
+  });
+
+  test('below the least severity nothing is told', async () => {
+    const pager = openPager([webhook(url(), 'json')], 'critical', quick);
+    pager.page(page('a', 'warning'));
+    pager.page(page('b', 'critical'));
+    await pager.close();
+    expect(heard.map(({ body }) => JSON.parse(body).kind)).toEqual(['b']);
+  });
+
+  test('a server that is down for long keeps a bounded number', async () => {
+    plan = Array(10_000).fill(500);
+    const pager = open('json', { ...quick, repeatMs: 0 });
+    for (let i = 0; i < 500; i++) pager.page(page(`kind ${i}`));
+    const lost = await pager.close();
+    expect(lost).toHaveLength(100);
+    expect(lost.at(-1)).toContain('title of kind 499');
+  });
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'birbs-paging-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('a command reads the page; one that fails is told', async () => {
+  const file = join(folder, 'page.json');
+  const pager = openPager([command(`cat > '${file}'`), command('exit 3')], 'info', quick);
+  pager.page(page());
+  expect(await pager.close()).toEqual([
+    'Not told: "title of loss-jump" (the command of --page-command: it ended with 3)',
+  ]);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject(page());
+});
+
+test('the heartbeat beats, and tells how it ended', async () => {
+  plan = [200, 500, 'drop'];
+  const heartbeat = startHeartbeat(url('/beat'), 20);
+  await vi.waitFor(() => expect(heard.length).toBeGreaterThan(3), 5000);
+  await heartbeat.end(false);
+  expect(heard.at(-1)!.url).toBe('/beat/fail');
+  const other = startHeartbeat(url('/beat'), 1e6);
+  await other.end(true);
+  expect(heard.slice(-2).map(({ url }) => url)).toEqual(['/beat', '/beat']);
+});
+
+test('addresses come from the environment, and a wrong one is refused without showing it', () => {
+  const options = { page: 'auto', pageFrom: 'info', pageCommand: undefined } as const;
+  expect(() => openPaging(options, { BIRBS_WEBHOOK: 'hooks.example/SECRET' }, 'linux')).toThrow(
+    /^Expected BIRBS_WEBHOOK to be an http or https address, but it is none; correct it or unset it$/,
+  );
+  expect(() => openPaging(options, { BIRBS_HEARTBEAT: 'file:///etc/passwd' }, 'linux')).toThrow(
+    /BIRBS_HEARTBEAT/,
+  );
+  expect(openPaging(options, {}, 'linux').heartbeat).toBeUndefined();
+});
