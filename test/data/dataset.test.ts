@@ -1,5 +1,16 @@
 /** From sources to positions, rows and groups; what a second start does not do again; what is refused. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -155,6 +166,49 @@ describe('sources to a data set', () => {
       ]);
       expect(dataset.names).toContain(join(folder, 'a/bird/really-png.jpg'));
       expect([8, 0]).toContain(decoded);
+    }
+  });
+});
+
+describe('images that the system gives no bytes of are named, and read again next time', () => {
+  test('EIO', async () => {
+    if (process.platform !== 'linux') {
+      console.log('Only Linux has a file that gives EIO when it is read.');
+      return;
+    }
+    const folder = testFolder();
+    await classFolder(join(folder, 'a'), 2, 2);
+    const path = join(folder, 'a/bird/broken.png');
+    // Nothing is mapped at its beginning.
+    symlinkSync('/proc/self/mem', path);
+    const given = options(folder, { data: [join(folder, 'a')] });
+    const reason = 'could not be read (EIO)';
+    expect((await loadDataset(given)).skipped).toEqual([{ name: path, reason }]);
+    expect((await loadDataset(given)).skipped).toEqual([{ name: path, reason }]);
+    rmSync(path);
+    write(folder, { 'a/bird/broken.png': await plain(99) });
+    expect((await load(given)).dataset).toMatchObject({ skipped: [], labels: { length: 5 } });
+  });
+
+  test('EACCES', async () => {
+    const folder = testFolder();
+    await classFolder(join(folder, 'a'), 2, 2);
+    write(folder, { 'a/bird/secret.png': await plain(99) });
+    const path = join(folder, 'a/bird/secret.png');
+    const given = options(folder, { data: [join(folder, 'a')] });
+    chmodSync(path, 0);
+    // Root may read everything: then it is somebody else who tries.
+    const root = process.getuid?.() === 0;
+    mkdirSync(given.cacheDir);
+    chmodSync(given.cacheDir, 0o777);
+    chmodSync(folder, 0o755);
+    if (root) process.seteuid!(65534);
+    try {
+      expect((await loadDataset(given)).skipped).toEqual([
+        { name: path, reason: 'could not be read (EACCES)' },
+      ]);
+    } finally {
+      if (root) process.seteuid!(0);
     }
   });
 });

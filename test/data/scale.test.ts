@@ -7,9 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { PixelCache } from '../../src/data/cache/pixels.ts';
 import { type Dataset, type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
-import { decodeImage } from '../../src/data/decode.ts';
+import { DECODES_IN_FLIGHT, decodeImage } from '../../src/data/decode.ts';
+import { fillPart, preparePart } from '../../src/data/fill.ts';
 import { type Images, openImages } from '../../src/data/loader.ts';
+import type { Part } from '../../src/data/sources/part.ts';
 import type { Augmentation } from '../../src/model/addon.ts';
 import { options, outcome, parquet, testFolder, write } from './made.ts';
 
@@ -292,6 +295,53 @@ describe('a limit', () => {
     await child.ended;
     await loadDataset({ ...given(folder, 12, 'two'), fit: 'fill' });
     expect(kept(folder)).toBeLessThanOrEqual(12);
+  });
+});
+
+describe('memory', () => {
+  test.each([
+    ['files', 40, 0, 1],
+    ['pixels', 1, 40, 1],
+    ['light ones', 1, 1, DECODES_IN_FLIGHT],
+  ])('images in work are bounded by what they weigh: %s', async (_, megabytes, megapixels, most) => {
+    const folder = testFolder();
+    const cache = await PixelCache.open({
+      cacheDir: folder,
+      size: 8,
+      fit: 'cover',
+      limit: Number.POSITIVE_INFINITY,
+    });
+    const head = await picture(1);
+    head.writeUInt32BE(1000, 16);
+    head.writeUInt32BE(1000 * megapixels, 20);
+    let [working, seen, asked] = [0, 0, 0];
+    const part: Part = {
+      ...{ key: 'x', nameOf: String },
+      list: async () => ({ count: 12, labels: new Int32Array(12), labelNames: [], skipped: [], ignored: 0 }),
+      async *read() {
+        for (let index = 0; index < 12; index++) {
+          // One more may be on its way from the disk.
+          asked = Math.max(asked, working);
+          yield { index, bytes: Buffer.concat([head, Buffer.alloc(megabytes * 2 ** 20, index)]) };
+        }
+      },
+      async render() {
+        seen = Math.max(seen, ++working);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        working -= 1;
+        return new Uint8Array(8 * 8 * 3);
+      },
+    };
+    const prepared = await preparePart(part, cache);
+    await fillPart(prepared, cache, {
+      size: 8,
+      fit: 'cover',
+      use: () => true,
+      need: 'pixels',
+      remember: false,
+    });
+    expect(prepared.contents.every((content) => content !== '')).toBe(true);
+    expect([seen, asked <= most]).toEqual([most, true]);
   });
 });
 
