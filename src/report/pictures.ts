@@ -49,6 +49,11 @@ function suspect({ name, label, meanLoss, lastLoss, times, thumbnail }: Suspect)
   );
 }
 
+/** The file itself; its folders are in the tip. */
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('/', name.length - 2) + 1);
+}
+
 /** A page of thumbnails of the usual size is far below this; one that is not is left out. */
 const LARGEST_THUMBNAIL = 60_000;
 
@@ -60,5 +65,5 @@ function item({ name, thumbnail, alt }: { name: string; thumbnail?: string; alt:
   const picture = usable
     ? html`<img src="${thumbnail}" alt="${shorten(alt)}">`
     : html`<span class="blank"></span>`;
-  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(name, 70))}</small></li>`;
+  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(lastPart(name), 60))}</small></li>`;
 }

@@ -67,7 +67,7 @@ tbody tr:last-child>*{border-bottom:0}
 .split i{flex:var(--share) 0 0;background:var(--c);min-width:0}
 .swatch{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--c);margin-right:7px}
 .p0{--c:var(--first)}.p1{--c:var(--second)}.p2{--c:#7a8f3c}.p3{--c:#8c5aa6}.p4{--c:#b98d1b}.p5{--c:#8a939a}
-.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:16px 14px;list-style:none;margin:12px 0 0;padding:0}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(108px,1fr));gap:16px 14px;list-style:none;margin:12px 0 0;padding:0}
 .gallery img,.gallery .blank{display:block;width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line)}
 .gallery p{font-size:.84rem;line-height:1.35;margin:5px 0 0}.gallery small{display:block;font-size:.74rem;line-height:1.3;max-height:2.6em;overflow:hidden}
 .incidents{list-style:none;margin:10px 0 0;padding:0}
@@ -79,6 +79,6 @@ details{margin:12px 0 0}summary{cursor:pointer;color:var(--second)}
 dl{display:grid;grid-template-columns:minmax(120px,max-content) 1fr;gap:3px 18px;margin:8px 0;font-size:.92rem}
 dt{color:var(--soft)}dd{margin:0;min-width:0}
 footer{color:var(--soft);font-size:.86rem;padding-bottom:40px}
-@media(max-width:560px){header,main,footer{padding-left:12px;padding-right:12px}header{padding-top:20px}section{padding:16px 14px 18px;margin:14px 0}.tiles{grid-template-columns:1fr 1fr}.tile{padding:10px 12px}.tile b{font-size:1.3rem}.gallery{grid-template-columns:repeat(3,1fr);gap:14px 10px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}.confusion td,.confusion th{padding:7px 6px;min-width:58px;font-size:.88rem}.bars td:last-child,.bars th:last-child{width:30%}}
+@media(max-width:560px){header,main,footer{padding-left:12px;padding-right:12px}header{padding-top:20px}section{padding:16px 14px 18px;margin:14px 0}.tiles{grid-template-columns:1fr 1fr}.tile{padding:10px 12px}.tile b{font-size:1.3rem}.gallery{grid-template-columns:repeat(3,1fr);gap:14px 10px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}.confusion td,.confusion th{padding:7px 6px;min-width:58px;font-size:.88rem}.bars td:last-child,.bars th:last-child{width:25%;min-width:56px}.bars th:first-child{min-width:4em}}
 @media print{:root{color-scheme:light;--paper:#fff}body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}nav{display:none}section,.tile{break-inside:avoid;border-color:#ccc}.gallery li,figure,tr{break-inside:avoid}}
 `;
