@@ -129,7 +129,13 @@ async function refuseImages(parquet, fields, groups) {
   const name = addressColumn(fields);
   let value;
   if (name !== undefined && groups > 0) {
-    const read = await parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
+    // Whatever goes wrong here, what is wrong with the file is known already.
+    /** @type {Promise<undefined>} */
+    const tooLarge = new Promise((resolve) => {
+      fail = () => resolve(undefined);
+    });
+    const reading = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
+    const read = await Promise.race([reading, tooLarge]);
     const column = read && tableFromIPC(read.intoIPCStream()).getChild(name);
     for (let row = 0; column && !value && row < column.length; row++)
       value = [...textsIn(column.get(row))][0];
