@@ -329,6 +329,11 @@ describe('what is damaged, cut short or a bomb', () => {
     copy[at]! ^= 0xff;
     return copy;
   };
+  const changed = (bytes: Buffer, at: number, value: number) => {
+    const copy = Buffer.from(bytes);
+    copy.writeUInt32LE(value, at);
+    return copy;
+  };
   const stored = entries.map(([name, content]): ZipEntry => ({ name, content, stored: true }));
   const zip = zipOf(stored);
   const bomb = (mega: number) => Buffer.alloc(mega * 2 ** 20);
@@ -404,6 +409,12 @@ describe('what is damaged, cut short or a bomb', () => {
       'a.zip',
       () => flip(zip, zip.lastIndexOf('PK\x01\x02')),
       'is damaged (invalid central directory file header signature',
+    ],
+    [
+      'a zip whose list is behind its end',
+      'a.zip',
+      () => changed(zip, zip.length - 6, 0x7fffffff),
+      'is damaged (it points behind its end)',
     ],
     [
       'a zip that lies about a size',

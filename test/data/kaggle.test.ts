@@ -173,11 +173,11 @@ describe('a data set on Kaggle', () => {
   });
 
   test.each([
-    ['half of it', first.subarray(0, 50_000), 'bytes=49999-'],
-    ['all of it', first, `bytes=${first.length - 1}-`],
-    ['other bytes', Buffer.alloc(50_000, 7), 'bytes=49999-'],
-    ['more than there is', Buffer.concat([first, first]), `bytes=${2 * first.length - 1}-`],
-  ])('a process that died left %s', async (_, left, range) => {
+    ['half of it', first.subarray(0, 50_000), 'bytes=49999-', 1],
+    ['all of it', first, `bytes=${first.length - 1}-`, 1],
+    ['other bytes', Buffer.alloc(50_000, 7), 'bytes=49999-', 2],
+    ['more than there is', Buffer.concat([first, first]), `bytes=${2 * first.length - 1}-`, 2],
+  ])('a process that died left %s', async (_, left, range, answers) => {
     const kaggle = await startKaggle([first]);
     const host = createHash('sha256')
       .update((await import('node:os')).hostname())
@@ -187,6 +187,7 @@ describe('a data set on Kaggle', () => {
     write(folder, { [`1.zip.${host}-4194303-1.incomplete`]: left });
     await open(kaggle, 'kaggle:owner/birds@1');
     expect(kaggle.requests[1]!.range).toBe(range);
+    expect(kaggle.requests.filter(({ host }) => host === 'storage').length).toBe(answers);
     expect(readFileSync(join(folder, '1.zip')).equals(first)).toBe(true);
     expect(readdirSync(folder)).toEqual(['1.zip']);
   });

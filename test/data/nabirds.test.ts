@@ -10,9 +10,9 @@ import { tarGzOf, tarOf } from './made_archives.ts';
 const KNOWN = 'df21a9e4db349a14e2b08adfd45873bd';
 const PAGE = 'https://dl.allaboutbirds.org/nabirds';
 
-/** Birds > Owls > Barn Owl; Birds > House Sparrow > (Male), (Female). */
+/** Birds > Owls > Barn Owl; Birds > House Sparrow > House Sparrow, House Sparrow (Male). */
 const CLASSES =
-  '0 Birds\n1 Owls\n37 Barn Owl\n2 House Sparrow\n795 House Sparrow (Male)\n796 House Sparrow (Female/Juvenile)\n';
+  '796 House Sparrow\n0 Birds\n1 Owls\n37 Barn Owl\n2 House Sparrow\n795 House Sparrow (Male)\n';
 const HIERARCHY = '1 0\n37 1\n2 0\n795 2\n796 2\n';
 
 const id = (i: number) => `0000139e-21dc-4d0c-bfe1-${String(i).padStart(12, '0')}`;
@@ -79,8 +79,8 @@ describe('the set as it is given out', () => {
     expect(listing.names).toEqual(OF.map((_, i) => `${root}images/${folderOf(i)}`));
     expect(part.nameOf(listing.names![0]!)).toBe(`${path}/${root}images/${folderOf(0)}`);
     expect(labels(listing)).toEqual([
-      ...['Barn Owl', 'House Sparrow (Male)', 'House Sparrow (Female/Juvenile)'],
-      ...['Barn Owl', 'House Sparrow (Male)', 'House Sparrow (Female/Juvenile)'],
+      ...['Barn Owl', 'House Sparrow (Male)', 'House Sparrow'],
+      ...['Barn Owl', 'House Sparrow (Male)', 'House Sparrow'],
     ]);
     expect(listing.skipped).toEqual([]);
     const sizes: number[] = [];
@@ -122,6 +122,7 @@ describe('the set as it is given out', () => {
     expect(await classes('barn owl')).toEqual([['Barn Owl', 'not-Barn Owl'], 2]);
     expect(await classes('37')).toEqual([['Barn Owl', 'not-Barn Owl'], 2]);
     expect(await classes('House Sparrow')).toEqual([['House Sparrow', 'not-House Sparrow'], 4]);
+    expect(await classes('796')).toEqual([['House Sparrow', 'not-House Sparrow'], 2]);
     expect(await classes('Owls')).toEqual([['Owls', 'not-Owls'], 2]);
     expect(await outcome(classes('Dodo'))).toMatch(
       /^UserError: Expected a label of .*, but it has no "Dodo"; its labels are Barn Owl, House/,
