@@ -108,7 +108,7 @@ describe('what a list becomes', () => {
       'sub is not a file',
       'pipe.png is not a file',
       'a.png comes again in the list',
-      'large.png is larger than 128 MB',
+      `large.png is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB`,
     ]);
   });
 
