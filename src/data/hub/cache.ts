@@ -1,8 +1,8 @@
 /** The folder that all tools of Hugging Face share: what is there is not fetched again, by us or by them. */
-import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
-import { writeFileWhole } from '../../run/files.ts';
+import { writeWhole } from '../cache/whole.ts';
 import type { HubFile } from './api.ts';
 
 /** One data set in the shared folder: blobs by hash, links to them by commit and path, commits by revision. */
@@ -31,11 +31,11 @@ export class HubCache {
     const target = relative(dirname(path), this.blobPath(file));
     if ((await readlink(path).catch(() => '')) === target) return;
     await mkdir(dirname(path), { recursive: true });
-    const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-    // One that was killed may have had our number.
-    await rm(temporary, { force: true });
-    await symlink(target, temporary);
-    await rename(temporary, path);
+    await rm(path, { force: true });
+    await symlink(target, path).catch(async (error) => {
+      // Another process may have made it meanwhile.
+      if ((await readlink(path).catch(() => '')) !== target) throw error;
+    });
   }
 
   /** The commit that a revision led to when it was last asked for. */
@@ -47,7 +47,7 @@ export class HubCache {
   async setCommit(revision: string, commit: string): Promise<void> {
     if ((await this.commit(revision)) === commit) return;
     await mkdir(dirname(this.#refPath(revision)), { recursive: true });
-    await writeFileWhole(this.#refPath(revision), commit);
+    await writeWhole(this.#refPath(revision), commit);
   }
 
   /** The files of a commit that are here, whoever fetched them. */

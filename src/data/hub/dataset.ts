@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../run/errors.ts';
-import { writeFileWhole } from '../../run/files.ts';
 import { fileSum } from '../cache/sums.ts';
+import { writeWhole } from '../cache/whole.ts';
 import type { RandomAccess } from '../sources/part.ts';
 import {
   type Connection,
@@ -178,7 +178,7 @@ export class HubDataset {
     try {
       const answer = await ask();
       await mkdir(join(path, '..'), { recursive: true });
-      await writeFileWhole(path, JSON.stringify({ key, answer }));
+      await writeWhole(path, JSON.stringify({ key, answer }));
       return answer;
     } catch (error) {
       const unreachable = error instanceof HubFailure && error.facts.unreachable;

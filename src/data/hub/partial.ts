@@ -1,17 +1,15 @@
 /** A file that is being fetched: of one process alone, and taken over by another when that one is gone. */
-import { createHash, type Hash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isAlive } from '../../run/alive.ts';
+import { host as thisHost } from '../cache/whole.ts';
 
-/** Of another machine it can't be known whether its process lives; after so long it is taken for dead. */
-const FOREIGN_MS = 3_600_000;
+/** Of another machine it can't be known whether its process lives; silent for so long, it is taken for dead. */
+const FOREIGN_MS = 600_000;
 
 /** Another process that wrote nothing for so long is not waited for. */
 const SILENT_MS = 30_000;
-
-const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 /** Those of this process. */
 const own = new Set<string>();
@@ -38,7 +36,7 @@ export class Partial {
   static async open(target: string, newHash: () => Hash): Promise<Partial> {
     await mkdir(dirname(target), { recursive: true });
     count += 1;
-    const path = `${target}.${HOST}-${process.pid}-${count}.incomplete`;
+    const path = `${target}.${thisHost}-${process.pid}-${count}.incomplete`;
     own.add(path);
     try {
       await takeOver(target, path);
@@ -120,7 +118,7 @@ async function partialsOf(target: string): Promise<Found[]> {
       if (!stats) return [];
       const age = Date.now() - stats.mtimeMs;
       const alive = Number(pid) === process.pid ? own.has(path) : isAlive(Number(pid));
-      return [{ path, size: stats.size, age, abandoned: host === HOST ? !alive : age > FOREIGN_MS }];
+      return [{ path, size: stats.size, age, abandoned: host === thisHost ? !alive : age > FOREIGN_MS }];
     }),
   );
   return found.flat();
