@@ -14,6 +14,8 @@ import { fillPart, preparePart } from '../../src/data/fill.ts';
 import { type Images, openImages } from '../../src/data/loader.ts';
 import type { Part } from '../../src/data/sources/part.ts';
 import type { Augmentation } from '../../src/model/addon.ts';
+import { type TrainEvent, train } from '../../src/train.ts';
+import { pictureFolder } from '../images.ts';
 import { options, outcome, parquet, testFolder, write } from './made.ts';
 
 /** A segment has a header of 4,096 bytes: small beside images of this size. */
@@ -227,6 +229,27 @@ describe('a set larger than the cache', () => {
     expect(await outcome(run())).toBe('Error: enough');
     expect(await collect(images, order, 60)).toHaveLength(1);
   });
+});
+
+test('a training whose images come in windows says so, and is the same again', async () => {
+  const folder = testFolder();
+  await pictureFolder(join(folder, 'data'), 110, 110);
+  const once = async (run: string) => {
+    const told: TrainEvent[] = [];
+    const results = await train(
+      {
+        ...{ data: [join(folder, 'data')], cache: join(folder, 'cache'), cacheLimit: 0.01, imageSize: SIZE },
+        ...{ lock: join(folder, 'lock.json'), run: join(folder, run), device: 'cpu', epochs: 1, seed: 3 },
+      },
+      { onEvent: (event) => told.push(event) },
+    );
+    expect(kept(folder) * BYTES).toBeLessThanOrEqual(0.01e9);
+    expect(told.find((event) => event.type === 'data')).toMatchObject({ stream: { windowImages: 67 } });
+    expect(results).toMatchObject({ status: 'done', epochs: 1 });
+    expect(results.best!.confusion.flat().reduce((a, b) => a + b)).toBe(44);
+    return hash(await readFile(join(folder, run, 'last.safetensors')));
+  };
+  expect(await once('first')).toBe(await once('second'));
 });
 
 describe('a limit', () => {
