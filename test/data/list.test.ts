@@ -149,6 +149,11 @@ describe('what is refused', () => {
       '"PATH", line 3: expected the path of an image, but found nothing; fill it in, or remove the row',
     ],
     [
+      'a row that ends before the path',
+      'label,path\nbird,a.png\nbird\n',
+      '"PATH", line 3: expected the path of an image, but found nothing; fill it in, or remove the row',
+    ],
+    [
       'control characters',
       'path,label\na\0.png,bird\n',
       '"PATH", line 2: expected the path of an image, but found control characters; correct it',

@@ -13,10 +13,12 @@ const OTHERS: [RegExp, string][] = [
 
 /**
  * By the first bytes, whatever the name.
- * @throws UserError for archives of other kinds
+ * @throws UserError for archives of other kinds, and what can't be read
  */
 export async function formatOf(path: string): Promise<'zip' | 'gzip' | 'tar'> {
-  const file = await open(path);
+  const file = await open(path).catch((error) => {
+    throw new UserError(`"${path}" can't be read (${error.code}); check its permissions`);
+  });
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
     const head = buffer.toString('latin1', 0, bytesRead);

@@ -67,7 +67,7 @@ async function list(path: string, { labelled, split, fullPath, signal }: ListOpt
       if (columns.header) continue;
     }
     if (split !== undefined && sideOf(row[columns.split]) !== split) continue;
-    const name = pathIn(path, line, row[columns.path]!);
+    const name = pathIn(path, line, row[columns.path] ?? '');
     const label = row[columns.label]?.trim() ?? '';
     const once = `${resolve(fullPath(name))}\0${label}`;
     const { stamp, reason } = seen.has(once) ? { reason: 'comes again in the list' } : look(fullPath(name));
