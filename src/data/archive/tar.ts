@@ -11,8 +11,8 @@ import { ENTRY_LIMIT, type EntryHead, tooMany } from './entry.ts';
 const RATIO_LIMIT = 100;
 const RATIO_FROM_BYTES = 64 * 2 ** 20;
 
-/** A reading that gains nothing for so long hangs. */
-const STILL_MS = 120_000;
+/** A reading that gained nothing two times, so far apart, hangs; one time may be a process that was stopped. */
+const LOOK_MS = 60_000;
 
 const PROBLEMS: Record<string, string> = {
   link: 'is a hard link',
@@ -51,12 +51,12 @@ export async function readTar(path: string, options: TarOptions): Promise<void> 
     options.onBytes(bytes);
   });
   const unpacked = tap((bytes) => watch(path, state, bytes, gzipped));
-  const gunzip = createGunzip({ chunkSize: 2 ** 18 });
+  const gunzip = gzipped ? createGunzip({ chunkSize: 2 ** 18 }) : undefined;
   const out = entries(path, options, state);
   const watchdog = watchOver(state);
   const ends = { signal: signal ? AbortSignal.any([signal, watchdog.signal]) : watchdog.signal };
   try {
-    if (gzipped) await pipeline(source, raw, gunzip, unpacked, out, ends);
+    if (gunzip) await pipeline(source, raw, gunzip, unpacked, out, ends);
     else await pipeline(source, raw, unpacked, out, ends);
     await state.turn;
   } catch (error) {
@@ -67,7 +67,7 @@ export async function readTar(path: string, options: TarOptions): Promise<void> 
     watchdog.end();
   }
   if (state.failure) throw state.failure;
-  checkEnd(path, state, gzipped ? gunzip.bytesWritten : state.read);
+  checkEnd(path, state, gunzip?.bytesWritten ?? state.read);
 }
 
 interface State {
@@ -89,10 +89,12 @@ interface State {
 function watchOver(state: State): { signal: AbortSignal; end: () => void } {
   const controller = new AbortController();
   let before = -1;
+  let still = 0;
   const timer = setInterval(() => {
-    if (state.unpacked === before) controller.abort();
+    still = state.unpacked === before ? still + 1 : 0;
     before = state.unpacked;
-  }, STILL_MS);
+    if (still === 2) controller.abort();
+  }, LOOK_MS);
   return { signal: controller.signal, end: () => clearInterval(timer) };
 }
 
