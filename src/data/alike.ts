@@ -14,10 +14,13 @@ export interface Seen {
   pixelHash: string;
   /** See `lookOf`. */
   look: string;
+  /** From the source: images of one group belong together. */
+  group?: string;
 }
 
 /**
- * Pairs of images that look alike but are not equal, the most alike first; of equal ones only the first counts.
+ * Pairs of images that look alike but are not equal, the most alike first; of equal ones only the first counts. Where a
+ * source says for both images which belong together, it knows better than looks.
  * @param folder of the cache, for what is remembered
  */
 export async function alikePairs(
@@ -32,7 +35,10 @@ export async function alikePairs(
   const places = [...positions.values()];
   const looks = places.map((place) => images[place]!.look);
   const pairs = await remembered(looks, folder, () => nearPairs(printsOf(looks), signal));
-  return pairs.map((pair) => ({ ...pair, first: places[pair.first]!, second: places[pair.second]! }));
+  const isGrouped = (position: number) => images[position]!.group !== undefined;
+  return pairs
+    .map((pair) => ({ ...pair, first: places[pair.first]!, second: places[pair.second]! }))
+    .filter(({ first, second }) => !isGrouped(first) || !isGrouped(second));
 }
 
 async function remembered(

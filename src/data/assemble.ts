@@ -6,7 +6,6 @@ import { headerOf, isBlank, isTiny } from './cache/look.ts';
 import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
 import type { ClassOf } from './labels.ts';
-import type { NearPair } from './near.ts';
 import type { Role, Skipped, Source } from './sources/part.ts';
 
 /** A source, listed; filled when it comes here. */
@@ -96,7 +95,7 @@ export async function assemble(
   const validates = (entry: Entry) => opened[entry.source]!.role === 'validation';
   const classNames = checkedClasses(opened, kept, skipped);
   const numbers = new Map(classNames.map((name, i) => [name, i]));
-  const pairs = await nearPairsOf(kept, folder, signal);
+  const pairs = await alikePairs(kept, folder, signal);
   const hasValidation = opened.some(({ role }) => role === 'validation');
   const facts: DatasetFacts = {
     classNames,
@@ -231,13 +230,6 @@ function originsOf(opened: OpenSource[], kept: Entry[]): Origins {
     numbers: Uint32Array.from(kept, ({ part }) => numbers.get(part)!),
     indexes: Uint32Array.from(kept, ({ index }) => index),
   };
-}
-
-/** Where a source says for both images which belong together, it knows better than looks. */
-async function nearPairsOf(kept: Entry[], folder: string, signal?: AbortSignal): Promise<NearPair[]> {
-  const isTold = (position: number) => kept[position]!.group !== undefined;
-  const pairs = await alikePairs(kept, folder, signal);
-  return pairs.filter(({ first, second }) => !isTold(first) || !isTold(second));
 }
 
 function odditiesOf(kept: Entry[], size: number): Oddities {

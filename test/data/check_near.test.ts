@@ -84,7 +84,11 @@ describe('pairs that look alike', () => {
       .jpeg({ quality: 40 })
       .toBuffer();
     expect(await nearPairs(await printsOf([blank, blank, blank]))).toEqual([]);
-    const [print] = [await printsOf([await scene(1)])];
+    // One brightness, two colours: that is a picture.
+    const [left, right] = [Buffer.from([200, 100, 100]), Buffer.from([100, 100, 200])];
+    const halves = Buffer.concat(Array.from({ length: 64 * 64 }, (_, i) => (i % 64 < 32 ? left : right)));
+    expect(printOf(halves, 64).some((value) => value !== 0)).toBe(true);
+    const print = await printsOf([await scene(1)]);
     const many = new Int8Array(20_000 * 64).map((_, i) => print[i % 64]!);
     const pairs = await nearPairs(many);
     expect(pairs.length).toBeGreaterThan(19_000);

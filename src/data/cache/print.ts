@@ -3,12 +3,12 @@
 /** Numbers of a print, each a signed byte. */
 export const PRINT_BYTES = 64;
 
-/** Cells of the grey thumbnail, on a side. */
+/** Cells of the thumbnail, on a side. */
 const GRID = 32;
 const HALF = GRID / 2;
 /** Waves across the picture, from none to eight. */
 const WAVES = 9;
-/** A thumbnail that strays less than this from its mean, in grey levels, is blank. */
+/** A picture that strays less than this from its mean, in levels of 256, is blank. */
 const BLANK_DEVIATION = 3;
 
 /** The waves of a print, [down, across], the long ones first: those survive most of what is done to a picture. */
@@ -34,13 +34,15 @@ const spectrum = new Float64Array(WAVES * WAVES);
 const folded = new Float64Array(GRID);
 
 /**
- * The weighted cosine transform of a 32 x 32 grey thumbnail, as direction only: light and contrast don't matter, and
+ * The weighted cosine transform of a thumbnail of 32 x 32 brightnesses, as direction only: light and contrast don't matter, and
  * all zero means a blank picture, which is like no other.
  * @param pixels uint8 RGB, size * size * 3
  */
 export function printOf(pixels: Uint8Array, size: number): Int8Array {
   const print = new Int8Array(PRINT_BYTES);
-  if (shrink(pixels, size) < BLANK_DEVIATION) return print;
+  // A picture may be all of one brightness and yet have colours.
+  const isBlank = (value: Channel) => shrink(pixels, size, value) < BLANK_DEVIATION;
+  if (isBlank(brightness) && isBlank(warmth)) return print;
   transform();
   let largest = 0;
   const values = KEPT.map(([down, across], i) => {
@@ -52,8 +54,8 @@ export function printOf(pixels: Uint8Array, size: number): Int8Array {
   return print;
 }
 
-/** Fills the thumbnail; each cell is the mean of four pixels of it. Returns its standard deviation. */
-function shrink(pixels: Uint8Array, size: number): number {
+/** Fills the thumbnail with one channel; each cell is the mean of four pixels. Returns its standard deviation. */
+function shrink(pixels: Uint8Array, size: number, valueAt: Channel): number {
   const [first, second] = samples(size);
   let sum = 0;
   let squares = 0;
@@ -62,10 +64,10 @@ function shrink(pixels: Uint8Array, size: number): number {
     for (let column = 0; column < GRID; column++) {
       const [left, right] = [first[column]!, second[column]!];
       const value =
-        (grey(pixels, top + left) +
-          grey(pixels, top + right) +
-          grey(pixels, bottom + left) +
-          grey(pixels, bottom + right)) /
+        (valueAt(pixels, top + left) +
+          valueAt(pixels, top + right) +
+          valueAt(pixels, bottom + left) +
+          valueAt(pixels, bottom + right)) /
         16;
       thumbnail[row * GRID + column] = value;
       sum += value;
@@ -76,10 +78,17 @@ function shrink(pixels: Uint8Array, size: number): number {
   return Math.sqrt(Math.max(0, squares / thumbnail.length - mean * mean));
 }
 
-/** Four times the brightness of a pixel. */
-function grey(pixels: Uint8Array, pixel: number): number {
+/** Four times the value of a pixel. */
+type Channel = (pixels: Uint8Array, pixel: number) => number;
+
+function brightness(pixels: Uint8Array, pixel: number): number {
   const at = 3 * pixel;
   return pixels[at]! + 2 * pixels[at + 1]! + pixels[at + 2]!;
+}
+
+function warmth(pixels: Uint8Array, pixel: number): number {
+  const at = 3 * pixel;
+  return 2 * (pixels[at]! - pixels[at + 2]!);
 }
 
 let sampledSize = 0;

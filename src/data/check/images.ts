@@ -19,6 +19,8 @@ export interface CheckedImage {
   content: string;
   pixelHash: string;
   look: string;
+  /** From the source. */
+  group?: string;
   header?: Header;
 }
 
@@ -38,6 +40,7 @@ export function checkedImages(opened: OpenSource[]): CheckedImage[] {
           content: contents[index]!,
           pixelHash: pixelHashes[index]!,
           look: looks[index]!,
+          group: listing.groups?.[index],
           header: headerOf(looks[index]!),
         };
         images.push({

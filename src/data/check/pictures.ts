@@ -30,7 +30,7 @@ export async function picturesOf(
   }
   for (const { source, role, parts } of filled.opened) {
     const far = source.kind === 'hub' || source.kind === 'kaggle';
-    const context = { role, labelled: true, size: report.imageSize, cacheDir, signal };
+    const context = { role, labelled: true, size: SIDE, cacheDir, signal };
     const again = far ? [] : await partsOf(source, { ...context, labelled: isLabelled(role, source.label) });
     for (const { part, listing } of parts) {
       const numbers = byKey.get(part.key);
