@@ -1,5 +1,5 @@
 /** The folder of a run. */
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from './errors.ts';
 import { writeFileWhole } from './files.ts';
@@ -69,6 +69,13 @@ export async function saveJson(folder: string, name: string, value: unknown): Pr
 export async function saveLog(folder: string, lines: string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
   await writeFileWhole(join(folder, 'metrics.jsonl'), text);
+}
+
+/** Removes what a process that was killed had not finished writing. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const unfinished = names.filter((name) => /\.\d+\.tmp$/.test(name));
+  await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })));
 }
 
 /** The lines of the log up to a step, as they were written; none where there is no log. */

@@ -6,6 +6,7 @@ import { type Network, networkShapes } from '../model/network.ts';
 import { completeOptions, type TrainOptions, trainOptions } from '../options.ts';
 import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
 import { UserError } from './errors.ts';
+import { removeUnfinished } from './folder.ts';
 import { noSums, type Position } from './position.ts';
 
 /** A run that is gone on with. */
@@ -38,6 +39,7 @@ export async function openRun(given: Partial<TrainOptions>): Promise<Resumed> {
       2,
     );
   const description = await readDescription(folder);
+  await removeUnfinished(folder);
   const { timed, ...saved } = description.options as Record<string, unknown>;
   // Where the time decided, the number of epochs was not asked for.
   if (timed === true) delete saved.epochs;
