@@ -466,3 +466,26 @@ test('windows of uneven images that turn out too large are cut; a page that is t
     /^UserError: "a", row group 0: a page of it, or all of it .+ use a file with smaller row groups/,
   );
 });
+
+test('a row group of which no page can be read alone is read once, window after window', async () => {
+  const rows = Array.from({ length: 50 }, (_, row) => [{ bytes: noise(3000, row), path: null }]);
+  const { files, log } = remote({ a: parquetOf({ images: [rows, images] }) });
+  const reader = readerOf(false, false);
+  const read = async (offset: number, limit: number) => {
+    const window = { group: 0, offset, limit, inPasses: true };
+    const { buffer, starts, ends } = await reader.images({ ...files[0]!, key: 'in passes' }, window);
+    const found = [...starts].map((start, i) => new Uint8Array(buffer, start, ends[i]! - start));
+    return found.every((bytes, i) => Buffer.compare(bytes, noise(3000, offset + i)) === 0) && found.length;
+  };
+  expect(await read(0, 12)).toBe(12);
+  const { bytes } = log;
+  expect(bytes).toBeGreaterThan(150_000);
+  // One is left out; the last is shorter.
+  expect([await read(12, 12), await read(36, 12), await read(48, 2)]).toEqual([12, 12, 2]);
+  expect(log.bytes).toBe(bytes);
+  // Back to the beginning, and other steps: another pass.
+  expect([await read(0, 20), await read(20, 20), await read(40, 10)]).toEqual([20, 20, 10]);
+  expect(log.bytes).toBeLessThan(bytes + 160_000);
+  expect(await outcome(read(50, 10))).toMatch(/^UserError: "a", row group 0: .+/);
+  expect(await read(0, 50)).toBe(50);
+});

@@ -7,7 +7,7 @@ import type { Part, RandomAccess, SourceLabel } from './part.ts';
 const DEADLINE_SECONDS = 120;
 
 /** A page, or a row group without an index of its pages, is read in one piece; larger ones would not fit. */
-const PIECE_BYTES = 128 * 2 ** 20;
+const PIECE_BYTES = 256 * 2 ** 20;
 
 /** More rows in a file are not believed; nor are more than it has bytes. */
 const ROW_LIMIT = 10_000_000;
@@ -50,6 +50,8 @@ export interface Window {
   group: number;
   offset: number;
   limit: number;
+  /** Its row group is read once for all its windows, which are asked for in their order. */
+  inPasses?: boolean;
 }
 
 /** What is known of rows without their images. */

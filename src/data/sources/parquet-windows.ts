@@ -45,7 +45,10 @@ export function neededWindows({ groups, indexed }: Shape, isWanted: (row: number
   return windowsOf(groups, ({ bytes }) => bytes).flatMap((span) => {
     const { rows, bytes } = groups[span.group]!;
     const gap = indexed ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
-    return wantedRuns(span, isWanted, gap);
+    const runs = wantedRuns(span, isWanted, gap);
+    // All of the row group is fetched in any case: in one pass, if its windows stay as they are.
+    const inPasses = !indexed && (span.offset > 0 || span.limit < rows);
+    return inPasses && runs.length > 0 ? [{ ...span, inPasses }] : runs;
   });
 }
 

@@ -7,7 +7,7 @@ import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
 
-/** @typedef {{ group: number, offset: number, limit: number }} Window */
+/** @typedef {import('./parquet-reader.ts').Window} Window */
 
 /** One call asks for no more bytes than this: what it decodes to has to fit into memory as well. */
 let bytesLeft = 0;
@@ -81,8 +81,16 @@ class AskedBlob {
 /** @type {Opened | undefined} */
 let opened;
 
+/**
+ * A row group that is read once, from one window to the next.
+ *
+ * @type {{ group: number, step: number, row: number, batches: ReadableStreamDefaultReader } | undefined}
+ */
+let passing;
+
 /** @param {{ size: number, labelled: boolean, texts: boolean }} request */
 async function open({ size, labelled, texts }) {
+  await endPass();
   opened?.parquet.free();
   opened = undefined;
   const asksBefore = asks;
@@ -357,7 +365,7 @@ async function images(window) {
  */
 async function pathsOf(window, leaf) {
   const { image } = current();
-  const column = (await read(window, [leaf])).getChild(image.name);
+  const column = (await read({ ...window, inPasses: false }, [leaf])).getChild(image.name);
   /** @type {(string | null)[]} */
   const paths = [];
   for (let row = 0; row < window.limit; row++) {
@@ -371,15 +379,16 @@ async function pathsOf(window, leaf) {
  * @param {Window} window
  * @param {string[]} columns
  */
-async function read({ group, offset, limit }, columns) {
-  const { parquet, groups } = current();
+async function read({ group, offset, limit, inPasses }, columns) {
+  const { groups } = current();
   // parquet-wasm ends the process on a group that is not there.
   if (!Number.isInteger(group) || group < 0 || group >= groups) {
     throw new Error(`it has ${groups} row groups, no number ${group}`);
   }
-  const table = await parquet
-    .read({ rowGroups: [group], columns, offset, limit })
-    .catch(refuse(`row group ${group} can't be read, the file is damaged`));
+  const reading = inPasses
+    ? readOn({ group, offset, limit }, columns)
+    : current().parquet.read({ rowGroups: [group], columns, offset, limit });
+  const table = await reading.catch(refuse(`row group ${group} can't be read, the file is damaged`));
   nobody.port1.postMessage(null, copied);
   copied = [];
   const rows = tableFromIPC(table.intoIPCStream());
@@ -389,6 +398,36 @@ async function read({ group, offset, limit }, columns) {
     );
   }
   return rows;
+}
+
+/**
+ * The next window of a row group of which no page can be read alone. All windows of it but the last are of one size.
+ *
+ * @param {Window} window
+ * @param {string[]} columns
+ */
+async function readOn({ group, offset, limit }, columns) {
+  if (passing?.group !== group || passing.row > offset || (offset - passing.row) % passing.step !== 0) {
+    await endPass();
+    const options = { rowGroups: [group], columns, offset, batchSize: limit };
+    const batches = (await current().parquet.stream(options)).getReader();
+    passing = { group, step: limit, row: offset, batches };
+  }
+  for (; ; passing.row += passing.step) {
+    const { done, value } = await passing.batches.read();
+    if (done) throw new Error(`it has no row ${offset}`);
+    if (passing.row === offset) {
+      passing.row += passing.step;
+      return value;
+    }
+    value.free();
+  }
+}
+
+async function endPass() {
+  const ended = passing;
+  passing = undefined;
+  await ended?.batches.cancel().catch(() => {});
 }
 
 function current() {
