@@ -95,7 +95,7 @@ test.each<[string, Fault, RegExp]>([
   const opened = await open({ idleSeconds: idleSeconds(fault, 0.05) });
   opened.hub.faults.push(fault);
   expect(await fetchLarge(opened)).toMatch(problem);
-  expect(readdirSync(shared(opened, 'blobs')).filter((name) => !name.endsWith('.incomplete'))).toEqual([]);
+  expect(readdirSync(shared(opened, 'blobs'))).toEqual([]);
 });
 
 test('a download that failed is taken up where it ended', async () => {
@@ -135,12 +135,13 @@ test('what another run left is used if it is right, and thrown away if not', asy
     [Buffer.alloc(SIZE + 1), SIZE],
   ] as const) {
     const opened = await open();
-    mkdirSync(shared(opened, 'blobs'), { recursive: true });
+    mkdirSync(shared(opened, 'incomplete'), { recursive: true });
     // A process of this name is long gone: numbers of processes end before it.
-    writeFileSync(shared(opened, 'blobs', `${sha256(bytes)}.${host}-999999999-1.incomplete`), left);
+    writeFileSync(shared(opened, 'incomplete', `${sha256(bytes)}.${host}-999999999-1.incomplete`), left);
     expect(await fetchLarge(opened)).toBe(sha256(bytes));
     expect(opened.hub.sent['data/a b.bin'] ?? 0).toBe(sent);
     expect(readdirSync(shared(opened, 'blobs'))).toHaveLength(1);
+    expect(readdirSync(shared(opened, 'incomplete'))).toEqual([]);
   }
 });
 
@@ -164,6 +165,22 @@ test('damage on the disk is found and mended', async () => {
   expect(opened.notes).toEqual([
     '"hf:owner/birds:data/a b.bin" was damaged on this disk and is fetched again',
   ]);
+});
+
+test.each(['small.txt', 'data/a b.bin'])('damage of %s is found when it is read in one go', async (path) => {
+  const { dataset, hub } = await open();
+  const file = await fileOf(dataset, path);
+  const content = sha256(await dataset.bytes(file));
+  expect(content).toBe(sha256(path === 'small.txt' ? Buffer.from('hello') : bytes));
+  const sent = hub.sent[path]!;
+  expect(sha256(await dataset.bytes(file))).toBe(content);
+  expect(hub.sent[path]).toBe(sent);
+  writeFileSync(dataset.pathOf(file), Buffer.alloc(file.size));
+  await expect(dataset.verify(file)).rejects.toThrow(
+    /has changed on this disk: its hash is .* remove .* to have it/,
+  );
+  expect(sha256(await dataset.bytes(file))).toBe(content);
+  expect(hub.sent[path]).toBe(2 * sent);
 });
 
 test('the token goes to the hub and to no one else', async () => {

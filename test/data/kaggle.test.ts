@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { host as thisHost } from '../../src/data/cache/whole.ts';
 import { kaggleSettings } from '../../src/data/kaggle/settings.ts';
 import type { Part, SourceContext } from '../../src/data/sources/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
@@ -179,12 +180,8 @@ describe('a data set on Kaggle', () => {
     ['more than there is', Buffer.concat([first, first]), `bytes=${2 * first.length - 1}-`, 2],
   ])('a process that died left %s', async (_, left, range, answers) => {
     const kaggle = await startKaggle([first]);
-    const host = createHash('sha256')
-      .update((await import('node:os')).hostname())
-      .digest('hex')
-      .slice(0, 8);
     const folder = join(kaggle.folder, 'cache/kaggle/owner/birds');
-    write(folder, { [`1.zip.${host}-4194303-1.incomplete`]: left });
+    write(folder, { [`1.zip.${thisHost}-4194303-1.incomplete`]: left });
     await open(kaggle, 'kaggle:owner/birds@1');
     expect(kaggle.requests[1]!.range).toBe(range);
     expect(kaggle.requests.filter(({ host }) => host === 'storage').length).toBe(answers);

@@ -18,6 +18,11 @@ export class HubCache {
     return join(this.folder, 'blobs', sha256 ?? oid);
   }
 
+  /** Where blobs are until they are whole. */
+  get incomplete(): string {
+    return join(this.folder, 'incomplete');
+  }
+
   /** The blob, if it is there in its full size; whether its bytes are right is another question. */
   async blob(file: HubFile): Promise<string | undefined> {
     const path = this.blobPath(file);

@@ -1,7 +1,8 @@
 /** A data set of the hub at one commit: its files listed, fetched whole or in ranges, or found on this disk. */
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { fileSum } from '../cache/sums.ts';
 import { writeWhole } from '../cache/whole.ts';
@@ -15,10 +16,9 @@ import {
   resolveCommit,
 } from './api.ts';
 import { HubCache } from './cache.ts';
-import { download } from './download.ts';
+import { download, hashFor } from './download.ts';
 import { explain, HubFailure } from './failure.ts';
 import { remoteFile } from './remote_file.ts';
-import { writeError } from './space.ts';
 
 export interface HubPlace {
   /** owner/name */
@@ -110,12 +110,23 @@ export class HubDataset {
       const name = this.nameOf(file.path);
       if (connection.settings.offline) throw offlineError(name, this.#cache.folder);
       const address = fileAddress(connection.settings, this.name, this.commit, file.path);
-      await this.#told(download(connection, { file, address, target, name, onBytes }));
+      await this.#told(
+        download(connection, { file, address, target, folder: this.#cache.incomplete, name, onBytes }),
+      );
     }
-    await this.#cache.link(file, this.commit).catch((error) => {
-      throw writeError(error, this.#cache.folder, this.nameOf(file.path));
-    });
+    // It is for other tools, and may be in a folder that only they may write to.
+    await this.#cache.link(file, this.commit).catch(() => {});
     return target;
+  }
+
+  /** The content of a file that is small; fetched if it is not here, or not right. */
+  async bytes(file: HubFile, onBytes?: OnBytes, signal?: AbortSignal): Promise<Uint8Array> {
+    const blob = await this.#cache.blob(file);
+    if (blob !== undefined) {
+      const bytes = await readFile(blob);
+      if (hashFor(file).update(bytes).digest('hex') === (file.sha256 ?? file.oid)) return bytes;
+    }
+    return readFile(await this.whole(file, onBytes, signal));
   }
 
   /** A file of which only the ranges that are read are fetched. */
@@ -139,24 +150,31 @@ export class HubDataset {
    * @throws UserError when its bytes have changed
    */
   async verify(file: HubFile, signal?: AbortSignal): Promise<void> {
-    if (file.sha256 === undefined || (await this.#cache.blob(file)) === undefined) return;
-    const { sha256 } = await fileSum(this.pathOf(file), this.#cacheDir, { verify: true, signal });
-    if (sha256 === file.sha256) return;
+    if ((await this.#cache.blob(file)) === undefined) return;
+    const [hash, right] = [await this.#hashOf(file, true, signal), file.sha256 ?? file.oid];
+    if (hash === right) return;
     throw new UserError(
-      `"${this.nameOf(file.path)}" has changed on this disk: sha256 ${sha256} in place of ${file.sha256}; ` +
+      `"${this.nameOf(file.path)}" has changed on this disk: its hash is ${hash} in place of ${right}; ` +
         `remove ${this.pathOf(file)} to have it fetched again`,
     );
   }
 
   /** Whether the file is here with the right bytes; wrong ones are removed. */
   async #isRight(file: HubFile, signal?: AbortSignal): Promise<boolean> {
-    const blob = await this.#cache.blob(file);
-    if (blob === undefined || file.sha256 === undefined) return blob !== undefined;
-    const { sha256 } = await fileSum(blob, this.#cacheDir, { verify: false, signal });
-    if (sha256 === file.sha256) return true;
+    if ((await this.#cache.blob(file)) === undefined) return false;
+    if ((await this.#hashOf(file, false, signal)) === (file.sha256 ?? file.oid)) return true;
     this.#connection.onNote?.(`"${this.nameOf(file.path)}" was damaged on this disk and is fetched again`);
-    await rm(blob, { force: true });
+    await rm(this.pathOf(file), { force: true });
     return false;
+  }
+
+  /** Of a file that is here: what the hub knows it by. Small files, which have no sha256, are read each time. */
+  async #hashOf(file: HubFile, verify: boolean, signal?: AbortSignal): Promise<string> {
+    const path = this.pathOf(file);
+    if (file.sha256) return (await fileSum(path, this.#cacheDir, { verify, signal })).sha256;
+    const hash = hashFor(file);
+    for await (const chunk of createReadStream(path, { signal })) hash.update(chunk);
+    return hash.digest('hex');
   }
 
   /** An answer that is the same for ever, asked for once. */
@@ -177,8 +195,7 @@ export class HubDataset {
     }
     try {
       const answer = await ask();
-      await mkdir(join(path, '..'), { recursive: true });
-      await writeWhole(path, JSON.stringify({ key, answer }));
+      await writeJson(path, { key, answer });
       return answer;
     } catch (error) {
       const unreachable = error instanceof HubFailure && error.facts.unreachable;
@@ -232,6 +249,16 @@ function noEntry<T>(nothing: T): (error: unknown) => T {
     if (error instanceof HubFailure && error.facts.code === 'EntryNotFound') return nothing;
     throw error;
   };
+}
+
+/** A folder that can't be written to is told by those who must write. */
+async function writeJson(path: string, value: object): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeWhole(path, JSON.stringify(value));
+  } catch {
+    // It is asked for again next time.
+  }
 }
 
 async function readJson<T>(path: string, key: string): Promise<T | undefined> {

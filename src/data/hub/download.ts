@@ -22,6 +22,8 @@ export interface Download {
   address: string;
   /** Where it goes. */
   target: string;
+  /** Where it is until it is whole. */
+  folder: string;
   /** As a person would find it. */
   name: string;
   /** Bytes that came, or were there; negative when they turned out to be of no use. */
@@ -30,8 +32,8 @@ export interface Download {
 
 /** Resolves when the file is at its target, byte for byte. */
 export async function download(connection: Connection, wanted: Download): Promise<void> {
-  const { file, target, name } = wanted;
-  while (await isFetchedElsewhere(target)) {
+  const { file, target, name, folder } = wanted;
+  while (await isFetchedElsewhere(target, folder)) {
     await sleep(WAIT_MS, undefined, { signal: connection.signal }).catch(() => {});
     connection.signal?.throwIfAborted();
   }
@@ -40,7 +42,7 @@ export async function download(connection: Connection, wanted: Download): Promis
     return;
   }
   try {
-    const partial = await Partial.open(target, () => hashFor(file));
+    const partial = await Partial.open(target, () => hashFor(file), folder);
     try {
       await complete(connection, wanted, partial);
     } finally {
@@ -71,7 +73,7 @@ async function complete(connection: Connection, wanted: Download, partial: Parti
 }
 
 /** Git knows small files by a hash of a line and the content. */
-function hashFor({ sha256, size }: HubFile): Hash {
+export function hashFor({ sha256, size }: HubFile): Hash {
   return sha256 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }
 

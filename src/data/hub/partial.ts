@@ -32,14 +32,16 @@ export class Partial {
    * What a process that is gone left of the file, else an empty one.
    * @param target the file that it is to become, in a folder that is there
    * @param newHash what its content is known by
+   * @param folder where it is until it is whole, on the same disk: one with few files, as it is looked through
    */
-  static async open(target: string, newHash: () => Hash): Promise<Partial> {
+  static async open(target: string, newHash: () => Hash, folder = dirname(target)): Promise<Partial> {
     await mkdir(dirname(target), { recursive: true });
+    await mkdir(folder, { recursive: true });
     count += 1;
-    const path = `${target}.${thisHost}-${process.pid}-${count}.incomplete`;
+    const path = `${join(folder, basename(target))}.${thisHost}-${process.pid}-${count}.incomplete`;
     own.add(path);
     try {
-      await takeOver(target, path);
+      await takeOver(await partialsOf(target, folder), path);
       const file = await open(path, 'a+');
       const partial = new Partial(path, file, newHash);
       await partial.#readAll();
@@ -92,8 +94,10 @@ export class Partial {
 }
 
 /** Whether another process is fetching the file right now. */
-export async function isFetchedElsewhere(target: string): Promise<boolean> {
-  const others = (await partialsOf(target)).filter(({ abandoned, path }) => !abandoned && !own.has(path));
+export async function isFetchedElsewhere(target: string, folder = dirname(target)): Promise<boolean> {
+  const others = (await partialsOf(target, folder)).filter(
+    ({ abandoned, path }) => !abandoned && !own.has(path),
+  );
   return others.some(({ age }) => age < SILENT_MS);
 }
 
@@ -106,8 +110,7 @@ interface Found {
   abandoned: boolean;
 }
 
-async function partialsOf(target: string): Promise<Found[]> {
-  const folder = dirname(target);
+async function partialsOf(target: string, folder: string): Promise<Found[]> {
   const names = await readdir(folder).catch(() => []);
   const found = await Promise.all(
     names.map(async (name): Promise<Found[]> => {
@@ -125,8 +128,8 @@ async function partialsOf(target: string): Promise<Found[]> {
 }
 
 /** The largest that was abandoned gets our name, if no other process is quicker; the rest of them goes. */
-async function takeOver(target: string, path: string): Promise<void> {
-  const abandoned = (await partialsOf(target)).filter((partial) => partial.abandoned);
+async function takeOver(found: Found[], path: string): Promise<void> {
+  const abandoned = found.filter((partial) => partial.abandoned);
   abandoned.sort((a, b) => b.size - a.size);
   let taken = false;
   for (const { path: old } of abandoned) {

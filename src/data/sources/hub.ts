@@ -1,6 +1,6 @@
 /** A data set on the Hugging Face hub: of large files, only what is needed of them. */
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { UserError } from '../../run/errors.ts';
 import type { Connection, HubFile } from '../hub/api.ts';
 import { type Choice, chooseFiles } from '../hub/choice.ts';
@@ -154,7 +154,7 @@ function picturesPart({ source, context, dataset, choice, onBytes }: Opened): Pa
       skipped: [],
       ignored: 0,
     }),
-    read: async (path) => readFile(await dataset.whole(files.get(path)!, onBytes, context.signal)),
+    read: (path) => dataset.bytes(files.get(path)!, onBytes, context.signal),
     onEmpty: () => new UserError(`Expected images in "${source.text}", but found none`),
     pins: async () => [pinOfAll(dataset, choice.files)],
   });
