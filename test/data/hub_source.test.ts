@@ -1,8 +1,9 @@
 /** Data sets of the hub as sources: what is chosen, what is fetched, and what is said when it can't be. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { Part, SourceContext, SourceProgress } from '../../src/data/sources/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { noise, sha256 } from './hub_opened.ts';
@@ -439,7 +440,7 @@ test.each<[string, object | string, RegExp]>([
       response.end(request.url!.includes('/tree/') ? tree : JSON.stringify({ sha: 'b'.repeat(40) }));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(server.address() as { port: number }).port}`);
+    vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     expect(await said('hf:owner/birds')).toMatch(problem);
     server.close();
   },
@@ -472,6 +473,19 @@ test('without a network the cache is taken, by order or because there is no othe
   expect(await said('hf:owner/birds')).toMatch(
     /is not in .*HF_HUB_OFFLINE keeps it from being fetched; unset it/,
   );
+});
+
+test('a hub that never answers is as good as none', async () => {
+  await hubOf(await pictures());
+  const images = await readAll('hf:owner/birds');
+  const silent = createNetServer();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void silent.close());
+  vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '0.2');
+  const notes: (string | undefined)[] = [];
+  expect(await readAll('hf:owner/birds', { onProgress: ({ note }) => notes.push(note) })).toEqual(images);
+  expect(notes.find(Boolean)).toMatch(/sent nothing for 0\.2 s: hf:owner\/birds is taken as it was/);
 });
 
 test('what the tools of Hugging Face have fetched is not fetched again', async () => {

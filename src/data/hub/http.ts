@@ -96,6 +96,7 @@ async function askHost(
   };
   const response = await line.waitFor(
     fetch(url.href, { method, headers: all, body, redirect: 'manual', signal: line.signal }),
+    { isFirst: true },
   );
   const reader = response.body?.getReader();
   const drop = async () => {
@@ -145,8 +146,11 @@ class Line {
     return this.#controller.signal;
   }
 
-  /** Only waiting for the other side counts as silence, not what is done here in between. */
-  async waitFor<T>(work: Promise<T>): Promise<T> {
+  /**
+   * Only waiting for the other side counts as silence, not what is done here in between.
+   * @param options `isFirst`: nothing has come over this line yet
+   */
+  async waitFor<T>(work: Promise<T>, { isFirst = false } = {}): Promise<T> {
     let silent = false;
     const timer = setTimeout(() => {
       silent = true;
@@ -157,7 +161,7 @@ class Line {
     } catch (error) {
       this.end();
       this.#outer?.throwIfAborted();
-      throw this.#failure(error, silent);
+      throw silent ? this.#silence(isFirst) : this.#failure(error);
     } finally {
       clearTimeout(timer);
     }
@@ -167,12 +171,20 @@ class Line {
     this.#outer?.removeEventListener('abort', this.#stop);
   }
 
-  #failure(error: unknown, silent: boolean): HubFailure {
+  #silence(isFirst: boolean): HubFailure {
     const { host } = this.#url;
-    if (silent) return new HubFailure(`sent nothing for ${this.#idleSeconds} s`, { passing: true, host });
+    // Who never answers at all may as well not be there.
+    return new HubFailure(`sent nothing for ${this.#idleSeconds} s`, {
+      ...{ passing: true, host, unreachable: isFirst },
+    });
+  }
+
+  #failure(error: unknown): HubFailure {
+    const { host } = this.#url;
     const { code, message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
     const told = code ?? message;
-    const unreachable = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(NET|HOST)UNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
+    const unreachable =
+      /^(ECONNREFUSED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(NET|HOST)UNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
     if (unreachable.test(told)) {
       return new HubFailure(`can't be reached (${told})`, { passing: true, host, unreachable: true });
     }
