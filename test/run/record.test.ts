@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
-import type { EpochEvent, StepEvent } from '../../src/model/trainer.ts';
+import type { EpochEvent, EvaluatedEvent, StepEvent } from '../../src/model/trainer.ts';
 import type { Report } from '../../src/report/page.ts';
+import { calibrate } from '../../src/run/calibration.ts';
 import { newestCheckpoint } from '../../src/run/checkpoint.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { type Snapshot, startPosition } from '../../src/run/position.ts';
@@ -78,6 +79,97 @@ test('best is of the epoch that was called best, last of the last snapshot', asy
   expect(results).toMatchObject({ status: 'done', stopped: 'time', epochs: 2, steps: 20, incidents: 0 });
   expect(results.final).toMatchObject({ epoch: 2, balancedAccuracy: 0.7 });
   expect(log().map(({ type }) => type)).toEqual(['epoch', 'step', 'epoch']);
+});
+
+/** Two classes, three images; the second answer is wrong in odd epochs. */
+const evaluated = (number: number, isBest: boolean): EvaluatedEvent => ({
+  ...{ type: 'evaluated', epoch: number, step: number * 10, isBest },
+  positions: Uint32Array.of(0, 2, 3),
+  logits: Float32Array.of(number, 0, number % 2 ? 0.5 : -0.5, 0, 0, number),
+  labels: Int32Array.of(0, 1, 1),
+});
+const calibrationOf = async (name: string) =>
+  JSON.parse((await loadWeights(join(folder, name))).metadata.calibration!);
+
+test('what a validation found goes into the weights, the results and the log: of the best epoch and of the last', async () => {
+  const record = await open();
+  for (const [number, isBest] of [
+    [1, true],
+    [2, true],
+    [3, false],
+    [4, false],
+  ] as const) {
+    await record.add(epoch(number, 0.8, isBest));
+    await record.add(evaluated(number, isBest));
+    const position = {
+      ...at(number * 10, number).position,
+      best: { epoch: 2, ...epoch(2, 0.8, true).validation },
+    };
+    await record.add({ type: 'snapshot', snapshot: { ...at(number * 10, number), position } });
+  }
+  const results = await record.end('done');
+  const { logits, labels } = evaluated(2, true);
+  const best = JSON.parse(JSON.stringify(await calibrate(logits, labels, 2)));
+  expect(results.calibration).toEqual(best);
+  expect(await calibrationOf('best.safetensors')).toEqual(best);
+  const last = evaluated(4, false);
+  expect(await calibrationOf('last.safetensors')).toEqual(
+    JSON.parse(JSON.stringify(await calibrate(last.logits, last.labels, 2))),
+  );
+  expect(results.best!.intervals.balancedAccuracy).toEqual([expect.any(Number), 1]);
+  expect(
+    log()
+      .filter(({ type }) => type === 'findings')
+      .map((line) => line.epoch),
+  ).toEqual([2, 4]);
+  // Gone on with, it is as it was.
+  const start = at(35, 3);
+  const again = await open({ ...start, position: { ...start.position, best: results.best } });
+  expect((await again.end('interrupted')).calibration).toEqual(best);
+});
+
+test('metrics.csv, and an event file of its own for each start and each way back', async () => {
+  const record = await open();
+  await record.add(step(1));
+  await record.add(epoch(1, 0.8, true));
+  await record.add({ type: 'snapshot', snapshot: at(10, 1) });
+  await record.end('interrupted');
+  expect(readFileSync(join(folder, 'metrics.csv'), 'utf8').split('\r\n')).toHaveLength(3);
+  const events = () => readdirSync(folder).filter((name) => name.startsWith('events.out.tfevents.'));
+  expect(events()).toHaveLength(1);
+  // Head and start, the step, the epoch.
+  const text = readFileSync(join(folder, events()[0]!), 'latin1');
+  expect(text).toContain('step/gradientNorm');
+  expect(text).toContain('validation/averagePrecision');
+});
+
+test('the report: at the start, between epochs when it is due, at the end with its reason', async () => {
+  const told: [status: string, epochs: number, reason?: string][] = [];
+  let due = false;
+  const report: Report = {
+    isDue: () => due,
+    write: async (_, { status, epochs }, reason) => {
+      told.push([status, epochs, reason]);
+      if (epochs === 2) throw new Error('no room');
+    },
+  };
+  const record = await open(at(0), report);
+  const epochs = async (number: number) => {
+    await record.add(epoch(number, 0.8, true));
+    await record.add(evaluated(number, true));
+    await record.add({ type: 'snapshot', snapshot: at(number * 10, number) });
+  };
+  await epochs(1);
+  due = true;
+  // Within an epoch the images are in use.
+  await record.add({ type: 'snapshot', snapshot: at(12, 1) });
+  await epochs(2);
+  await record.end('failed', undefined, 'The device is gone');
+  expect(told).toEqual([
+    ['running', 0, undefined],
+    ['running', 2, undefined],
+    ['failed', 2, 'The device is gone'],
+  ]);
 });
 
 test('gone on with, the log ends where the checkpoint does', async () => {
