@@ -14,10 +14,12 @@ const photos = join(folder, 'photos');
 beforeAll(() => pictureFolder(photos, 30, 90));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const lock = join(folder, 'birbs.lock.json');
+
 /** Two epochs of twelve steps at 16 pixels. */
 function train(name: string, device: string, words = '', env: NodeJS.ProcessEnv = {}) {
   const line = `--data ${photos} --cache ${join(folder, 'cache')} --image-size 16 --batch-size 8 --epochs 2`;
-  const more = `--device ${device} --run ${join(folder, name)} --ui none ${words}`;
+  const more = `--device ${device} --run ${join(folder, name)} --ui none --lock ${lock} ${words}`;
   const args = `--import tsx src/train.ts ${line} ${more}`.trim().split(' ');
   return runNode(args, env);
 }

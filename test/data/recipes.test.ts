@@ -82,6 +82,8 @@ describe('recipes', () => {
     hub.publish('Open-Bee/Honey-Data-15M', { 'README.md': 'all is gone' });
     await load('birbs');
     expect(locked()).toEqual(before);
+    // Until it is told to look again.
+    expect(await outcome(load('birbs', { updateLock: true }))).toContain('General/Objects365');
   });
 
   test('birbs without the archive says where it is to be had', async () => {
