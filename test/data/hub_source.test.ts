@@ -430,6 +430,19 @@ test.each<[string, object | string, RegExp]>([
     [{ type: 'file', path: 'x.parquet', size: 1, oid: '../../../x' }],
     /the id of x\.parquet/,
   ],
+  [
+    'more than any disk holds',
+    [
+      {
+        type: 'file',
+        path: 'x.parquet',
+        size: 9e15,
+        oid: 'a'.repeat(40),
+        lfs: { oid: 'b'.repeat(64), size: 9e15 },
+      },
+    ],
+    /hf:owner\/birds needs 9000000\.0 GB more in .*incomplete, but only .* are free there; free some space, or set HF_HUB_CACHE/,
+  ],
   ['something else', '<html>', /answers with something else than JSON/],
 ])(
   'a list of files with %s is refused',

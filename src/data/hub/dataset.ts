@@ -18,7 +18,9 @@ import {
 import { HubCache } from './cache.ts';
 import { download, hashFor } from './download.ts';
 import { explain, HubFailure } from './failure.ts';
+import { fetchedBytes } from './partial.ts';
 import { remoteFile } from './remote_file.ts';
+import { checkSpace, writeError } from './space.ts';
 
 export interface HubPlace {
   /** owner/name */
@@ -100,6 +102,22 @@ export class HubDataset {
   /** Whether it is there already. */
   async has(file: HubFile): Promise<boolean> {
     return (await this.#cache.blob(file)) !== undefined;
+  }
+
+  /** @throws UserError when the disk has no room for what is missing of the files */
+  async checkSpace(files: HubFile[]): Promise<void> {
+    const { incomplete } = this.#cache;
+    let missing = 0;
+    for (const file of files) {
+      if (await this.has(file)) continue;
+      missing += Math.max(0, file.size - (await fetchedBytes(this.pathOf(file), incomplete)));
+    }
+    if (missing === 0) return;
+    const name = `hf:${this.name}`;
+    await mkdir(incomplete, { recursive: true }).catch((error) => {
+      throw writeError(error, incomplete, name);
+    });
+    await checkSpace(incomplete, missing, name);
   }
 
   /** Brings a file to this disk, whole and with the right bytes; returns where it is. */

@@ -15,6 +15,7 @@ export class Downloads {
   readonly #files: HubFile[];
   readonly #onBytes: OnBytes;
   readonly #running = new Map<HubFile, Running>();
+  #hasSpace = false;
 
   /** @param files in the order in which they will be asked for */
   constructor(dataset: HubDataset, files: HubFile[], onBytes: OnBytes) {
@@ -24,6 +25,8 @@ export class Downloads {
   /** Where the file is once it is here; those after it are begun too. */
   async path(file: HubFile, signal?: AbortSignal): Promise<string> {
     signal?.throwIfAborted();
+    if (!this.#hasSpace) await this.#dataset.checkSpace(this.#files);
+    this.#hasSpace = true;
     const stop = () => this.#stopAll();
     signal?.addEventListener('abort', stop);
     try {

@@ -101,6 +101,11 @@ export async function isFetchedElsewhere(target: string, folder = dirname(target
   return others.some(({ age }) => age < SILENT_MS);
 }
 
+/** How much of the file is there, in bytes; of those who fetch it, the one that is furthest. */
+export async function fetchedBytes(target: string, folder: string): Promise<number> {
+  return Math.max(0, ...(await partialsOf(target, folder)).map(({ size }) => size));
+}
+
 interface Found {
   path: string;
   size: number;
