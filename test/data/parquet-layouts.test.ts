@@ -463,7 +463,7 @@ test('windows of uneven images that turn out too large are cut; a page that is t
   };
   expect(await read(300_000)).toEqual(rows.map((_, i) => i));
   expect(await outcome(read(90_000))).toMatch(
-    /^UserError: "a", row group 0: a page of it, or all of it .+ use a file with smaller row groups/,
+    /^UserError: "a", row group 0: it has a page of more than .+ use a file with smaller row groups/,
   );
 });
 
@@ -486,6 +486,12 @@ test('a row group of which no page can be read alone is read once, window after 
   // Back to the beginning, and other steps: another pass.
   expect([await read(0, 20), await read(20, 20), await read(40, 10)]).toEqual([20, 20, 10]);
   expect(log.bytes).toBeLessThan(bytes + 160_000);
+  const bounded = new ParquetReader({ labelled: false, texts: false }, { passBytes: 100_000 });
+  onTestFinished(() => bounded.close());
+  const window = { group: 0, offset: 0, limit: 10, inPasses: true };
+  expect(await outcome(bounded.images(files[0]!, window))).toMatch(
+    / or no index of its pages and more than 0 MB/,
+  );
   expect(await outcome(read(50, 10))).toMatch(/^UserError: "a", row group 0: .+/);
   expect(await read(0, 50)).toBe(50);
 });

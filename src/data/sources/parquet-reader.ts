@@ -6,8 +6,12 @@ import type { Part, RandomAccess, SourceLabel } from './part.ts';
 /** A call that takes longer, and a second more for each megabyte, hangs; waiting for bytes does not count. */
 const DEADLINE_SECONDS = 120;
 
-/** A page, or a row group without an index of its pages, is read in one piece; larger ones would not fit. */
+/**
+ * What one call may ask for: a page and its dictionary come in one piece, however large, and so does a row group
+ * without an index of its pages. In memory a piece takes about three times its bytes: with more, files are refused.
+ */
 const PIECE_BYTES = 256 * 2 ** 20;
+const PASS_BYTES = 1536 * 2 ** 20;
 
 /** More rows in a file are not believed; nor are more than it has bytes. */
 const ROW_LIMIT = 10_000_000;
@@ -96,6 +100,7 @@ export class ParquetReader {
   readonly #wanted: { labelled: boolean; texts: boolean };
   readonly #deadline: number;
   readonly #pieceBytes: number;
+  readonly #passBytes: number;
 
   /**
    * @param wanted what `rows` is to tell: labels, and whose text speaks of birds
@@ -103,11 +108,12 @@ export class ParquetReader {
    */
   constructor(
     wanted: { labelled: boolean; texts: boolean },
-    { deadlineSeconds = DEADLINE_SECONDS, pieceBytes = PIECE_BYTES } = {},
+    { deadlineSeconds = DEADLINE_SECONDS, pieceBytes = PIECE_BYTES, passBytes = PASS_BYTES } = {},
   ) {
     this.#wanted = wanted;
     this.#deadline = deadlineSeconds;
     this.#pieceBytes = pieceBytes;
+    this.#passBytes = passBytes;
   }
 
   /** @throws UserError that names the file: not there, not parquet, damaged, other columns */
@@ -146,7 +152,8 @@ export class ParquetReader {
       const { groups } = await this.#ensure(file, signal);
       const seconds = (groups[window.group]?.bytes ?? 0) / 2 ** 20;
       const where = `"${file.name}", row group ${window.group}`;
-      const message = { operation, request: window, bytesAllowed: this.#pieceBytes };
+      const bytesAllowed = window.inPasses ? this.#passBytes : this.#pieceBytes;
+      const message = { operation, request: window, bytesAllowed };
       return this.#call(message, where, seconds, signal);
     });
   }
@@ -182,7 +189,7 @@ export class ParquetReader {
       signal?.throwIfAborted();
       if (error instanceof UserError) throw error;
       if (error instanceof Refusal && error.tooLarge)
-        throw new TooLarge(`${where}: ${tooLarge(this.#pieceBytes)}`);
+        throw new TooLarge(`${where}: ${tooLarge(this.#pieceBytes, this.#passBytes)}`);
       throw new UserError(`${where}: ${(error as Error).message}`);
     }
   }
@@ -234,10 +241,11 @@ class Refusal extends Error {
   }
 }
 
-function tooLarge(pieceBytes: number): string {
+function tooLarge(pieceBytes: number, passBytes: number): string {
+  const [page, all] = [pieceBytes, passBytes].map((bytes) => Math.round(bytes / 2 ** 20));
   return (
-    `a page of it, or all of it where there is no index of the pages, has more than the ${Math.round(pieceBytes / 2 ** 20)} MB ` +
-    'that are read at once; use a file with smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
+    `it has a page of more than ${page} MB, or no index of its pages and more than ${all} MB, which is too much to read ` +
+    'at once; use a file with smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
   );
 }
 
