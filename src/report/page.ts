@@ -85,6 +85,7 @@ export async function reportFailure(
     ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },
     ...{ majorityAccuracy: 0, majorityBalancedAccuracy: 0, betterThanMajority: false },
     ...{ best: null, calibration: null, final: null, incidents: 0 },
+    intervals: { best: null, final: null },
   };
   const unknown = () => '';
   const story = tellStory({

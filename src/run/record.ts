@@ -50,17 +50,16 @@ export interface Results {
   /** Whether the best balanced accuracy is above that by more than luck: two standard errors. */
   betterThanMajority: boolean;
   /** The best epoch by the chosen metric; null when none was validated. */
-  best: JudgedMetrics | null;
+  best: EpochMetrics | null;
   /** Of the best epoch: what `predict` makes of its logits, and how well that does. */
   calibration: CalibrationReport | null;
   /** The last validation. */
-  final: JudgedMetrics | null;
+  final: EpochMetrics | null;
+  /** 95%, of both. */
+  intervals: { best: Intervals | null; final: Intervals | null };
   /** What went wrong and was put right, or was noticed. */
   incidents: number;
 }
-
-/** Metrics with their 95% intervals. */
-export type JudgedMetrics = EpochMetrics & { intervals: Intervals };
 
 export interface RunFacts extends AdviceFacts {
   folder: string;
@@ -148,7 +147,8 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
       majorityAccuracy: facts.majorityAccuracy,
       majorityBalancedAccuracy: 1 / network.classNames.length,
       betterThanMajority: best !== null && beatsChance(best),
-      ...{ best: judged(best), final: judged(final), incidents },
+      ...{ best, final, incidents },
+      intervals: { best: best && confidenceIntervals(best), final: final && confidenceIntervals(final) },
       calibration: findings(best?.epoch)?.calibration ?? null,
     };
   };
@@ -216,10 +216,6 @@ const STOPS: Record<Stop, string> = {
 function lastValidation(lines: LogLine[]): EpochMetrics | null {
   const last = lines.findLast((line) => line.type === 'epoch');
   return last ? { epoch: last.epoch, ...last.validation } : null;
-}
-
-function judged(metrics: EpochMetrics | null): JudgedMetrics | null {
-  return metrics && { ...metrics, intervals: confidenceIntervals(metrics) };
 }
 
 /** Of an epoch; without one, the last. */

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { confidenceIntervals } from '../../src/run/intervals.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { reporter } from '../../src/run/progress.ts';
 import type { Results } from '../../src/run/record.ts';
@@ -19,8 +18,6 @@ const metrics: Metrics = {
   ],
 };
 
-const intervals = confidenceIntervals(metrics);
-
 const results: Results = {
   ...{
     status: 'done',
@@ -37,9 +34,10 @@ const results: Results = {
     betterThanMajority: true,
   },
   ...{
-    best: { epoch: 3, ...metrics, intervals },
-    final: { epoch: 5, ...metrics, intervals },
+    best: { epoch: 3, ...metrics },
+    final: { epoch: 5, ...metrics },
     calibration: null,
+    intervals: { best: null, final: null },
   },
   ...{ stopped: null, time: noTime(), advice: 'The device limits you.', incidents: 0 },
 };

@@ -116,7 +116,7 @@ test('what a validation found goes into the weights, the results and the log: of
   expect(await calibrationOf('last.safetensors')).toEqual(
     JSON.parse(JSON.stringify(await calibrate(last.logits, last.labels, 2))),
   );
-  expect(results.best!.intervals.balancedAccuracy).toEqual([expect.any(Number), 1]);
+  expect(results.intervals.best!.balancedAccuracy).toEqual([expect.any(Number), 1]);
   expect(
     log()
       .filter(({ type }) => type === 'findings')
