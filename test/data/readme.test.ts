@@ -1,11 +1,12 @@
 /** The commands of the README's section on data, run word for word against a hub on this machine. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { publishedFiles } from '../../src/data/recipes.ts';
 import { dataCommand } from '../../src/data.ts';
+import { loadWeights } from '../../src/export/weights.ts';
 import { trainCommand } from '../../src/train.ts';
 import { temporaryFolder } from '../images.ts';
 import { type DocumentedHub, documentedHub, picture } from './documented_hub.ts';
@@ -111,6 +112,16 @@ test('every command does what is written beside it', async () => {
   expect(JSON.parse(saidBy('--json')).filtered[0].reason).toContain('"owl"');
   expect(saidBy('birbs')).toContain('50 bird');
   expect(saidBy('--image-size 128')).toContain('38 bird');
+});
+
+test('one root over the files: told by data, kept in run.json and in the weights', async () => {
+  const made = join('runs', readdirSync('runs')[0]!);
+  const { root } = JSON.parse(readFileSync(join(made, 'run.json'), 'utf8')).data.lock;
+  for (const name of ['best', 'last']) {
+    expect((await loadWeights(join(made, `${name}.safetensors`))).metadata.lock).toBe(root);
+  }
+  const line = commands.find((line) => line.includes('data.ts quick'))!;
+  expect((await run(line)).said).toContain(`(root ${root.slice(0, 12)})`);
 });
 
 test('an image added to the photos is refused, and accepted with --update-lock', async () => {
