@@ -108,7 +108,7 @@ export async function fillSources(options: DatasetOptions): Promise<FilledSource
     for (const { role, source } of sources) {
       opened.push(await openSource(role, source, cache, options, lock?.revisionOf(role, source)));
     }
-    for (const source of opened) await lock?.begin(source);
+    for (const source of opened) await begin(source, lock, options);
     streams = await fillAll(opened, cache, limit, options);
     for (const source of opened) lock?.end(source);
   } catch (error) {
@@ -127,6 +127,17 @@ function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOpt
   const imageBytes = imageSize * imageSize * 3;
   const bytes = imagesInUse(opened).contents.size * imageBytes;
   return { windowImages: Math.max(1, Math.floor(limit / WINDOWS / imageBytes)), imageSize, bytes, limit };
+}
+
+/** Compares what is known of the files before they are fetched. */
+async function begin(opened: OpenSource, lock: Lock | undefined, { onProgress }: DatasetOptions) {
+  const meter = new Meter(opened.source.text, (progress) => onProgress?.(progress));
+  let bytes = 0;
+  await lock?.begin(opened, (more) => {
+    bytes += more;
+    meter.note({ stage: 'verify', bytes });
+  });
+  meter.end();
 }
 
 async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: Source }[]> {

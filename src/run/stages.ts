@@ -9,6 +9,7 @@ const DOING: Record<Stage, string> = {
   download: 'Downloading',
   unpack: 'Unpacking',
   list: 'Looking through',
+  verify: 'Verifying',
   decode: 'Decoding',
 };
 
@@ -16,6 +17,7 @@ const DOING: Record<Stage, string> = {
 const DONE: Partial<Record<Stage, string>> = {
   download: 'downloaded',
   unpack: 'unpacked',
+  verify: 'verified',
   decode: 'decoded',
 };
 

@@ -146,7 +146,14 @@ describe('parquet files', () => {
     expect(facts!.sources[0]).toMatchObject({ source: 'sets/*.parquet?label=bird', files: 2 });
     const bytes = readFileSync(path());
     expect(locked().sources[0].files[0]).toEqual(['train-0.parquet', bytes.length, sha256(bytes)]);
-    expect(await said({ ...given(), verify: true })).toBe('loaded');
+    let read = 0;
+    const onProgress: DatasetOptions['onProgress'] = ({ stage, bytes: so = 0 }) => {
+      if (stage === 'verify') read = so;
+    };
+    await load({ ...given(), onProgress });
+    expect(read).toBe(0);
+    await load({ ...given(), verify: true, onProgress });
+    expect(read).toBe(facts!.sources[0]!.bytes);
     const time = new Date(1_700_000_000_000);
     const put = (content: Buffer) => {
       writeFileSync(path(), content);

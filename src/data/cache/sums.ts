@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../run/errors.ts';
+import type { PinOptions } from '../sources/part.ts';
 import { writeWhole } from './whole.ts';
 
 /** Size in bytes and sha256 (hex) of a file. */
@@ -21,14 +22,14 @@ export interface FileSum {
 export async function fileSum(
   path: string,
   cacheDir: string,
-  { verify, signal }: { verify: boolean; signal?: AbortSignal },
+  { verify, onBytes, signal }: PinOptions,
 ): Promise<FileSum> {
   const key = resolve(path);
   const memo = join(cacheDir, 'sums', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
   const stamp = await stampOf(path);
   const known = verify ? undefined : await recall(memo, key, stamp);
   if (known) return known;
-  const sum = await readSum(path, signal);
+  const sum = await readSum(path, onBytes, signal);
   if ((await stampOf(path)) !== stamp) {
     throw new UserError(`"${path}" changed while it was read; try again when nothing writes to it`);
   }
@@ -62,13 +63,14 @@ async function remember(memo: string, known: object): Promise<void> {
   }
 }
 
-async function readSum(path: string, signal?: AbortSignal): Promise<FileSum> {
+async function readSum(path: string, onBytes: PinOptions['onBytes'], signal?: AbortSignal): Promise<FileSum> {
   const hash = createHash('sha256');
   let size = 0;
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20, signal })) {
       hash.update(chunk);
       size += chunk.length;
+      onBytes?.(chunk.length);
     }
   } catch (error) {
     signal?.throwIfAborted();

@@ -68,12 +68,14 @@ export class Lock {
   }
 
   /**
-   * To be called when a source is listed and nothing fetched: files that are known by then are compared.
+   * To be called when a source is listed and nothing fetched: files that are known by then are compared. `onBytes` is
+   * told of bytes that are read for it.
    * @throws UserError that names what changed
    */
-  async begin(opened: OpenSource): Promise<void> {
+  async begin(opened: OpenSource, onBytes?: (bytes: number) => void): Promise<void> {
     const pins: Pin[] = [];
-    for (const { part } of opened.parts) pins.push(...((await part.pins?.(this.#options)) ?? []));
+    for (const { part } of opened.parts)
+      pins.push(...((await part.pins?.({ ...this.#options, onBytes })) ?? []));
     this.#pins.set(opened, pins);
     this.#compare(opened, false);
   }

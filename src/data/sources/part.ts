@@ -89,10 +89,16 @@ export interface Pin {
   name: string;
   /** Bytes. */
   size: number;
-  /** Of the content, hex. */
+  /** Of the content, hex. Of a small file of the hub, which knows it by git's name only, of that name. */
   sha256: string;
   /** The commit or version that it came from, where there is one. */
   revision?: string;
+}
+
+export interface PinOptions {
+  verify: boolean;
+  onBytes?: (bytes: number) => void;
+  signal?: AbortSignal;
 }
 
 /** A file, folder or package: the unit that the cache remembers. */
@@ -112,9 +118,9 @@ export interface Part {
   ): AsyncIterable<SourceImage>;
   /**
    * The files that this part is made of, for the lock. Absent: each image is a file of its own, known by its content.
-   * `verify`: read every byte again, whatever sizes and times say.
+   * `verify`: read every byte again, whatever sizes and times say; `onBytes` is told of those that are read.
    */
-  pins?(options: { verify: boolean; signal?: AbortSignal }): Promise<Pin[]>;
+  pins?(options: PinOptions): Promise<Pin[]>;
   /** Whether each image is a file of its own beside those of `pins`: a list, and what it names. */
   looseImages?: boolean;
   /** Pixels of an image. Absent: the bytes are an image file. */
