@@ -204,11 +204,12 @@ describe('what is wrong with images', () => {
     ]);
     expectSafe(page);
     expect([...sectionsOf(page).keys()]).toEqual(['class-0', 'class-1']);
-    expect(
-      sectionsOf(page)
-        .get('class-0')!
-        .match(/<img src="data:/g),
-    ).toHaveLength(22);
+    const section = sectionsOf(page).get('class-0')!;
+    const pictures = [...section.matchAll(/<img src="data:image\/webp;base64,([^"]+)"/g)];
+    expect(pictures).toHaveLength(22);
+    // Whole, and not the cached squares.
+    const { width, height } = await sharp(Buffer.from(pictures[3]![1]!, 'base64')).metadata();
+    expect([width, height]).toEqual([176, 132]);
   });
 
   test('each planted fault: found, named, on the page', async () => {

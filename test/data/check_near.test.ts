@@ -79,6 +79,13 @@ describe('pairs that look alike', () => {
     );
   });
 
+  test('the same signs are not enough', async () => {
+    const strong = (half: number) =>
+      Array.from({ length: 64 }, (_, i) => (i % 2 === half ? 100 : 9) * (i % 3 ? 1 : -1));
+    expect(await nearPairs(Int8Array.from([...strong(0), ...strong(1)]))).toEqual([]);
+    expect(await nearPairs(Int8Array.from([...strong(0), ...strong(0)]))).toHaveLength(1);
+  });
+
   test('blank pictures are like no other, and thousands that are alike take no long', async () => {
     const blank = await sharp({ create: { width: 90, height: 60, channels: 3, background: '#d7d7d9' } })
       .jpeg({ quality: 40 })
