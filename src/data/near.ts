@@ -12,9 +12,10 @@ export interface NearPair {
 }
 
 /*
- * Measured on 60,000 photographs and 20 ways of changing each of 299: of copies saved at quality 50 to 90, halved,
- * brightened, darkened, greyed or stamped 98% or more are found, of those trimmed by 2% on each side 95%; of 1.4
- * billion other pairs a handful, silhouettes before an empty sky.
+ * Measured at 64 pixels. Of copies of 299 photographs all are found that were saved at quality 50, shrunk to 128 pixels,
+ * darkened, greyed, mirrored, blurred or stamped in a corner; 99% of those brightened or trimmed by 2% on each side; 64%
+ * of those with a watermark across; 29% of those trimmed by 5% on each side. Nothing else is: among the 1.4 billion pairs
+ * of 52,500 small photographs of ten classes only a handful were no copies, dark shapes before an empty sky.
  */
 const LEAST_LIKENESS = 0.9;
 /** Of the 64 signs of two prints so many may differ. */
