@@ -28,7 +28,7 @@ export type Values<T extends Table> = { [K in keyof T]: T[K] extends Option<infe
 export type TrainOptions = Values<typeof trainOptions>;
 export type PredictOptions = Values<typeof predictOptions>;
 export type DataOptions = Values<typeof dataOptions>;
-type Ui = 'plain' | 'json' | 'none';
+type Ui = 'tui' | 'plain' | 'json' | 'none';
 
 const devices = ['auto', 'metal', 'cpu', 'portable'] as const;
 
@@ -86,7 +86,13 @@ export const trainOptions = {
   lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),
   updateLock: flag(false, 'accept changed, new and missing files'),
   verify: flag(false, 'read every file again, whatever its size and time say'),
-  ui: choice(['plain', 'json', 'none'], 'plain' as Ui, 'lines to read, one JSON object a line, or silence'),
+  ui: optional(
+    choice<Ui>(
+      ['tui', 'plain', 'json', 'none'],
+      'plain',
+      'live curves (default on a terminal), lines, JSON, silence',
+    ),
+  ),
 };
 
 /** Of `data`: those of `train` that say which images, and where they are kept. */
@@ -482,8 +488,12 @@ function choice<T extends string>(choices: readonly T[], initial: T, help: strin
 }
 
 function preset(help: string): Option<RecipeName | undefined> {
-  const { check, ...rest } = choice(recipeNames, 'demo', help);
-  return { ...rest, check, initial: undefined };
+  return optional(choice(recipeNames, 'demo', help));
+}
+
+/** The same where the command works out what is not given. */
+function optional<T>(option: Option<T>): Option<T | undefined> {
+  return { ...option, initial: undefined };
 }
 
 function pick<T extends Table, K extends keyof T>(table: T, names: K[]): Pick<T, K> {

@@ -37,6 +37,8 @@ import { streamEvents } from './run/stream.ts';
 import { Stopwatch } from './run/timing.ts';
 import { version } from './run/version.ts';
 import { type NoticeEvent, openWatch, type Watch } from './run/watch.ts';
+import { canShow } from './ui/fits.ts';
+import { openLiveView } from './ui/open.ts';
 
 /** What a training tells while it runs: plain objects, in this order but for the repeats. */
 export type TrainEvent =
@@ -384,9 +386,20 @@ export async function trainCommand(
     process.stdout.write(`${line.print}\n`);
     return 0;
   }
-  const onEvent = reporter(line.values.ui, process.stdout, predict);
-  const { status } = await train(line.given, { onEvent, signal });
-  return status === 'interrupted' ? 130 : 0;
+  const { ui = canShow(process) ? 'tui' : 'plain' } = line.values;
+  const live = ui === 'tui' ? await openLiveView(process, { predict, signal, interrupt }) : undefined;
+  const hooks = live ?? { onEvent: reporter(ui as Exclude<typeof ui, 'tui'>, process.stdout, predict) };
+  try {
+    const { status } = await train(line.given, { ...hooks, signal });
+    return status === 'interrupted' ? 130 : 0;
+  } finally {
+    await live?.close();
+  }
+}
+
+/** As Ctrl-C does. */
+function interrupt(): void {
+  process.kill(process.pid, 'SIGINT');
 }
 
 if (isMain(import.meta.url)) void runCommand(trainCommand);

@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UserError } from './errors.ts';
+import { printable } from './words.ts';
 
 /** Whether the module at `url` is what Node was told to run. */
 export function isMain(url: string): boolean {
@@ -35,7 +36,8 @@ export async function runCommand(
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // A terminal that was closed is gone in its own way.
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       controller.abort();
     });
   }
@@ -56,6 +58,6 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
 
 /** A mistake of the user is a sentence; anything else is a mistake of ours, and its stack helps. */
 function describe(error: unknown): string {
-  if (error instanceof UserError) return `Error: ${error.message}`;
+  if (error instanceof UserError) return `Error: ${error.message.split('\n').map(printable).join('\n')}`;
   return `This should not have happened: ${error instanceof Error ? error.stack : String(error)}`;
 }

@@ -6,7 +6,7 @@ import { listLines, lockLines } from './inventory.ts';
 import type { DataEvent } from './plan.ts';
 import { isTold, type Results } from './record.ts';
 import { Stages, stageBar } from './stages.ts';
-import { count, duration, megabytes, percent } from './words.ts';
+import { count, duration, megabytes, percent, printable } from './words.ts';
 
 export interface Output {
   write(text: string): unknown;
@@ -28,24 +28,26 @@ export function reporter(
     };
   }
   const passing = output.isTTY ? '\r\x1b[K' : '';
-  const stages = new Stages();
-  const write = (lines: string[]) => {
-    for (const line of lines) output.write(`${passing}${line}\n`);
-  };
+  const linesOf = lastingLines(predict);
   const pass = (line: (columns: number) => string) => {
     const columns = (output.columns || 80) - 1;
-    if (passing) output.write(passing + line(columns).slice(0, columns));
+    if (passing) output.write(passing + printable(line(columns)).slice(0, columns));
   };
   return (event) => {
-    if (event.type === 'step') {
-      pass(() => stepLine(event));
-    } else if (event.type === 'reading') {
-      write(stages.add(event));
-      pass((columns) => stageBar(event, columns));
-    } else if (event.type !== 'checkpoint') {
-      write(stages.end());
-      write(lastingLines(event, predict));
-    }
+    for (const line of linesOf(event)) output.write(`${passing}${line}\n`);
+    if (event.type === 'step') pass(() => stepLine(event));
+    if (event.type === 'reading') pass((columns) => stageBar(event, columns));
+  };
+}
+
+/** Returns what tells the lines of an event that stay; safe to show in a terminal. */
+export function lastingLines(predict: string): (event: TrainEvent) => string[] {
+  const stages = new Stages();
+  return (event) => {
+    if (event.type === 'step' || event.type === 'checkpoint') return [];
+    const lines =
+      event.type === 'reading' ? stages.add(event) : [...stages.end(), ...eventLines(event, predict)];
+    return lines.map(printable);
   };
 }
 
@@ -71,7 +73,7 @@ function stepLine({ epoch, progress, loss, imagesPerSecond }: Extract<TrainEvent
 
 type Lasting = Exclude<TrainEvent, { type: 'step' | 'reading' | 'checkpoint' }>;
 
-function lastingLines(event: Lasting, predict: string): string[] {
+function eventLines(event: Lasting, predict: string): string[] {
   switch (event.type) {
     case 'device':
       return [

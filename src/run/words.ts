@@ -1,4 +1,12 @@
-/** Numbers as a person reads them; a dash where there is none. */
+/** Words and numbers as a person reads them; a dash where there is none. */
+
+/** Controls of C0 and C1, and what turns the direction of writing: a name could steer the terminal with them. */
+const CONTROLS = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A line that may hold names from outside, as it can be shown in a terminal. */
+export function printable(line: string): string {
+  return line.replace(CONTROLS, '\ufffd');
+}
 
 export function percent(share: number, decimals = 1): string {
   return Number.isFinite(share) ? `${(share * 100).toFixed(decimals)}%` : '–';

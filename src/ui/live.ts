@@ -1,0 +1,161 @@
+/** The dashboard in a terminal: events in, keys out, drawn as often as it may cost. */
+import { type Instance, render } from 'ink';
+import { createElement } from 'react';
+import { lastingLines } from '../run/progress.ts';
+import { printable } from '../run/words.ts';
+import type { TrainEvent } from '../train.ts';
+import { Canvas } from './canvas.ts';
+import { Dashboard } from './dashboard.tsx';
+import type { Terminal } from './fits.ts';
+import { Pace } from './pace.ts';
+import { Screen } from './screen.ts';
+import { addMessage, newState, takeEvent } from './state.ts';
+import { views } from './views.tsx';
+
+export interface LiveOptions {
+  /** The command that the summary advises. */
+  predict: string;
+  /** Aborted when the run was told to end: nobody is waited for then. */
+  signal: AbortSignal;
+  /** The user wants to stop: once to save and end, twice to end at once. */
+  interrupt: () => void;
+}
+
+/** Lines that are left behind at most. */
+const MOST_LINES = 200;
+
+export class LiveView {
+  readonly pace = new Pace();
+  readonly #terminal: Terminal;
+  readonly #options: LiveOptions;
+  readonly #screen: Screen;
+  readonly #ink: Instance;
+  readonly #linesOf: (event: TrainEvent) => string[];
+  readonly #state = newState();
+  readonly #summary: string[] = [];
+  #view = 0;
+  #help = false;
+  #changed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #held: { promise: Promise<void>; release: () => void } | undefined;
+  /** Called when the screen may be left. */
+  #leave = () => {};
+  readonly #left = new Promise<void>((resolve) => {
+    this.#leave = resolve;
+  });
+
+  constructor(terminal: Terminal, options: LiveOptions) {
+    this.#terminal = terminal;
+    this.#options = options;
+    this.#linesOf = lastingLines(options.predict);
+    const { stdout, stdin } = terminal;
+    this.#screen = new Screen(terminal, this.#onText);
+    const canvas = new Canvas(stdout, (frame) => this.#screen.paint(frame));
+    // Its own way of drawing over what it drew before does not survive every resizing.
+    this.#ink = render(this.#element(), {
+      ...{ stdin, stdout: canvas as unknown as NodeJS.WriteStream },
+      ...{ debug: true, exitOnCtrlC: false, patchConsole: false, isScreenReaderEnabled: false },
+    });
+    stdout.on('resize', this.#onResize);
+    stdin.on('error', this.#onHangup).on('end', this.#onHangup);
+    process.on('SIGHUP', this.#onHangup);
+    options.signal.addEventListener('abort', this.#onAbort);
+    this.#draw();
+  }
+
+  readonly onEvent = (event: TrainEvent): void => {
+    const lines = this.#linesOf(event);
+    takeEvent(this.#state, event, lines, Date.now());
+    if (event.type !== 'epoch') this.#summary.push(...lines);
+    if (this.#summary.length > MOST_LINES) this.#summary.splice(0, this.#summary.length - MOST_LINES);
+    this.#changed = true;
+    if (event.type === 'start' || event.type === 'end') this.#draw();
+  };
+
+  /** Pending while the user holds the training. */
+  readonly paused = (): Promise<void> | undefined => this.#held?.promise;
+
+  /** Waits for a key if the training ended by itself; then gives the screen back and leaves the summary. */
+  async close(): Promise<void> {
+    if (this.#state.ended && !this.#options.signal.aborted) await this.#left;
+    clearTimeout(this.#timer);
+    const { stdout, stdin } = this.#terminal;
+    stdout.off('resize', this.#onResize);
+    process.off('SIGHUP', this.#onHangup);
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#screen.close();
+    this.#ink.unmount();
+    await this.#ink.waitUntilExit();
+    stdin.off('error', this.#onHangup).off('end', this.#onHangup);
+    for (const line of this.#summary) stdout.write(`${line}\n`);
+  }
+
+  #element() {
+    const { columns, rows } = this.#terminal.stdout;
+    return createElement(Dashboard, {
+      ...{ state: this.#state, view: views[this.#view]!, help: this.#help, columns, rows },
+      ...{ paused: this.#held !== undefined, stopping: this.#options.signal.aborted, onKey: this.#onKey },
+    });
+  }
+
+  /** Draws now, and then again when there is something new and it is time. */
+  #draw(): void {
+    clearTimeout(this.#timer);
+    this.#changed = false;
+    this.pace.measure(() => this.#ink.rerender(this.#element()));
+    const again = () => {
+      if (this.#changed) this.#draw();
+      else this.#timer = setTimeout(again, this.pace.wait);
+    };
+    this.#timer = setTimeout(again, this.pace.wait);
+  }
+
+  readonly #onKey = (key: string): void => {
+    const word = key.toLowerCase();
+    if (word === 'v') [this.#view, this.#help] = [(this.#view + 1) % views.length, false];
+    else if (word === '?') this.#help = !this.#help;
+    else if (this.#state.ended) this.#leave();
+    else if (word === 'q' || word === '\x03') this.#options.interrupt();
+    else if (word === 'p' && this.#held) this.#goOn();
+    else if (word === 'p') this.#pause();
+    this.#screen.clear();
+    this.#draw();
+  };
+
+  #pause(): void {
+    let release = () => {};
+    const promise = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.#held = { promise, release };
+  }
+
+  #goOn(): void {
+    this.#held?.release();
+    this.#held = undefined;
+  }
+
+  readonly #onAbort = (): void => {
+    this.#goOn();
+    this.#leave();
+    this.#draw();
+  };
+
+  /** The terminal was closed: what was learnt is saved. */
+  readonly #onHangup = (): void => {
+    if (this.#options.signal.aborted) return;
+    this.#leave();
+    this.#options.interrupt();
+  };
+
+  readonly #onResize = (): void => {
+    this.#screen.clear();
+    this.#draw();
+  };
+
+  readonly #onText = (text: string): void => {
+    for (const line of text.split('\n'))
+      if (line !== '') addMessage(this.#state, printable(line), Date.now());
+    this.#changed = true;
+  };
+}

@@ -1,0 +1,170 @@
+/** What the dashboard knows: each event of a training takes it a little further. */
+import { type DatasetProgress, isComplete } from '../data/meter.ts';
+import type { EpochEvent, StepEvent } from '../model/trainer.ts';
+import type { Results } from '../run/record.ts';
+import { noTime, type TimeSplit } from '../run/timing.ts';
+import { count, duration, percent, printable } from '../run/words.ts';
+import type { StartEvent, TrainEvent } from '../train.ts';
+import { Series } from './series.ts';
+
+/** Messages that are kept. */
+const MOST_MESSAGES = 200;
+
+export interface Message {
+  /** Milliseconds since 1970. */
+  at: number;
+  text: string;
+}
+
+export interface DashboardState {
+  device: string;
+  sources: string;
+  /** What is read just now, by stage and source. */
+  reading: Map<string, DatasetProgress>;
+  start: StartEvent | undefined;
+  classNames: string[];
+  epoch: number;
+  step: number;
+  /** Of the epoch, 0 to 1. */
+  progress: number;
+  learningRate: number;
+  imagesPerSecond: number;
+  secondsLeft: number | undefined;
+  loss: { train: Series; validation: Series };
+  /** Of the batches plain accuracy, of the validation balanced accuracy. */
+  accuracy: { train: Series; validation: Series };
+  /** Of the last validation, in the order of the classes; rows are the truth. */
+  confusion: number[][];
+  best: { epoch: number; balancedAccuracy: number } | undefined;
+  /** Of the last seconds: those in which the device worked, and all. */
+  recent: { device: number; all: number };
+  /** Seconds by activity since the first step. */
+  time: TimeSplit;
+  steps: number;
+  saved: { step: number; at: number } | undefined;
+  messages: Message[];
+  /** How it ended; undefined while it goes on. */
+  ended: { status: string; advice: string } | undefined;
+}
+
+export function newState(): DashboardState {
+  const pair = () => ({ train: new Series(), validation: new Series() });
+  return {
+    ...{ device: '', sources: '', reading: new Map(), start: undefined, classNames: [] },
+    ...{ epoch: 0, step: 0, progress: 0, learningRate: 0, imagesPerSecond: 0, secondsLeft: undefined },
+    ...{ loss: pair(), accuracy: pair(), confusion: [], best: undefined },
+    ...{ recent: { device: 0, all: 0 }, time: noTime(), steps: 0, saved: undefined },
+    ...{ messages: [], ended: undefined },
+  };
+}
+
+/**
+ * Takes an event in, in place.
+ * @param lines what the plain output says of it
+ * @param now milliseconds since 1970
+ */
+export function takeEvent(state: DashboardState, event: TrainEvent, lines: string[], now: number): void {
+  const told =
+    event.type === 'epoch' ? [epochLine(event)] : event.type === 'end' ? endLines(event.results) : lines;
+  for (const text of told) if (text !== '') addMessage(state, text, now);
+  switch (event.type) {
+    case 'device':
+      state.device = printable(`${event.name} (${event.description})`);
+      state.sources = event.sources.map(printable).join(', ');
+      break;
+    case 'reading':
+      takeReading(state, event);
+      break;
+    case 'data':
+      state.classNames = event.classNames.map(printable);
+      state.reading.clear();
+      break;
+    case 'start':
+      state.start = { ...event, run: printable(event.run) };
+      [state.epoch, state.step] = [(event.resumed?.epoch ?? 0) + 1, event.resumed?.step ?? 0];
+      break;
+    case 'step':
+      takeStep(state, event);
+      break;
+    case 'epoch':
+      takeEpoch(state, event);
+      break;
+    case 'rollback':
+      for (const series of [...Object.values(state.loss), ...Object.values(state.accuracy)])
+        series.cutAfter(event.backToStep);
+      break;
+    case 'checkpoint':
+      state.saved = { step: event.step, at: now };
+      break;
+    case 'end':
+      state.ended = { status: event.results.status, advice: event.results.advice };
+  }
+}
+
+/** What somebody should read, with its time. */
+export function addMessage({ messages }: DashboardState, text: string, now: number): void {
+  messages.push({ at: now, text });
+  if (messages.length > MOST_MESSAGES) messages.shift();
+}
+
+/** Shorter than the plain one: the curves show the rest. */
+function epochLine({ epoch, validation, isBest }: EpochEvent): string {
+  const best = isBest ? ', the best so far' : '';
+  return `Epoch ${epoch}: balanced accuracy ${percent(validation.balancedAccuracy)}, validation loss ${validation.loss.toFixed(3)}${best}`;
+}
+
+/** The summary tells the rest. */
+function endLines({ status, epochs, steps, seconds, betterThanMajority, best }: Results): string[] {
+  const word = status === 'done' ? 'Done' : 'Interrupted';
+  const poor = best && !betterThanMajority ? ['NO BETTER THAN GUESSING the most frequent class'] : [];
+  return [...poor, `${word} after ${count(epochs)} epochs and ${count(steps)} steps, ${duration(seconds)}`];
+}
+
+function takeReading({ reading }: DashboardState, event: DatasetProgress): void {
+  const key = `${event.stage} ${event.source}`;
+  if (event.note !== undefined) return;
+  reading.delete(key);
+  if (!isComplete(event)) reading.set(key, { ...event, source: printable(event.source) });
+}
+
+/** Share that the seconds of before keep with each second that comes. */
+const FADING = 0.9;
+
+function takeStep(state: DashboardState, event: StepEvent): void {
+  const { epoch, step, progress, learningRate, imagesPerSecond, time, deviceSeconds } = event;
+  Object.assign(state, { epoch, step, progress, learningRate, imagesPerSecond });
+  state.loss.train.add(step, event.loss);
+  state.accuracy.train.add(step, event.accuracy);
+  for (const activity of Object.keys(time) as (keyof TimeSplit)[]) state.time[activity] += time[activity];
+  state.steps += 1;
+  const worked = time.data + time.device + time.host + time.saving;
+  const kept = FADING ** worked;
+  const { recent } = state;
+  state.recent = { device: recent.device * kept + deviceSeconds, all: recent.all * kept + worked };
+  const all = worked + time.validation;
+  if (state.confusion.length > 0) state.secondsLeft = Math.max(0, (state.secondsLeft ?? 0) - all);
+  else state.secondsLeft = firstGuess(state);
+}
+
+/** What is left at the pace so far, before an epoch has told better; undefined where only the clock knows. */
+function firstGuess({ start, time, step, steps }: DashboardState): number | undefined {
+  if (!start || start.epochs === null) return undefined;
+  const trained = time.data + time.device + time.host + time.saving;
+  const left = (trained / steps) * (start.epochs * start.stepsPerEpoch - step);
+  return start.budget === null ? left : Math.min(left, start.budget);
+}
+
+function takeEpoch(state: DashboardState, event: EpochEvent): void {
+  const { epoch, step, validation, isBest, secondsLeft } = event;
+  const { loss, balancedAccuracy, confusion } = validation;
+  state.loss.validation.add(step, loss);
+  state.accuracy.validation.add(step, balancedAccuracy);
+  state.confusion = confusion;
+  if (isBest) state.best = { epoch, balancedAccuracy };
+  state.secondsLeft = secondsLeft;
+}
+
+/** Of each class: the share that was recognised at the last validation. */
+export function recallsOf({ confusion }: DashboardState): number[] {
+  return confusion.map((row, k) => row[k]! / row.reduce((a, b) => a + b, 0));
+}
