@@ -20,7 +20,7 @@ export interface Recipe {
   options: RecipeOptions;
 }
 
-/** The commits that MTEB, the embedding benchmark, names for these two; from 2024 the newest of either. */
+/** The commits that MTEB, the embedding benchmark, names for these two. */
 const CIFAR10 = 'uoft-cs/cifar10@0b2714987fa478483af9968de7c934580d0bb9a2';
 const STL10 = 'tanganke/stl10@49ae7f94508f7feae62baf836db284306eab0b0f';
 
@@ -76,9 +76,9 @@ export type RecipeName = keyof typeof recipes;
 export const recipeNames = Object.keys(recipes) as RecipeName[];
 
 /**
- * The sha256 of files at a commit, wherever they are fetched from. Those of CIFAR-10 stand, with the sizes, in nine
- * public repositories that fetch them; those of STL-10 in one, which compares what is in them with the checksums of
- * Stanford's own archive.
+ * The sha256 of files at a commit, wherever they are fetched from. Those of CIFAR-10 stand in nine public programs and
+ * reports that fetch them; those of STL-10 in one, which compares what is in them with the checksums of Stanford's own
+ * archive.
  */
 export const publishedFiles: Record<string, Record<string, string>> = {
   [CIFAR10]: {
