@@ -37,12 +37,13 @@ const STATUS = { done: 'Done', running: 'Still running', interrupted: 'Interrupt
 
 function header(story: RunStory): Html {
   const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
+  const canGoOn = story.resume && steps > 0 && (status === 'interrupted' || status === 'failed');
   return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
 <p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
-  status === 'interrupted' && html`<p>Go on with it: <code>--resume ${story.name}</code></p>`
+  canGoOn && html`<p>Go on with it: <code>${shorten(story.resume!, 300)}</code></p>`
 }
 <nav aria-label="Parts of this page">${LINKS.map(([id, text]) => html`<a href="#${id}">${text}</a>`)}</nav></header>`;
 }

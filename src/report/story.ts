@@ -44,8 +44,9 @@ export interface RunStory {
   commandLine: string[];
   /** Each time that it was gone on with. */
   resumed: { at: string; step: number; remarks: string[] }[];
-  /** The command that asks this model, without the image. */
+  /** The command that asks this model, without the image; and the one that goes on with the run. */
   predict?: string;
+  resume?: string;
 }
 
 export interface StepPoint {

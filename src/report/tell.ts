@@ -70,7 +70,8 @@ export function tellStory(told: Told): RunStory {
       advice: results.advice,
     },
     data: data && { ...data, lock: data.lock?.root },
-    predict: `${predictCommand(commandLine)} --model ${folder}`,
+    predict: `${commandOf(commandLine, 'predict')} --model ${folder}`,
+    resume: `${commandOf(commandLine, 'train')} --resume ${folder}`,
   };
 }
 
@@ -93,8 +94,8 @@ function plannedEpochs(
 }
 
 /** As this person starts it. */
-function predictCommand([script = '']: string[]): string {
-  return /\btrain\.ts$/.test(script) ? 'npx tsx src/predict.ts' : 'npx birbs-metal predict';
+function commandOf([script = '']: string[], name: string): string {
+  return /\btrain\.ts$/.test(script) ? `npx tsx src/${name}.ts` : `npx birbs-metal ${name}`;
 }
 
 function stepPoint({ epoch, progress, loss, learningRate, gradientNorm }: StepEvent) {

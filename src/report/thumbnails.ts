@@ -1,5 +1,4 @@
 /** Pixels to small pictures that a page can hold. */
-import sharp from 'sharp';
 
 /** Where pixels come from: uint8 [count, height, width, 3] into `output`, in the order of `positions`. */
 export interface PixelSource {
@@ -17,6 +16,8 @@ export async function thumbnails(source: PixelSource, positions: number[]): Prom
   const bytes = height * width * 3;
   const pixels = new Uint8Array(positions.length * bytes);
   if (positions.length > 0) await source.assemble(Uint32Array.from(positions), pixels);
+  // Loading it takes as long as a start from the cache.
+  const { default: sharp } = await import('sharp');
   const uris: string[] = [];
   for (let i = 0; i < positions.length; i++) {
     const image = sharp(pixels.subarray(i * bytes, (i + 1) * bytes), { raw: { height, width, channels: 3 } });

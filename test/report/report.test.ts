@@ -121,6 +121,7 @@ describe('what it says', () => {
     expect(said).toContain('Balanced accuracy 91.5% 87.9% to 93.7%');
     expect(said).toContain('What went wrong? Nothing.');
     expect(said).toContain('npx tsx src/predict.ts --model runs/night photo.jpg');
+    expect(said).not.toContain('--resume');
     expect(said).toContain('Decoding limits you');
     expect(said).toMatch(/saying bird at a probability of 45\.5% or more: 92\.1%, against 91\.5% at 50%/);
   });
@@ -138,7 +139,7 @@ describe('what it says', () => {
     expect(said).toContain('critical, epoch 4, step 100');
     expect(said).toMatch(/Gone on with once: \S+ \S+, after step 200; the version was 0\.0\.9/);
     expect(said).toMatch(/IMG_11\.jpg , and 20 more/);
-    expect(said).toContain('--resume');
+    expect(said).toContain('Go on with it: npx tsx src/train.ts --resume runs/night');
     expect(said).toContain('suggested: 0.0012');
   });
 

@@ -155,6 +155,7 @@ export async function goodStory({
     resumed: [],
     commandLine: ['src/train.ts', '--data', 'data/birds', '--run', 'runs/night'],
     predict: 'npx tsx src/predict.ts --model runs/night',
+    resume: 'npx tsx src/train.ts --resume runs/night',
   };
 }
 
