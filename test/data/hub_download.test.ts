@@ -56,6 +56,7 @@ test.each<[string, Fault, number]>([
   ['wrong bytes, once', { on: 'cdn', kind: 'wrong', at: 200_000, times: 1 }, 2],
   ['a body that is too short', { on: 'cdn', kind: 'length', by: -10, times: 1 }, 2],
   ['a body that is too long', { on: 'cdn', kind: 'length', by: 10, times: 1 }, 2],
+  ['a body without end', { on: 'cdn', kind: 'endless' }, 1],
   ['a slow line', { on: 'cdn', kind: 'drip', bytes: 60_000, pauseMs: 50 }, 1],
 ])('%s does no harm', async (_, fault, times) => {
   const opened = await open({ idleSeconds: idleSeconds(fault) });

@@ -90,6 +90,7 @@ test.each<[string, Fault]>([
   ['an address that aged', { on: 'cdn', kind: 'status', status: 403, after: 1, times: 1 }],
   ['a body that is too short', { on: 'cdn', kind: 'length', by: -5, times: 1 }],
   ['a body that is too long', { on: 'cdn', kind: 'length', by: 5, times: 1 }],
+  ['a body without end', { on: 'cdn', kind: 'endless' }],
   ['another range', { on: 'cdn', kind: 'elsewhere', by: 1, times: 1 }],
   [
     'too many requests',

@@ -41,6 +41,8 @@ export type Fault = {
   | { kind: 'wrong'; at: number }
   /** The body, and its announced length, differ by so many bytes from what they should be. */
   | { kind: 'length'; by: number }
+  /** No length is announced, and after the body more comes for as long as anyone listens. */
+  | { kind: 'endless' }
   /** Pieces of so many bytes, with a pause after each. */
   | { kind: 'drip'; bytes: number; pauseMs: number }
   /** The answer leads to itself, under another address each time. */
@@ -376,7 +378,7 @@ class HubServer implements Hub {
     const shift = fault?.kind === 'elsewhere' ? fault.by : 0;
     const [begin, end] = range ? [range[0] + shift, range[1] + shift] : [0, total];
     const body = bodyFor(file, begin, end, fault);
-    response.setHeader('Content-Length', body.length);
+    if (fault?.kind !== 'endless') response.setHeader('Content-Length', body.length);
     if (range) response.setHeader('Content-Range', `bytes ${begin}-${end - 1}/${total}`);
     response.writeHead(range ? 206 : 200);
     if (seen.method === 'HEAD') return void response.end();
@@ -398,6 +400,9 @@ class HubServer implements Hub {
       this.sent[path] = (this.sent[path] ?? 0) + chunk.length;
       if (!response.write(chunk)) await once(response, 'drain');
       if (fault?.kind === 'drip') await new Promise((resolve) => setTimeout(resolve, fault.pauseMs));
+    }
+    while (fault?.kind === 'endless' && !response.destroyed) {
+      if (!response.write(body)) await once(response, 'drain');
     }
     if (fault?.kind === 'stall') return;
     if (fault?.kind === 'drop') response.socket?.destroySoon();

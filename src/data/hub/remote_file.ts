@@ -116,18 +116,19 @@ class RemoteFile implements RandomAccess {
     const { settings } = this.#connection;
     let at = begin;
     const work = async (gained: () => void) => {
+      if (at === end) return;
       const answer = await this.#ask(at, end, signal);
       const pieces = new Pieces();
       try {
         for await (const chunk of answer.chunks()) {
-          if (at + pieces.size + chunk.length > end)
-            throw this.#failure(answer, 'sends more than was asked for');
-          this.#remote.onBytes?.(chunk.length);
-          for (const piece of pieces.add(chunk)) {
+          const bytes = chunk.subarray(0, end - at - pieces.size);
+          this.#remote.onBytes?.(bytes.length);
+          for (const piece of pieces.add(bytes)) {
             await this.#store.add(at, piece);
             at += piece.length;
             gained();
           }
+          if (bytes.length < chunk.length) break;
         }
       } finally {
         // Also of a connection that broke: it came in order, over a line that knows when bytes are lost.
