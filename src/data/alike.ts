@@ -7,7 +7,7 @@ import { writeWhole } from './cache/whole.ts';
 import { type NearPair, nearPairs } from './near.ts';
 
 /** Raise it when the same images would come out as other pairs. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** What must be known of an image. */
 export interface Seen {
@@ -33,26 +33,28 @@ export async function alikePairs(
     if (!positions.has(pixelHash)) positions.set(pixelHash, i);
   }
   const places = [...positions.values()];
-  const looks = places.map((place) => images[place]!.look);
-  const pairs = await remembered(looks, folder, () => nearPairs(printsOf(looks), signal));
+  const pairs = await remembered([...positions.keys()], folder, () =>
+    nearPairs(printsOf(places.map((place) => images[place]!.look)), signal),
+  );
   const isGrouped = (position: number) => images[position]!.group !== undefined;
   return pairs
     .map((pair) => ({ ...pair, first: places[pair.first]!, second: places[pair.second]! }))
     .filter(({ first, second }) => !isGrouped(first) || !isGrouped(second));
 }
 
+/** Equal pixels have equal prints: what is known of the ones is known of the others. */
 async function remembered(
-  looks: string[],
+  pixelHashes: string[],
   folder: string,
   find: () => Promise<NearPair[]>,
 ): Promise<NearPair[]> {
   const key = createHash('sha256')
-    .update(`${VERSION} ${looks.length} ${looks.join('')}`)
+    .update(`${VERSION} ${pixelHashes.join('')}`)
     .digest('hex');
   const path = join(folder, `memo-alike-${key.slice(0, 32)}.json`);
   try {
     const memo = JSON.parse(await readFile(path, 'utf8'));
-    const isPlace = (place: number) => Number.isInteger(place) && place >= 0 && place < looks.length;
+    const isPlace = (place: number) => Number.isInteger(place) && place >= 0 && place < pixelHashes.length;
     const right = memo.every(([first, second]: number[]) => isPlace(first!) && isPlace(second!));
     if (right) return memo.map(fromRow);
   } catch {

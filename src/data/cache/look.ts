@@ -6,6 +6,11 @@ const HEADER_BYTES = 8;
 /** Characters of a look. */
 export const LOOK_DIGITS = ((PRINT_BYTES + HEADER_BYTES) / 3) * 4;
 
+/** Of the last nine bytes. */
+const HEADER_DIGITS = ((HEADER_BYTES + 1) / 3) * 4;
+/** Of all bytes of a blank print but the last. */
+const BLANK = 'A'.repeat(LOOK_DIGITS - HEADER_DIGITS);
+
 /** In the order of their bits. */
 const FLAGS = ['turned', 'cmyk', 'deep', 'animated', 'alpha'] as const;
 
@@ -36,24 +41,24 @@ export function printsOf(looks: string[]): Int8Array {
 /** The header of an image; undefined where nothing is known. */
 export function headerOf(look: string): Header | undefined {
   if (look === '') return undefined;
-  const bytes = bytesOf(look).subarray(PRINT_BYTES);
-  const flags = FLAGS.map((flag, i) => [flag, ((bytes[1]! >> i) & 1) === 1]);
+  // Whole threes of bytes only can be had by themselves: the last byte of the print comes along.
+  const bytes = Buffer.from(look.slice(-HEADER_DIGITS), 'base64').subarray(1);
+  const has = (flag: (typeof FLAGS)[number]) => ((bytes[1]! >> FLAGS.indexOf(flag)) & 1) === 1;
   return {
     format: FORMATS[bytes[0]!] ?? '',
     width: bytes.readUIntLE(2, 3),
     height: bytes.readUIntLE(5, 3),
-    ...(Object.fromEntries(flags) as Record<(typeof FLAGS)[number], boolean>),
+    turned: has('turned'),
+    cmyk: has('cmyk'),
+    deep: has('deep'),
+    animated: has('animated'),
+    alpha: has('alpha'),
   };
 }
 
 /** Whether an image is nearly of one colour. */
 export function isBlank(look: string): boolean {
-  return (
-    look !== '' &&
-    bytesOf(look)
-      .subarray(0, PRINT_BYTES)
-      .every((byte) => byte === 0)
-  );
+  return look.startsWith(BLANK) && bytesOf(look)[PRINT_BYTES - 1] === 0;
 }
 
 /** Whether a side of an image is shorter than it is trained at. */
