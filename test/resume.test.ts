@@ -1,12 +1,12 @@
 /** A run that was ended and gone on with; a run that goes wrong and is put right. */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
-import { loadAddon, type NativeSession } from '../src/model/addon.ts';
 import type { TrainOptions } from '../src/options.ts';
 import { type TrainEvent, train, trainEvents } from '../src/train.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
+import { type Poison, trainWith } from './poison.ts';
 
 const folder = temporaryFolder('resume');
 const photos = join(folder, 'photos');
@@ -114,36 +114,11 @@ describe('going on', () => {
 });
 
 describe('the guard', () => {
-  /** Trains with a device that does something else at some steps. */
-  async function trainPoisoned(run: string, poison: (session: NativeSession, step: number) => Promise<void>) {
-    const addon = loadAddon();
-    const create = addon.createSession;
-    const spy = vi.spyOn(addon, 'createSession').mockImplementation(async (given) => {
-      const session = await create.call(addon, given);
-      let calls = 0;
-      const trainStep: NativeSession['trainStep'] = async (...args) => {
-        await poison(session, ++calls);
-        return session.trainStep(...args);
-      };
-      const methods = { trainStep } as Partial<NativeSession>;
-      return new Proxy(session, {
-        get(target, name: keyof NativeSession) {
-          const value = methods[name] ?? target[name];
-          return typeof value === 'function' && !(name in methods) ? value.bind(target) : value;
-        },
-      });
-    });
-    const events: TrainEvent[] = [];
-    try {
-      const results = await train(options(run, { epochs: 12 }), { onEvent: (event) => events.push(event) });
-      return { results, rollbacks: events.filter((event) => event.type === 'rollback') };
-    } finally {
-      spy.mockRestore();
-    }
-  }
+  const trainPoisoned = (run: string, poison: Poison) => trainWith(poison, options(run, { epochs: 12 }));
 
   const spoil =
-    (change: (value: number, i: number) => number) => async (session: NativeSession, step: number) => {
+    (change: (value: number, i: number) => number): Poison =>
+    async (session, step) => {
       if (step !== 40 && step !== 77) return;
       const values = await session.getParameters();
       await session.setParameters(values.map(change));
@@ -181,7 +156,7 @@ describe('the guard', () => {
   });
 
   test('gives up after its budget, with the last good state saved', async () => {
-    const always = async (session: NativeSession, step: number) => {
+    const always: Poison = async (session, step) => {
       if (step > 30) await session.setParameters((await session.getParameters()).fill(Number.NaN));
     };
     await expect(trainPoisoned('hopeless', always)).rejects.toThrow(
