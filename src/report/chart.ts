@@ -46,15 +46,11 @@ export function lineChart(chart: Chart): Html {
 }
 
 function drawing(chart: Chart, series: Series[]): Html {
-  const x = axis(
-    series.flatMap(({ points }) => points.map(([value]) => value)),
-    {
-      low: chart.log?.x ? undefined : 0,
-      log: chart.log?.x,
-      from: MARGIN.left,
-      to: MARGIN.left + INNER.width,
-    },
-  );
+  const xs = series.flatMap(({ points }) => points.map(([value]) => value)).filter(Number.isFinite);
+  const [left, right] = [MARGIN.left, MARGIN.left + INNER.width];
+  const last = xs.reduce((a, b) => Math.max(a, b));
+  const limits = chart.log?.x ? { log: true } : { low: 0, high: last };
+  const x = axis(xs, { ...limits, from: left, to: right });
   const [top, bottom] = [MARGIN.top, MARGIN.top + INNER.height];
   const y = axis(robust(series, chart.log?.y), { ...chart.limits, log: chart.log?.y, from: bottom, to: top });
   const { xLabel = 'epoch', xFormat = tidy, format } = chart;

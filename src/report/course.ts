@@ -93,8 +93,9 @@ function advice(epochs: EpochPoint[]): Html {
   );
   if (lowest < 0) return html``;
   const last = epochs.length - 1;
+  const ending = losses.slice(-3).reduce((a, b) => a + b) / 3;
   const falls = epochs[last]!.trainLoss < epochs[lowest]!.trainLoss;
-  if (lowest < last - 1 && falls && losses[last]! > losses[lowest]! * 1.05)
+  if (lowest < last - 1 && falls && ending > losses[lowest]! * 1.1)
     return html`<p class="hint">From epoch ${epochs[lowest]!.epoch} on it learnt its training images by heart: their loss went on falling while that of the validation rose. More images, more augmentation or fewer epochs help.</p>`;
   if (lowest === last)
     return html`<p class="hint">The validation loss was still falling at the end: more epochs may help.</p>`;

@@ -65,5 +65,5 @@ function item({ name, thumbnail, alt }: { name: string; thumbnail?: string; alt:
   const picture = usable
     ? html`<img src="${thumbnail}" alt="${shorten(alt)}">`
     : html`<span class="blank"></span>`;
-  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(lastPart(name), 60))}</small></li>`;
+  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(lastPart(name), 32))}</small></li>`;
 }
