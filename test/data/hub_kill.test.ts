@@ -4,7 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { noise, sha256 } from './hub_opened.ts';
+import { HubDataset } from '../../src/data/hub/dataset.ts';
+import { fileOf, noise, sha256 } from './hub_opened.ts';
 import { type Hub, type HubRequest, startHub } from './hub_server.ts';
 import { testFolder } from './made.ts';
 
@@ -16,9 +17,9 @@ const files = {
 };
 const right = Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path, sha256(bytes)]));
 
-const slowHub = async () => {
+const slowHub = async (pauseMs = 1) => {
   const hub = await startHub({ 'owner/birds': { files } });
-  hub.faults.push({ on: 'cdn', kind: 'drip', bytes: 20_000, pauseMs: 1 });
+  hub.faults.push({ on: 'cdn', kind: 'drip', bytes: 20_000, pauseMs });
   return hub;
 };
 
@@ -94,6 +95,28 @@ test('two at once, one of them killed', async () => {
   expect(JSON.parse(whole!.text)).toEqual(right);
   expectNoWrongBlob(folder);
 });
+
+test.each([false, true])(
+  'who fetches a file is waited for; and taken over from if killed: %s',
+  async (kills) => {
+    const [hub, folder] = [await slowHub(5), testFolder()];
+    const run = start(hub, folder);
+    while ((hub.sent['whole/b'] ?? 0) < 100_000) await new Promise((resolve) => setTimeout(resolve, 1));
+    const settings = { endpoint: hub.endpoint, cacheDir: `${folder}/shared`, offline: false };
+    const dataset = await HubDataset.open(
+      { settings: { ...settings, idleSeconds: 10, pauseMs: 1 } },
+      { name: 'owner/birds', revision: 'main' },
+      `${folder}/own`,
+    );
+    const fetching = dataset.whole(await fileOf(dataset, 'whole/b'));
+    if (kills) killAt(hub, run, 1_800_000);
+    expect(sha256(readFileSync(await fetching))).toBe(right['whole/b']);
+    expect((await run.end).signal).toBe(kills ? 'SIGKILL' : null);
+    const begins = hub.requests.filter((one) => one.host === 'cdn' && one.path === 'whole/b').map(beginOf);
+    expect(begins).toEqual(kills ? [0, expect.any(Number)] : [0]);
+    if (kills) expect(begins[1]).toBeGreaterThan(0);
+  },
+);
 
 /** Numbers from 0 to 1, the same for the same seed. */
 function seeded(seed: number): () => number {
