@@ -1,10 +1,13 @@
 /** The command that examines images before they are trained on. */
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { checkSources } from './data/check/check.ts';
 import { reportLines } from './data/check/lines.ts';
 import { pageOf } from './data/check/page.ts';
 import { parseCheck } from './options.ts';
 import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
+import { UserError } from './run/errors.ts';
 import { writeFileWhole } from './run/files.ts';
 import { reporter } from './run/progress.ts';
 
@@ -21,6 +24,7 @@ export async function checkCommand(
   }
   const { values, files } = line;
   const { json, html } = values;
+  if (html !== undefined) await expectFolder(html);
   const cacheDir = values.cache ?? cacheFolder();
   const report = reporter(json ? 'none' : 'plain', process.stdout, '');
   const checked = await checkSources({
@@ -36,6 +40,14 @@ export async function checkCommand(
   if (html !== undefined && !json) lines.push('', `Pictures of all this are in ${html}`);
   process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${lines.join('\n')}\n`);
   return 0;
+}
+
+/** Known before all images are read: whether the page has a place. */
+async function expectFolder(html: string): Promise<void> {
+  const folder = dirname(html);
+  const found = await stat(folder).catch(() => null);
+  if (!found?.isDirectory())
+    throw new UserError(`Expected a folder for the page ${html}, but there is no "${folder}"; make it first`);
 }
 
 if (isMain(import.meta.url)) void runCommand(checkCommand);

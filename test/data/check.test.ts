@@ -342,6 +342,11 @@ describe('the command', () => {
       readable: 44,
       findings: [{ kind: 'unreadable' }],
     });
+    const nowhere = await run('check.ts', ['photos', '--html', join(folder, 'no/out.html')]);
+    expect([nowhere.code, nowhere.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^Error: Expected a folder for the page/),
+    ]);
     const nothing = await run('check.ts', []);
     expect([nothing.code, nothing.stderr.split('\n')[0]]).toEqual([
       2,
