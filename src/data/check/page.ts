@@ -1,6 +1,6 @@
 /** A report as one page that needs nothing else: summary, findings with pictures, a contact sheet a class. */
 import type { Checked } from './check.ts';
-import { picturesOf } from './pictures.ts';
+import { type Pictures, picturesOf } from './pictures.ts';
 import type { Finding, Item, Report, Shown } from './report.ts';
 import { STYLE } from './style.ts';
 import { WORDS } from './words.ts';
@@ -26,7 +26,7 @@ interface Sheet {
 
 /** What the sections draw from. */
 interface Drawn {
-  pictures: Map<number, string>;
+  pictures: Pictures;
   /** The places of the sources, with a slash at the end: names are shown without them. */
   roots: string[];
 }

@@ -2,7 +2,8 @@
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
 import { HEADER_BYTES } from '../cache/segment.ts';
-import type { Part } from '../sources/part.ts';
+import { DECODES_IN_FLIGHT } from '../decode.ts';
+import type { Listing, Part } from '../sources/part.ts';
 import { partsOf } from '../sources/source.ts';
 import type { Checked } from './check.ts';
 
@@ -11,52 +12,66 @@ const SIDE = 176;
 /** As in `decodeImage`. */
 const PIXEL_LIMIT = 100_000_000;
 
+/** Pictures as data URIs, by the number of the image. */
+export type Pictures = Map<number, string>;
+
 /**
- * Pictures as data URIs, by the number of the image; those that can't be had are absent. Of sources far away the cached
- * squares are taken, so that nothing is fetched twice.
+ * Pictures of some images; those that can't be had are absent. Of sources far away the cached squares are taken, so that
+ * nothing is fetched twice.
  * @param wanted numbers in `images`
  */
 export async function picturesOf(
-  { images, filled, report }: Checked,
+  checked: Checked,
   wanted: Iterable<number>,
   { cacheDir, signal }: { cacheDir: string; signal?: AbortSignal },
-): Promise<Map<number, string>> {
-  const pictures = new Map<number, string>();
-  const byKey = new Map<string, Map<number, number>>();
-  for (const number of new Set(wanted)) {
-    const { part, index } = images[number]!;
-    const ofPart = byKey.get(part.part.key) ?? new Map<number, number>();
-    byKey.set(part.part.key, ofPart.set(index, number));
-  }
-  for (const { source, role, parts } of filled.opened) {
-    const far = source.kind === 'hub' || source.kind === 'kaggle';
-    const context = { role, labelled: true, size: SIDE, cacheDir, signal };
-    const again = far ? [] : await partsOf(source, { ...context, labelled: isLabelled(role, source.label) });
-    for (const { part, listing } of parts) {
-      const numbers = byKey.get(part.key);
-      if (!numbers) continue;
-      const fresh = again.find(({ key }) => key === part.key);
-      const left = new Map(numbers);
-      if (fresh) {
-        for await (const image of fresh.read(listing, (index) => left.has(index), signal)) {
-          if ('problem' in image) continue;
-          const picture = await pictureOf(fresh, image.bytes).catch(() => undefined);
-          if (picture) pictures.set(left.get(image.index)!, picture);
+): Promise<Pictures> {
+  const pictures: Pictures = new Map();
+  const left = new Set(wanted);
+  for (const { source, role, parts } of checked.filled.opened) {
+    if (source.kind === 'hub' || source.kind === 'kaggle') continue;
+    const labelled = (role !== 'birds' && role !== 'notBirds') || source.label !== undefined;
+    const again = await partsOf(source, { role, labelled, size: SIDE, cacheDir, signal });
+    try {
+      for (const part of parts) {
+        const fresh = again.find(({ key }) => key === part.part.key);
+        const numbers = new Map<number, number>();
+        for (const number of left) {
+          const { part: own, index } = checked.images[number]!;
+          if (own === part) numbers.set(index, number);
         }
+        if (fresh && numbers.size > 0) await readPictures(fresh, part.listing, numbers, pictures, signal);
       }
-      for (const number of numbers.values()) {
-        if (pictures.has(number)) continue;
-        const picture = await cachedPicture(filled, images[number]!.content, report.imageSize);
-        if (picture) pictures.set(number, picture);
-      }
+    } finally {
+      for (const part of again) await part.close?.();
     }
-    for (const part of again) await part.close?.();
+  }
+  for (const number of left) {
+    if (pictures.has(number)) continue;
+    const picture = await cachedPicture(checked, number);
+    if (picture) pictures.set(number, picture);
   }
   return pictures;
 }
 
-function isLabelled(role: string, label: string | undefined): boolean {
-  return !(role === 'birds' || role === 'notBirds') || label !== undefined;
+/** @param numbers by the index of the image in its part */
+async function readPictures(
+  part: Part,
+  listing: Listing,
+  numbers: Map<number, number>,
+  pictures: Pictures,
+  signal?: AbortSignal,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  for await (const image of part.read(listing, (index) => numbers.has(index), signal)) {
+    if ('problem' in image) continue;
+    const task = pictureOf(part, image.bytes)
+      .then((picture) => void pictures.set(numbers.get(image.index)!, picture))
+      .catch(() => {})
+      .finally(() => running.delete(task));
+    running.add(task);
+    if (running.size >= DECODES_IN_FLIGHT) await Promise.race(running);
+  }
+  await Promise.all(running);
 }
 
 async function pictureOf(part: Part, bytes: Uint8Array): Promise<string> {
@@ -79,10 +94,10 @@ async function encode(image: Sharp): Promise<string> {
 }
 
 async function cachedPicture(
-  { cache }: Checked['filled'],
-  content: string,
-  size: number,
+  { images, filled: { cache }, report: { imageSize: size } }: Checked,
+  number: number,
 ): Promise<string | undefined> {
+  const { content } = images[number]!;
   if (content === '' || !cache.has(content)) return undefined;
   const { path, row } = cache.place(content);
   const file = await open(path, 'r');
