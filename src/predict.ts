@@ -14,6 +14,7 @@ import { chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { newestWeights } from './run/folder.ts';
 import { softmax } from './run/metrics.ts';
+import { percent } from './run/words.ts';
 
 /**
  * What a model says of one file, or why it could not. `label` is a class name, or "unsure" where that was asked for
@@ -186,23 +187,25 @@ async function readImage({ file, error }: Listed, { input }: Network): Promise<U
   }
 }
 
-function nameAnswer({ network, calibration, unsure }: Model, probabilities: Float64Array, row: number) {
+function nameAnswer(model: Model, probabilities: Float64Array, row: number) {
+  const { network, calibration, unsure } = model;
   const { classNames } = network;
   const { label: best, certainty } = answer(probabilities, classNames.length, row, calibration);
   const shares = probabilities.subarray(row * classNames.length, (row + 1) * classNames.length);
   const label = classNames[best]!;
-  const isUnsure = certainty < calibration.unsureBelow;
+  // Else the bars would seem to say another thing.
+  const isBelow = shares[best]! < Math.max(...shares);
+  const line = isBelow ? ` (${classNames[0]} begins at ${percent(calibration.threshold!)})` : '';
   return {
-    label: unsure && isUnsure ? UNSURE : label,
+    label: unsure && certainty < calibration.unsureBelow ? UNSURE : label,
     probabilities: Object.fromEntries(classNames.map((name, k) => [name, shares[k]!])),
-    doubt: isUnsure
-      ? unsure
-        ? `, perhaps ${label}`
-        : ', but not at all sure'
-      : certainty < 0.8
-        ? ', probably'
-        : '',
+    doubt: doubtOf(label, certainty, model) + line,
   };
+}
+
+function doubtOf(label: string, certainty: number, { calibration, unsure }: Model): string {
+  if (certainty < calibration.unsureBelow) return unsure ? `, perhaps ${label}` : ', but not at all sure';
+  return certainty < 0.8 ? ', probably' : '';
 }
 
 /** The command: prints a line or two a file, and answers with the exit code. */

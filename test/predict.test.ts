@@ -163,6 +163,17 @@ describe('a calibrated model', () => {
     expect(labels(await collect([image], { model: path, unsure: true }))).not.toContain('unsure');
   });
 
+  test('says where the line is when the answer is below the other one', async () => {
+    const share = birdShare(await calibrated({ temperature: 1, unsureBelow: 0, threshold: 0.5 }));
+    await calibrated({
+      temperature: 1,
+      unsureBelow: 0,
+      threshold: share < 0.5 ? share - 0.001 : share + 0.001,
+    });
+    const { stdout } = await run('predict.ts', ['--model', path, image]);
+    expect(stdout).toMatch(/3\.png: (not-)?bird, probably \(bird begins at \d\d\.\d%\)\n/);
+  });
+
   test('says its doubt in words; JSON has the three fields', async () => {
     await calibrated({ temperature: 1, unsureBelow: 1 });
     const told = await run('predict.ts', ['--model', path, image]);
