@@ -13,7 +13,7 @@ import { type PixelSource, thumbnails } from './thumbnails.ts';
 export interface ReportFacts {
   folder: string;
   description: RunDescription;
-  dataset: Pick<Dataset, 'names' | 'labels' | 'classNames'>;
+  dataset: Pick<Dataset, 'names' | 'labels' | 'classNames' | 'stream'>;
   images: PixelSource;
   /** Of the network. */
   weights: number;
@@ -37,7 +37,9 @@ export function openReport({ folder, description, dataset, images, weights }: Re
     isDue: () => performance.now() - written > PERIOD_MS,
     async write(lines, results, reason) {
       written = performance.now();
-      const shown = picturesOf(lines, results.best?.epoch);
+      // Where the images are not kept, they would have to be read and decoded again: at the end, once.
+      const isCostly = dataset.stream !== undefined && results.status === 'running';
+      const shown = isCostly ? [] : picturesOf(lines, results.best?.epoch);
       const missing = shown.filter((position) => !made.has(position));
       // A picture that can't be had is no reason to be without a report.
       const uris = await thumbnails(images, missing).catch(() => []);
