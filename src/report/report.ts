@@ -49,24 +49,26 @@ ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>
 }
 
 /** The first thing to know, in one sentence. */
-function plainVerdict({ status, best, betterThanMajority, classNames, epochs }: RunStory): string {
+function plainVerdict({ status, best, betterThanMajority, classNames, epochs, steps }: RunStory): string {
   if (!best) {
     if (status === 'failed') return 'It failed before an epoch was done.';
     return status === 'running' ? 'No epoch is done yet.' : 'It ended before an epoch was done.';
   }
-  const tense =
-    status === 'running'
-      ? 'So far it'
-      : status === 'failed'
-        ? `It failed in epoch ${epochs.done + 1}, but`
-        : 'It';
-  if (!betterThanMajority) return `${tense} is no better than guessing.`;
+  if (steps === 0) return 'It ended before it learnt anything.';
+  const openings = {
+    running: 'So far it',
+    failed: `It failed in epoch ${epochs.done + 1}, but`,
+    done: 'It',
+    interrupted: 'It',
+  };
+  const opening = openings[status];
+  if (!betterThanMajority) return `${opening} is no better than guessing.`;
   const guess = 1 / classNames.length;
   const found = percent(best.balancedAccuracy, best.balancedAccuracy < 0.1 ? 1 : 0);
   const [first] = classNames;
   if (classNames.length === 2 && (first === 'bird' || first === 'birds'))
-    return `${tense} tells birds from the rest: ${found} right, where guessing is 50%.`;
-  return `${tense} is right ${found} of the time, where guessing is ${percent(guess, guess < 0.1 ? 1 : 0)}.`;
+    return `${opening} tells birds from the rest: ${found} right, where guessing is 50%.`;
+  return `${opening} is right ${found} of the time, where guessing is ${percent(guess, guess < 0.1 ? 1 : 0)}.`;
 }
 
 const MOST_INCIDENTS = 50;

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../../src/model/trainer.ts';
 import { openReport, reportFailure } from '../../src/report/page.ts';
 import type { LogLine, RunDescription } from '../../src/report/tell.ts';
@@ -108,6 +109,23 @@ test('a running training, then its end: the same pictures are not made twice', a
   expect(text).toContain('waiting for data 1 s 25.0%');
   expect(text).toContain('--data &#39;my photos&#39;');
   expect(page().match(/<img /g)).toHaveLength(1 + 4);
+});
+
+test('of data that is not kept: pictures at the end only', async () => {
+  const source = images();
+  const stream = { windowImages: 2 } as Dataset['stream'];
+  const report = openReport({
+    folder,
+    description,
+    dataset: { ...dataset, stream },
+    images: source,
+    weights: 1,
+  });
+  await report.write(await lines(), await results('running'));
+  expect(source.assemble.mock.calls.flatMap(([positions]) => [...positions])).toEqual([]);
+  expect(page()).not.toContain('<img ');
+  await report.write(await lines(), await results('done'));
+  expect(page()).toContain('<img ');
 });
 
 test('pictures that can not be had leave the rest', async () => {

@@ -143,6 +143,11 @@ describe('what it says', () => {
     expect(said).toContain('suggested: 0.0012');
   });
 
+  test('of one that had no time for a step', async () => {
+    const said = text(renderReport({ ...(await goodStory()), steps: 0, betterThanMajority: false }));
+    expect(said).toContain('It ended before it learnt anything.');
+  });
+
   test('of one that failed: why', async () => {
     const said = text(renderReport(await failedStory()));
     expect(said).toContain('It failed before an epoch was done.');
