@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
+import { alikePairs } from '../../src/data/alike.ts';
+import { lookOf } from '../../src/data/cache/look.ts';
 import { printOf } from '../../src/data/cache/print.ts';
 import { loadDataset } from '../../src/data/dataset.ts';
 import { decodeImage } from '../../src/data/decode.ts';
@@ -127,6 +129,23 @@ describe('groups', () => {
 });
 
 describe('a data set with near copies', () => {
+  test('where a source has grouped both of a pair, looks are not asked', async () => {
+    const bytes = await scene(1);
+    const look = lookOf(bytes, await decodeImage(bytes, { size: 32, fit: 'cover' }), 32);
+    const pairs = (first?: string, second?: string) =>
+      alikePairs(
+        [
+          { pixelHash: 'a', look, group: first },
+          { pixelHash: 'b', look, group: second },
+        ],
+        folder,
+      );
+    const folder = testFolder();
+    expect(await pairs('owl', 'duck')).toEqual([]);
+    expect(await pairs('owl')).toHaveLength(1);
+    expect(await pairs()).toMatchObject([{ first: 0, second: 1, likeness: 1, mirrored: false }]);
+  });
+
   test('they stay on one side of the split; those of validation images are left out of training', async () => {
     const folder = testFolder();
     const files: Record<string, Uint8Array> = {};
