@@ -177,7 +177,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
         case 'epoch':
           final = { epoch: event.epoch, ...event.validation };
           bestIsNew ||= event.isBest;
-          lines.push(event);
+          lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
         case 'evaluated': {
           const found = await clock.during('validation', learn(event));
@@ -212,6 +212,14 @@ const STOPS: Record<Stop, string> = {
   time: 'Its time was up.',
   patience: 'Its validation had not become better for as long as --patience allows.',
 };
+
+/** With more classes than this, only the last epoch keeps what is of each class: the log would outgrow the weights. */
+const MOST_LOGGED_CLASSES = 50;
+
+function withoutMatrix(line: LogLine): LogLine {
+  if (line.type !== 'epoch' || line.validation.confusion.length <= MOST_LOGGED_CLASSES) return line;
+  return { ...line, validation: { ...line.validation, confusion: [], perClass: [] } };
+}
 
 function lastValidation(lines: LogLine[]): EpochMetrics | null {
   const last = lines.findLast((line) => line.type === 'epoch');

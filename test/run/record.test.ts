@@ -128,6 +128,22 @@ test('what a validation found goes into the weights, the results and the log: of
   expect((await again.end('interrupted')).calibration).toEqual(best);
 });
 
+test('with many classes only the last epoch keeps its confusion matrix', async () => {
+  const record = await open();
+  for (const number of [1, 2]) {
+    const event = epoch(number, 0.8, true);
+    const confusion = Array.from({ length: 51 }, (_, k) =>
+      Array.from({ length: 51 }, (_, j) => Number(j === k)),
+    );
+    const perClass = confusion.map(() => scores);
+    await record.add({ ...event, validation: { ...event.validation, confusion, perClass } });
+    await record.add({ type: 'snapshot', snapshot: at(number * 10, number) });
+  }
+  expect((await record.end('done')).final!.confusion).toHaveLength(51);
+  expect(log().map(({ validation }) => validation.confusion.length)).toEqual([0, 51]);
+  expect(log().map(({ validation }) => validation.balancedAccuracy)).toEqual([0.8, 0.8]);
+});
+
 test('metrics.csv, and an event file of its own for each start and each way back', async () => {
   const record = await open();
   await record.add(step(1));
