@@ -90,10 +90,12 @@ const MOST_PAIRS = 15;
 
 function confusedPairs(names: string[], confusion: number[][]): Html {
   const pairs = confusion
-    .flatMap((row, truth) =>
-      row.map((times, said) => ({ truth, said, times, share: times / row.reduce((a, b) => a + b, 0) })),
-    )
-    .filter(({ truth, said, times }) => truth !== said && times > 0)
+    .flatMap((row, truth) => {
+      const all = row.reduce((a, b) => a + b, 0);
+      return row.flatMap((times, said) =>
+        truth !== said && times > 0 ? [{ truth, said, times, share: times / all }] : [],
+      );
+    })
     .sort((a, b) => b.times - a.times || b.share - a.share)
     .slice(0, MOST_PAIRS);
   if (pairs.length === 0) return html`<p class="fine">No image was taken for another class.</p>`;
