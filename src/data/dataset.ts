@@ -78,7 +78,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const supply = new Supply(cache, origins, facts.names, { size, fit });
   const located = streams
     ? { pixelFiles: [], rows: new Uint32Array(), stream: streamOf(opened, limit, options) }
-    : supply.locate(Uint32Array.from(facts.names.keys()));
+    : supply.locate(new Uint32Array(facts.names.length).map((_, position) => position));
   const held = lock ? { lock: await lock.save() } : {};
   return { ...facts, ...located, ...held, supply, damagedSegments: cache.damaged };
 }
@@ -125,7 +125,7 @@ const WINDOWS = 3;
 
 function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOptions): Stream {
   const imageBytes = imageSize * imageSize * 3;
-  const bytes = imagesInUse(opened).contents.size * imageBytes;
+  const bytes = new Set(imagesInUse(opened).contents).size * imageBytes;
   return { windowImages: Math.max(1, Math.floor(limit / WINDOWS / imageBytes)), imageSize, bytes, limit };
 }
 
@@ -199,7 +199,9 @@ async function fillAll(
   for (let round = 0; round < ROUNDS; round++) {
     const { contents, unread } = imagesInUse(opened);
     // Those not read yet may turn out to be duplicates or of no use: this is asked again when they are.
-    const need: Need = (contents.size + unread) * imageBytes > limit ? 'facts' : 'pixels';
+    const exceeds = (images: number) => images * imageBytes > limit;
+    const need: Need =
+      exceeds(contents.length + unread) && exceeds(new Set(contents).size + unread) ? 'facts' : 'pixels';
     const isThere = await cache.keep(need === 'pixels' ? contents : [], { added: need === 'pixels' });
     if (isThere && unread === 0 && (isRemembered || round > 0)) return need === 'facts';
     for (const source of opened) await fillSource(source, cache, need, options);
@@ -210,16 +212,16 @@ async function fillAll(
   );
 }
 
-/** The different images that are of use, and how many more may come to them once they are read. */
-function imagesInUse(opened: OpenSource[]): { contents: Set<string>; unread: number } {
-  const contents = new Set<string>();
+/** The contents of the images that are of use, and how many more may come to them once they are read. */
+function imagesInUse(opened: OpenSource[]): { contents: string[]; unread: number } {
+  const contents: string[] = [];
   let unread = 0;
   for (const { parts, classOf } of opened) {
     for (const part of parts) {
       for (let i = 0; i < part.listing.count; i++) {
         if (part.reasons.has(i) || part.passing.has(i) || classOf(part, i) === undefined) continue;
         if (part.pixelHashes[i] === '') unread += 1;
-        else contents.add(part.contents[i]!);
+        else contents.push(part.contents[i]!);
       }
     }
   }

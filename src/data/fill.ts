@@ -54,10 +54,14 @@ function recall(
 ): boolean {
   const [stamps, before] = [listing.stamps, memo.listing.stamps];
   if (!stamps || !before) return false;
-  const places = new Map(memo.listing.names!.map((name, i) => [name, i]));
-  let same = places.size === listing.count;
+  const [names, known] = [listing.names!, memo.listing.names!];
+  let same = known.length === names.length;
+  // Mostly an image is where it was; only then no map of all is needed.
+  let places: Map<string, number> | undefined;
   for (const [i, stamp] of stamps.entries()) {
-    const place = places.get(listing.names![i]!);
+    const isInPlace = known[i] === names[i];
+    if (!isInPlace) places ??= new Map(known.map((name, place) => [name, place]));
+    const place = isInPlace ? i : places!.get(names[i]!);
     if (place === undefined || before[place] !== stamp) {
       same = false;
       continue;

@@ -31,7 +31,7 @@ export interface LoaderOptions {
  */
 export async function openImages(dataset: Dataset, options: LoaderOptions): Promise<Images> {
   if (dataset.stream) return new WindowedImages(dataset, dataset.stream, options);
-  const all = Uint32Array.from(dataset.names.keys());
+  const all = new Uint32Array(dataset.names.length).map((_, position) => position);
   const { labels, supply } = dataset;
   const { pixels, rows } = await supply.open(all, { threads: options.threads, located: dataset });
   return {

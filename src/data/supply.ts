@@ -27,6 +27,8 @@ export class Supply {
   readonly #origins: Origins;
   readonly #names: string[];
   readonly #options: Pick<FillOptions, 'size' | 'fit'>;
+  /** One fetch after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     cache: PixelCache,
@@ -42,10 +44,15 @@ export class Supply {
 
   /**
    * Decodes what the cache does not hold of the images at `positions`, and keeps all of them until it is asked again.
-   * One call at a time.
    * @throws UserError that names an image that can't be read any more, or is another one now
    */
   async fetch(positions: Uint32Array, signal?: AbortSignal): Promise<Located> {
+    const located = this.#turn.then(() => this.#fetch(positions, signal));
+    this.#turn = located.catch(() => {});
+    return located;
+  }
+
+  async #fetch(positions: Uint32Array, signal?: AbortSignal): Promise<Located> {
     const cache = this.#cache;
     const contents = this.#contents(positions);
     await cache.refresh();

@@ -25,7 +25,7 @@ export class WindowedImages implements Images {
     this.#dataset = dataset;
     this.#windowImages = windowImages;
     this.#options = options;
-    this.#positions = Uint32Array.from(dataset.names.keys());
+    this.#positions = new Uint32Array(dataset.names.length).map((_, position) => position);
   }
 
   async arrange(order: Uint32Array, epoch: number): Promise<Uint32Array> {
