@@ -115,8 +115,9 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   return attend(run, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
     const ready = await prepare(options, clock, tell, signal).catch(async (error) => {
-      const status = signal?.aborted ? 'interrupted' : 'failed';
-      await reportFailure(run, description, status, error.message).catch(() => {});
+      // A run that is gone on with has a report that says more.
+      const reason = signal?.aborted ? undefined : error.message;
+      if (!resumed) await reportFailure(run, description, reason).catch(() => {});
       throw error;
     });
     const { dataset, split, plan, network } = ready;

@@ -75,13 +75,16 @@ function picturesOf(lines: LogLine[], best: number | undefined): number[] {
   return [...new Set(all.map(({ position }) => position))];
 }
 
-/** The report of a run that ended before its images were read. */
+/**
+ * The report of a run that ended before its images were read.
+ * @param reason why it failed; absent: it was interrupted
+ */
 export async function reportFailure(
   folder: string,
   description: RunDescription,
-  status: 'interrupted' | 'failed',
-  reason: string,
+  reason: string | undefined,
 ): Promise<void> {
+  const status = reason === undefined ? 'interrupted' : 'failed';
   const results: Results = {
     ...{ status, stopped: null, device: description.device.name, classNames: [], epochs: 0, steps: 0 },
     ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },

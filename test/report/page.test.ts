@@ -139,9 +139,11 @@ test('pictures that can not be had leave the rest', async () => {
 });
 
 test('over before the images were read', async () => {
-  await reportFailure(folder, description, 'failed', 'No such folder: my photos');
+  await reportFailure(folder, description, 'No such folder: my photos');
   const text = said();
   expect(text).toContain('It failed before an epoch was done. No such folder: my photos');
   expect(text).toMatch(/0 of 20 epochs, 0 steps in \d+ s, on cpu/);
   expect(text).toContain('birbs-metal 1.2.3');
+  await reportFailure(folder, description, undefined);
+  expect(said()).toContain('Interrupted It ended before an epoch was done. 0 of 20 epochs');
 });

@@ -1,5 +1,5 @@
 /** What a training leaves besides its weights: report, table, charts, calibration. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
@@ -69,4 +69,12 @@ test('a run that fails before its images are read leaves a report that says why'
   const gone = join(folder, 'gone');
   await expect(train({ ...options, data: [join(folder, 'nowhere')], run: gone })).rejects.toThrow(/nowhere/);
   expect(said(gone)).toMatch(/Failed It failed before an epoch was done\. No such folder: .*nowhere/);
+});
+
+test('what fails when it is gone on with leaves the report that there is', async () => {
+  const copy = join(folder, 'copy');
+  cpSync(run, copy, { recursive: true });
+  rmSync(photos, { recursive: true });
+  await expect(train({ resume: copy })).rejects.toThrow(/photos/);
+  expect(said(copy)).toBe(said(run));
 });
