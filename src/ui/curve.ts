@@ -3,7 +3,7 @@ import type { Point } from './series.ts';
 
 export interface Curve {
   points: Point[];
-  /** Each point is shown as such, where there is room for it. */
+  /** Each point is shown as such, where there is room for it; else the curve is smoothed. */
   marked?: boolean;
 }
 
@@ -50,7 +50,7 @@ type Dot = [column: number, level: number];
 /** Draws curves over one another, the later ones on top. */
 export function drawChart(curves: Curve[], frame: Frame): Chart {
   const { width, height, limits } = frame;
-  const means = curves.map(({ points }) => meansOf(points, frame));
+  const means = curves.map((curve) => meansOf(curve, frame));
   const values = means.flatMap((all) => all.map(([, y]) => y));
   const [low, high] = niceRange(values, limits);
   const levelOf = (y: number) =>
@@ -67,17 +67,23 @@ export function drawChart(curves: Curve[], frame: Frame): Chart {
   return { rows, low, high };
 }
 
-function meansOf(points: Point[], { width, first, last }: Frame): Mean[] {
+/** Columns at each side that a smoothed curve takes the mean with. */
+const SMOOTHING = 2;
+
+function meansOf({ points, marked }: Curve, { width, first, last }: Frame): Mean[] {
   const columns = 2 * width;
   const sums = new Float64Array(columns);
-  const counts = new Uint32Array(columns);
+  const counts = new Float64Array(columns);
   for (const { x, y } of points) {
     const share = (x - first) / Math.max(1, last - first);
     const column = Math.min(columns - 1, Math.max(0, Math.floor(share * columns)));
     sums[column]! += y;
     counts[column]! += 1;
   }
-  return [...counts.keys()].filter((k) => counts[k]! > 0).map((k) => [k, sums[k]! / counts[k]!]);
+  const reach = marked ? 0 : SMOOTHING;
+  const near = (all: Float64Array, k: number) =>
+    all.subarray(Math.max(0, k - reach), k + reach + 1).reduce((a, b) => a + b, 0);
+  return [...counts.keys()].filter((k) => counts[k]! > 0).map((k) => [k, near(sums, k) / near(counts, k)]);
 }
 
 /** Bits of each character: the dots, joined by straight lines without gaps. */
@@ -104,8 +110,10 @@ function placeOf([column, level]: Dot, { width, height }: Frame): number {
   return (height - 1 - Math.floor(level / 4)) * width + Math.floor(column / 2);
 }
 
-/** Steps of an axis that are easily read, times powers of ten. */
+/** Steps that are easily read, times powers of ten; both ends of an axis are multiples. */
 const STEPS = [1, 2, 5, 10];
+/** Of them at least are in the range of the values. */
+const LEAST_STEPS = 8;
 /** Above so many values the largest fiftieth may leave the chart: it would flatten all others. */
 const MANY_VALUES = 50;
 
@@ -116,8 +124,8 @@ function niceRange(values: number[], [least, most]: [number, number]): [number, 
   const low = sorted[0]!;
   const high = sorted[Math.ceil(sorted.length * (sorted.length > MANY_VALUES ? 0.98 : 1)) - 1]!;
   const span = Math.max(high - low, Math.abs(high) / 100, 1e-6);
-  const power = 10 ** Math.floor(Math.log10(span / 4));
-  const step = power * STEPS.find((size) => size * power >= span / 4)!;
+  const power = 10 ** Math.floor(Math.log10(span / LEAST_STEPS));
+  const step = power * STEPS.find((size) => size * power >= span / LEAST_STEPS)!;
   const bottom = Math.max(least, Math.floor(low / step) * step);
   const top = Math.min(most, Math.ceil(high / step) * step);
   return top > bottom ? [bottom, top] : [Math.max(least, bottom - step), Math.min(most, bottom + step)];

@@ -101,13 +101,13 @@ function progressLine(state: DashboardState, columns: number): string {
   return `${head}${bar(progress, columns - head.length - facts.length - 2)} ${facts}`;
 }
 
-function Keys({ state, stopping, columns }: DashboardProps) {
+function Keys({ state, stopping, paused, columns }: DashboardProps) {
   const { ended, saved } = state;
   const keys = ended
     ? ' v next view   any other key leaves'
     : stopping
       ? ' Saving, then it ends; q or Ctrl-C once more ends at once'
-      : ' q stop and save   p pause   v next view   ? help';
+      : ` q stop and save   p ${paused ? 'go on' : 'pause'}   v next view   ? help`;
   const kept = saved ? `saved at step ${count(saved.step)}, ${clock(saved.at)} ` : '';
   const room = columns - keys.length - kept.length;
   return (

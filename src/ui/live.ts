@@ -36,8 +36,11 @@ export class LiveView {
   #view = 0;
   #help = false;
   #changed = false;
+  #failed = false;
   #timer: NodeJS.Timeout | undefined;
   #held: { promise: Promise<void>; release: () => void } | undefined;
+  /** Settles when Ink has ended. */
+  readonly #ended: Promise<void>;
   /** Called when the screen may be left. */
   #leave = () => {};
   readonly #left = new Promise<void>((resolve) => {
@@ -60,6 +63,11 @@ export class LiveView {
     stdin.on('error', this.#onHangup).on('end', this.#onHangup);
     process.on('SIGHUP', this.#onHangup);
     options.signal.addEventListener('abort', this.#onAbort);
+    // A view that fails must not end a training: lines follow.
+    this.#ended = this.#ink.waitUntilExit().then(
+      () => {},
+      (error) => this.#fail(error),
+    );
     this.#draw();
   }
 
@@ -68,6 +76,7 @@ export class LiveView {
     takeEvent(this.#state, event, lines, Date.now());
     if (event.type !== 'epoch') this.#summary.push(...lines);
     if (this.#summary.length > MOST_LINES) this.#summary.splice(0, this.#summary.length - MOST_LINES);
+    if (this.#failed) for (const line of lines) this.#terminal.stdout.write(`${line}\n`);
     this.#changed = true;
     if (event.type === 'start' || event.type === 'end') this.#draw();
   };
@@ -77,7 +86,7 @@ export class LiveView {
 
   /** Waits for a key if the training ended by itself; then gives the screen back and leaves the summary. */
   async close(): Promise<void> {
-    if (this.#state.ended && !this.#options.signal.aborted) await this.#left;
+    if (this.#state.ended && !this.#options.signal.aborted && !this.#failed) await this.#left;
     clearTimeout(this.#timer);
     const { stdout, stdin } = this.#terminal;
     stdout.off('resize', this.#onResize);
@@ -85,9 +94,20 @@ export class LiveView {
     this.#options.signal.removeEventListener('abort', this.#onAbort);
     this.#screen.close();
     this.#ink.unmount();
-    await this.#ink.waitUntilExit();
+    await this.#ended;
     stdin.off('error', this.#onHangup).off('end', this.#onHangup);
+    if (!this.#failed) for (const line of this.#summary) stdout.write(`${line}\n`);
+  }
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.#leave();
+    this.#goOn();
+    clearTimeout(this.#timer);
+    this.#screen.close();
+    const { stdout } = this.#terminal;
     for (const line of this.#summary) stdout.write(`${line}\n`);
+    stdout.write(`The live view failed (${printable(String(error))}); the training goes on.\n`);
   }
 
   #element() {
@@ -100,6 +120,7 @@ export class LiveView {
 
   /** Draws now, and then again when there is something new and it is time. */
   #draw(): void {
+    if (this.#failed) return;
     clearTimeout(this.#timer);
     this.#changed = false;
     this.pace.measure(() => this.#ink.rerender(this.#element()));

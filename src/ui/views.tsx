@@ -5,7 +5,7 @@
 import { Box, Text } from 'ink';
 import { stageBar } from '../run/stages.ts';
 import { count, duration, percent } from '../run/words.ts';
-import { Chart, COLORS } from './chart.tsx';
+import { chartLines } from './chart.ts';
 import { type DashboardState, type Message, recallsOf } from './state.ts';
 
 export const views = ['curves', 'classes', 'time', 'messages'] as const;
@@ -70,26 +70,23 @@ function Charts({ state, columns, rows }: ViewProps) {
   const width = Math.floor(columns / 2);
   const shape = { height: rows, first: start!.resumed?.step ?? 0, last: lastStep(state) };
   const tell = (value: number, decimals: number) => (Number.isFinite(value) ? value.toFixed(decimals) : '–');
-  return (
-    <Box>
-      <Chart
-        {...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] }}
-        label={(value, span) => tell(value, span < 0.2 ? 3 : 2)}
-        curves={[
-          { points: loss.train.points, told: tell(loss.train.last, 3) },
-          { points: loss.validation.points, told: tell(loss.validation.last, 3), marked: true },
-        ]}
-      />
-      <Chart
-        {...{ ...shape, width: columns - width, title: 'balanced accuracy', limits: [0, 1] }}
-        label={(value, span) => percent(value, span < 0.04 ? 1 : 0)}
-        curves={[
-          { points: accuracy.train.points, told: percent(accuracy.train.last, 0) },
-          { points: accuracy.validation.points, told: percent(accuracy.validation.last), marked: true },
-        ]}
-      />
-    </Box>
-  );
+  const left = chartLines({
+    ...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] },
+    label: (value, span) => tell(value, span < 0.2 ? 3 : 2),
+    curves: [
+      { points: loss.train.points, told: tell(loss.train.last, 3) },
+      { points: loss.validation.points, told: tell(loss.validation.last, 3), marked: true },
+    ],
+  });
+  const right = chartLines({
+    ...{ ...shape, width: columns - width, title: 'balanced accuracy', limits: [0, 1] },
+    label: (value, span) => percent(value, span < 0.04 ? 1 : 0),
+    curves: [
+      { points: accuracy.train.points, told: percent(accuracy.train.last, 0) },
+      { points: accuracy.validation.points, told: percent(accuracy.validation.last), marked: true },
+    ],
+  });
+  return <Text wrap="truncate">{left.map((line, row) => line + right[row]!).join('\n')}</Text>;
 }
 
 /** Steps that the axis has at first. */
@@ -119,8 +116,8 @@ function recallLines(state: DashboardState, columns: number, rows: number): stri
     .slice(0, across * rows)
     .map((k) => `${toWidth(state.classNames[k]!, width)} ${percent(recalls[k]!).padStart(6)}  `);
   return Array.from({ length: Math.ceil(items.length / across) }, (_, row) => {
-    const head = row === 0 ? (all ? ' recall  ' : ' lowest  ') : ' recalls ';
-    return (row > 0 && all ? '         ' : head) + items.slice(row * across, (row + 1) * across).join('');
+    const head = row > 0 ? '         ' : all ? ' recall  ' : ' lowest  ';
+    return head + items.slice(row * across, (row + 1) * across).join('');
   });
 }
 
@@ -232,21 +229,29 @@ export function clock(at: Message['at']): string {
   return `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
 }
 
+const KEYS = [
+  ['q', 'save and stop; --resume goes on. Twice: end at once'],
+  ['p', 'pause, and go on'],
+  ['v', `next view: ${views.join(', ')}`],
+  ['?', 'this, and back'],
+] as const;
+
 export function Help() {
   return (
-    <Box flexDirection="column" paddingLeft={1}>
-      <Text bold>Keys</Text>
-      <Text>q stop after this step; what was learnt is saved, and --resume goes on</Text>
-      <Text> twice, or Ctrl-C twice: ends at once</Text>
-      <Text>p pause, and go on</Text>
-      <Text>v next view: {views.join(', ')}</Text>
-      <Text>? this, and back</Text>
+    <Box flexDirection="column" paddingX={1}>
+      {KEYS.map(([key, what]) => (
+        <Box key={key} gap={3}>
+          <Text bold>{key}</Text>
+          <Text>{what}</Text>
+        </Box>
+      ))}
       <Text> </Text>
-      <Text wrap="wrap">
-        <Text {...COLORS.train}>Dim curves: training</Text>, each dot the mean of some batches (plain
-        accuracy, with dropout and augmentation).{' '}
-        <Text {...COLORS.validation}>Bright curves: validation</Text>, a point an epoch.
+      <Text>
+        <Text dimColor>Dim</Text> is training: means of the batches, with dropout and augmentation; of their
+        plain accuracy. <Text color="cyan">Bright</Text> is validation: a point an epoch.
       </Text>
+      <Text> </Text>
+      <Text>Ctrl-C is q. Closing the terminal is q as well.</Text>
     </Box>
   );
 }

@@ -1,0 +1,81 @@
+/** Events of a made-up training, the same every time. */
+import { confidenceIntervals } from '../../src/run/intervals.ts';
+import type { Metrics } from '../../src/run/metrics.ts';
+import type { Results } from '../../src/run/record.ts';
+import { noTime } from '../../src/run/timing.ts';
+import type { TrainEvent } from '../../src/train.ts';
+
+type Of<T extends TrainEvent['type']> = Extract<TrainEvent, { type: T }>;
+
+export const device: Of<'device'> = {
+  ...{ type: 'device', name: 'cpu', description: 'oneDNN 3.1', reason: 'no Apple GPU' },
+  ...{ sources: ['photos'], sourcesReason: '' },
+} as Of<'device'>;
+
+export const reading: Of<'reading'> = {
+  ...{ type: 'reading', source: 'photos', stage: 'decode', done: 300, total: 1200, seconds: 1 },
+};
+
+export function data(classNames = ['bird', 'not-bird']): Of<'data'> {
+  const each = classNames.map(() => 100);
+  return {
+    ...{ type: 'data', classNames, skipped: [], filtered: [], duplicates: 0, nearDuplicates: 0, hash: '' },
+    ...{ oddities: { turned: 0, tiny: 0, blank: 0 }, lock: undefined, stream: undefined, damagedSegments: 0 },
+    sources: [{ source: 'photos', images: 1200, counts: { bird: 600, 'not-bird': 600 }, ignored: 0 }],
+    ...{ train: each, validation: each, balanced: each, balance: 'undersample', draws: 1, dropped: 0 },
+    ...{ majorityClass: classNames[0]!, majorityAccuracy: 1 / classNames.length },
+  };
+}
+
+export const start: Of<'start'> = {
+  ...{ type: 'start', run: 'runs/night', network: 'birbs-bn', imageSize: 64, weights: 618_978 },
+  ...{ epochs: 4, stepsPerEpoch: 50, budget: null, resumed: null, remarks: [] },
+};
+
+export function step(n: number): Of<'step'> {
+  return {
+    ...{ type: 'step', epoch: 1 + Math.floor((n - 1) / 50), step: n, progress: (((n - 1) % 50) + 1) / 50 },
+    ...{ loss: 0.3 + 0.5 * Math.exp(-n / 60), accuracy: 0.9 - 0.4 * Math.exp(-n / 60), learningRate: 1e-3 },
+    ...{ gradientNorm: 1, imagesPerSecond: 1234.4, deviceSeconds: 0.09 },
+    time: { ...noTime(), device: 0.08, data: 0.01, host: 0.01 },
+  };
+}
+
+export function epoch(n: number, classes = 2): Of<'epoch'> {
+  const right = 60 + 5 * n;
+  const confusion = Array.from({ length: classes }, (_, i) =>
+    Array.from({ length: classes }, (_, j) => (i === j ? right - i : (i + j) % 7)),
+  );
+  const validation = { loss: 0.8 - 0.1 * n, balancedAccuracy: 0.5 + 0.08 * n, accuracy: 0.7, confusion };
+  return {
+    ...{ type: 'epoch', epoch: n, epochs: 4, step: 50 * n, progress: 1, trainLoss: 0.5, trainAccuracy: 0.7 },
+    validation: validation as Metrics,
+    ...{ isBest: n !== 3, learningRate: 1e-3, images: 1600, seconds: 5, imagesPerSecond: 320 },
+    secondsLeft: 5.4 * (4 - n),
+  };
+}
+
+export function end(): Of<'end'> {
+  const scores = { precision: 0.8, recall: 0.8, f1: 0.8, auroc: 0.9, averagePrecision: 0.9 };
+  const confusion = [
+    [80, 20],
+    [10, 90],
+  ];
+  const metrics = { loss: 0.4, accuracy: 0.85, balancedAccuracy: 0.85, ...scores, confusion };
+  const best: Metrics = { ...metrics, perClass: [scores, scores] };
+  const whole = { epoch: 4, ...best, intervals: confidenceIntervals(best) };
+  const results: Results = {
+    ...{
+      status: 'done',
+      device: 'cpu',
+      classNames: ['bird', 'not-bird'],
+      epochs: 4,
+      steps: 200,
+      seconds: 21,
+    },
+    ...{ imagesPerSecond: 320, majorityAccuracy: 0.5, majorityBalancedAccuracy: 0.5 },
+    ...{ betterThanMajority: true, best: whole, final: whole, calibration: null, stopped: null },
+    ...{ time: noTime(), advice: 'The device limits you, as it should.', incidents: 0 },
+  };
+  return { type: 'end', run: 'runs/night', results };
+}

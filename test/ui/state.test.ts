@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import { type DashboardState, newState, recallsOf, takeEvent } from '../../src/ui/state.ts';
+import { data, device, end, epoch, reading, start, step } from './events.ts';
+
+const take = (state: DashboardState, ...events: Parameters<typeof takeEvent>[1][]) => {
+  for (const event of events) takeEvent(state, event, [`told of ${event.type}`], 0);
+  return state;
+};
+const begun = () => take(newState(), device, data(), start);
+const texts = ({ messages }: DashboardState) => messages.map(({ text }) => text);
+
+test('what is read is known until it is complete', () => {
+  const state = take(newState(), device, reading, { ...reading, stage: 'list', total: undefined });
+  expect([...state.reading.keys()]).toEqual(['decode photos', 'list photos']);
+  take(state, { ...reading, done: 1200 });
+  expect([...state.reading.keys()]).toEqual(['list photos']);
+  take(state, { ...reading, note: 'one image is odd' });
+  expect(state.reading.size).toBe(1);
+  take(state, data());
+  expect(state.reading.size).toBe(0);
+});
+
+test('steps: curves from the first on, busy share, time by activity, time left', () => {
+  const state = take(begun(), step(1), step(2));
+  expect(state.loss.train.points.map(({ x }) => x)).toEqual([1, 2]);
+  expect(state.accuracy.train.points).toHaveLength(2);
+  expect(state.recent.device / state.recent.all).toBeCloseTo(0.9);
+  expect(state.time).toMatchObject({ device: 0.16, data: 0.02 });
+  // 198 steps of a tenth of a second.
+  expect(state.secondsLeft).toBeCloseTo(19.8);
+});
+
+test('an epoch: validation, recalls, the best, and the time left goes on from what it says', () => {
+  const state = take(begun(), step(1), epoch(1), step(51));
+  expect(recallsOf(state)).toEqual([65 / 66, 64 / 65]);
+  expect(state.best).toEqual({ epoch: 1, balancedAccuracy: 0.58 });
+  expect(state.loss.validation.points).toEqual([{ x: 50, y: 0.7000000000000001 }]);
+  expect(state.secondsLeft).toBeCloseTo(16.2 - 0.1);
+  take(state, epoch(3));
+  expect(state.best!.epoch).toBe(1);
+});
+
+test('where only the clock knows the end, nothing is said of it before the first epoch', () => {
+  const state = take(newState(), device, data(), { ...start, epochs: null, budget: 60 }, step(1));
+  expect(state.secondsLeft).toBeUndefined();
+  expect(take(begun(), { ...start, budget: 5 }, step(1)).secondsLeft).toBe(5);
+});
+
+test('a rollback takes back the curves', () => {
+  const state = take(begun(), step(1), step(2), step(3));
+  take(state, { type: 'rollback', backToStep: 1 } as Parameters<typeof takeEvent>[1]);
+  expect(state.loss.train.points.map(({ x }) => x)).toEqual([1]);
+  expect(state.accuracy.train.points.map(({ x }) => x)).toEqual([1]);
+});
+
+test('messages: the lines of the plain output; of epochs and the end short ones; the last 200', () => {
+  const state = take(begun(), epoch(1), epoch(3), end());
+  expect(texts(state)).toEqual([
+    'told of device',
+    'told of data',
+    'told of start',
+    'Epoch 1: balanced accuracy 58.0%, validation loss 0.700, the best so far',
+    'Epoch 3: balanced accuracy 74.0%, validation loss 0.500',
+    'Done after 4 epochs and 200 steps, 21 s',
+  ]);
+  const poor = { ...end().results, betterThanMajority: false };
+  take(state, { ...end(), results: poor });
+  expect(texts(state)).toContain('NO BETTER THAN GUESSING the most frequent class');
+  for (let n = 0; n < 300; n++) take(state, { ...start });
+  expect(state.messages).toHaveLength(200);
+});
+
+test('a checkpoint is known by step and time', () => {
+  const state = begun();
+  takeEvent(state, { type: 'checkpoint', epoch: 1, step: 7 }, [], 123);
+  expect(state.saved).toEqual({ step: 7, at: 123 });
+});
+
+test('names can do nothing to a terminal', () => {
+  const bad = 'a\x1b[31m\x9b2J\n\u202eb';
+  const state = take(
+    newState(),
+    { ...device, sources: [bad], description: bad },
+    { ...reading, source: bad },
+    { ...data([bad, 'b']) },
+  );
+  take(state, { ...reading, source: bad }, { ...start, run: bad });
+  const all = JSON.stringify([state, [...state.reading.values()]]);
+  expect(all).toContain('a\ufffd[31m\ufffd2J\ufffd\ufffdb');
+  expect(all).not.toMatch(/\\u001b|\\n|\x9b|\u202e/);
+});
