@@ -306,6 +306,18 @@ describe('a limit', () => {
     expect(new Set(decoded)).toEqual(new Set([join(folder, 'two')]));
   });
 
+  test('what another process evicts before it is open is decoded again', async () => {
+    const folder = testFolder();
+    await pictures(join(folder, 'data'), 10);
+    const dataset = await load(folder, 'data', 1e6);
+    const whole = await collect(await open(dataset), shuffled(10), 4);
+    for (const path of dataset.pixelFiles) {
+      rmSync(path);
+      rmSync(path.replace(/pixels$/, 'json'));
+    }
+    expect(await collect(await open(dataset), shuffled(10), 4)).toEqual(whole);
+  });
+
   test('two processes that evict what the other needs both get all of it', async () => {
     const folder = testFolder();
     await pictures(join(folder, 'data'), 40);
