@@ -114,14 +114,15 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
 
   return attend(run, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
-    const ready = await prepare(options, clock, tell, signal).catch(async (error) => {
-      // A run that is gone on with has a report that says more.
+    const leave = async (error: Error): Promise<never> => {
       const reason = signal?.aborted ? undefined : error.message;
+      // A run that is gone on with has a report that says more.
       if (!resumed) await reportFailure(run, description, reason).catch(() => {});
       throw error;
-    });
+    };
+    const ready = await prepare(options, clock, tell, signal).catch(leave);
     const { dataset, split, plan, network } = ready;
-    const session = await openSession(network, device, dataset, split, options);
+    const session = await openSession(network, device, dataset, split, options).catch(leave);
     const images = await openImages(dataset, options);
     try {
       const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
