@@ -1,7 +1,8 @@
 /** A run that was ended and gone on with; a run that goes wrong and is put right. */
+import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import type { TrainOptions } from '../src/options.ts';
 import { type TrainEvent, train, trainEvents } from '../src/train.ts';
@@ -103,6 +104,32 @@ describe('going on', () => {
     const results = await train({ resume, force: true, epochs: 3, updateLock: true }, { onEvent });
     expect(remarks).toEqual([expect.stringMatching(/^--force: the images are not .*; epoch 2 begins anew$/)]);
     expect(results).toMatchObject({ status: 'done', epochs: 3 });
+  });
+
+  test('a disk that is full loses nothing that was saved', async () => {
+    await trainUntil('full-disk', 13);
+    const before = bytes('full-disk', 'state.safetensors');
+    const resume = join(folder, 'full-disk');
+    const command = `ulimit -f 400; exec "$0" --import tsx src/train.ts --resume '${resume}' --ui none`;
+    const ended = spawnSync('bash', ['-c', command, process.execPath], { encoding: 'utf8' });
+    expect(ended.stderr).toMatch(/^Error: Could not save .*: the disk is full/);
+    expect(ended.status).toBe(1);
+    expect(bytes('full-disk', 'state.safetensors').equals(before)).toBe(true);
+    await train({ resume });
+    expect(bytes('full-disk', 'last.safetensors').equals(bytes('adamw-whole', 'last.safetensors'))).toBe(
+      true,
+    );
+  });
+
+  test('a clock that jumps changes nothing', async () => {
+    let days = 0;
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + (days++ % 2 ? 1 : -1) * 864e5);
+    await trainUntil('jumping', 20);
+    await train({ resume: join(folder, 'jumping') });
+    clock.mockRestore();
+    expect(days).toBeGreaterThan(0);
+    expect(bytes('jumping', 'last.safetensors').equals(bytes('adamw-whole', 'last.safetensors'))).toBe(true);
   });
 
   test.each([
