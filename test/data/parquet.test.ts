@@ -112,10 +112,10 @@ describe('reading', () => {
     const windows = windowsOf(groups, ({ bytes }) => bytes);
     expect(windows[0]).toEqual({ group: 0, offset: 0, limit: 10, first: 0 });
     expect(windows.slice(1)).toEqual([
-      { group: 1, offset: 0, limit: 320, first: 10 },
-      { group: 1, offset: 320, limit: 320, first: 330 },
-      { group: 1, offset: 640, limit: 320, first: 650 },
-      { group: 1, offset: 960, limit: 40, first: 970 },
+      { group: 1, offset: 0, limit: 250, first: 10 },
+      { group: 1, offset: 250, limit: 250, first: 260 },
+      { group: 1, offset: 500, limit: 250, first: 510 },
+      { group: 1, offset: 750, limit: 250, first: 760 },
       { group: 2, offset: 0, limit: 1, first: 1010 },
       { group: 2, offset: 1, limit: 1, first: 1011 },
     ]);
@@ -130,7 +130,8 @@ describe('reading', () => {
     ]);
     expect(neededWindows({ indexed: false, many: false, groups }, isWanted)).toEqual([
       { group: 0, offset: 3, limit: 5, first: 3 },
-      { group: 1, offset: 320, limit: 320, first: 330, inPasses: true },
+      { group: 1, offset: 250, limit: 250, first: 260, inPasses: true },
+      { group: 1, offset: 500, limit: 250, first: 510, inPasses: true },
     ]);
   });
 

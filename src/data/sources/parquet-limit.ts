@@ -15,7 +15,7 @@ const SMALL_BYTES = 256 * 2 ** 20;
 const PLACES = 8;
 
 /** Smaller row groups are taken whole. */
-const LEAST_BYTES = 16 * 2 ** 20;
+const LEAST_BYTES = 32 * 2 ** 20;
 
 /**
  * At most `limit` images. What is read to find them: the footers of the files that they are from, and text and labels

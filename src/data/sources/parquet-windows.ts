@@ -16,7 +16,7 @@ export interface Span extends Window {
   first: number;
 }
 
-/** Whole row groups, and windows of those that have more than `windowBytes`. */
+/** Whole row groups, and even windows of those that have more than `windowBytes`. */
 export function windowsOf(
   groups: RowGroup[],
   bytesOf: (group: RowGroup) => number,
@@ -26,9 +26,8 @@ export function windowsOf(
   let begin = 0;
   for (const [group, row] of groups.entries()) {
     const { rows } = row;
-    const bytes = bytesOf(row);
-    const fitting = bytes > windowBytes ? Math.floor((rows * windowBytes) / bytes) : rows;
-    const step = Math.max(1, fitting, Math.ceil(rows / WINDOWS));
+    const count = Math.min(WINDOWS, Math.max(1, Math.ceil(bytesOf(row) / windowBytes)));
+    const step = Math.max(1, Math.ceil(rows / count));
     for (let offset = 0; offset < rows; offset += step) {
       windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
     }
