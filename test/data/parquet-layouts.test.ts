@@ -172,6 +172,11 @@ test.each<[string, Columns, Record<string, string>]>([
     },
     { '#0': 'a' },
   ],
+  [
+    'an embedding beside a struct of another name',
+    { embedding: [text('1'), new Binary()], portrait: [[one('a')], image] },
+    { '#0': 'a' },
+  ],
 ])('images: %s', async (_, columns, expected) => {
   expect((await readAll(parquetOf(columns))).found).toEqual(expected);
 });
@@ -244,6 +249,13 @@ test.each<[string, Columns, RegExp]>([
   const said = await outcome(readAll(parquetOf(columns), { labelled: true }));
   expect(said).toMatch(/^UserError: "a.parquet": /);
   expect(said).toMatch(message);
+});
+
+test('more rows than the file has bytes: not believed', async () => {
+  const rows = Array.from({ length: 20_000 }, () => null);
+  expect(await outcome(readAll(parquetOf({ image: [rows, image] })))).toBe(
+    'UserError: "a.parquet": not a parquet file, or a damaged one (20000 rows); fetch it again',
+  );
 });
 
 test.each([
