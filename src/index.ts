@@ -48,18 +48,16 @@ export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
 export { type CalibrationReport, calibrate } from './run/calibration.ts';
 export { UserError } from './run/errors.ts';
+export type {
+  CheckpointEvent,
+  StartEvent,
+  SweepEvent,
+  TrainEvent,
+  UntoldEvent,
+} from './run/events.ts';
 export { confidenceIntervals, type Interval, type Intervals } from './run/intervals.ts';
 export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
-export type { UntoldEvent } from './run/paging/attend.ts';
 export type { DataEvent } from './run/plan.ts';
-export type { Results } from './run/record.ts';
+export type { Results } from './run/results.ts';
 export type { NoticeEvent } from './run/watch.ts';
-export {
-  type CheckpointEvent,
-  type StartEvent,
-  type SweepEvent,
-  type TrainEvent,
-  type TrainHooks,
-  train,
-  trainEvents,
-} from './train.ts';
+export { type TrainHooks, train, trainEvents } from './train.ts';

@@ -1,23 +1,15 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type DatasetProgress, loadDataset } from './data/dataset.ts';
+import { loadDataset } from './data/dataset.ts';
 import { type Images, openImages } from './data/loader.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { openCanary } from './model/canary.ts';
-import { findLearningRate, type RateSweep } from './model/find_rate.ts';
+import { findLearningRate } from './model/find_rate.ts';
 import { type Network, networkShapes, networks, parameterCount } from './model/network.ts';
-import {
-  DeviceError,
-  type EpochEvent,
-  type RollbackEvent,
-  type StepEvent,
-  type Stop,
-  type Training,
-  trainEpochs,
-} from './model/trainer.ts';
+import { DeviceError, type Stop, type Training, trainEpochs } from './model/trainer.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import { openReport, reportFailure } from './report/page.ts';
 import type { RunDescription } from './report/tell.ts';
@@ -26,66 +18,21 @@ import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { type ChosenDevice, chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
+import type { StartEvent, TrainEvent } from './run/events.ts';
 import { createRunFolder, saveJson } from './run/folder.ts';
-import { attend, type UntoldEvent } from './run/paging/attend.ts';
-import { type DataEvent, type Plan, planEpochs } from './run/plan.ts';
+import { attend } from './run/paging/attend.ts';
+import { type Plan, planEpochs } from './run/plan.ts';
 import type { Position, Snapshot } from './run/position.ts';
 import { reporter } from './run/progress.ts';
-import { type Results, type RunRecord, startRecord } from './run/record.ts';
+import { type RunRecord, startRecord } from './run/record.ts';
+import type { Results } from './run/results.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { streamEvents } from './run/stream.ts';
 import { Stopwatch } from './run/timing.ts';
 import { version } from './run/version.ts';
-import { type NoticeEvent, openWatch, type Watch } from './run/watch.ts';
+import { openWatch, type Watch } from './run/watch.ts';
 import { canShow } from './ui/fits.ts';
 import { openLiveView } from './ui/open.ts';
-
-/** What a training tells while it runs: plain objects, in this order but for the repeats. */
-export type TrainEvent =
-  | ({ type: 'device'; sources: string[]; sourcesReason: string } & ChosenDevice)
-  | ({ type: 'reading' } & DatasetProgress)
-  | DataEvent
-  | SweepEvent
-  | StartEvent
-  | StepEvent
-  | EpochEvent
-  | RollbackEvent
-  | NoticeEvent
-  | CheckpointEvent
-  | UntoldEvent
-  | { type: 'end'; run: string; results: Results };
-
-/** The first step is about to be taken. */
-export interface StartEvent {
-  type: 'start';
-  run: string;
-  network: string;
-  imageSize: number;
-  weights: number;
-  /** Null where the time decides. */
-  epochs: number | null;
-  stepsPerEpoch: number;
-  /** Seconds that the run may take; null: any. */
-  budget: number | null;
-  /** Epochs and steps done before, of a run that is gone on with. */
-  resumed: { step: number; epoch: number } | null;
-  /** What a person should know: what is not as it was, that it runs on battery. */
-  remarks: string[];
-}
-
-/** Learning rates were tried (`--find-lr`). */
-export interface SweepEvent extends RateSweep {
-  type: 'sweep';
-  /** The one that is taken. */
-  learningRate: number;
-}
-
-/** The run can be gone on with from this step. */
-export interface CheckpointEvent {
-  type: 'checkpoint';
-  epoch: number;
-  step: number;
-}
 
 export interface TrainHooks {
   onEvent?: (event: TrainEvent) => void;

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadAddon, type NativePixels, type NativeSession } from '../src/model/addon.ts';
 import type { TrainOptions } from '../src/options.ts';
 import { limitOf } from '../src/run/advice.ts';
-import type { Results } from '../src/run/record.ts';
-import { type TrainEvent, train } from '../src/train.ts';
+import type { TrainEvent } from '../src/run/events.ts';
+import type { Results } from '../src/run/results.ts';
+import { train } from '../src/train.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('advice');

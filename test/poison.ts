@@ -2,8 +2,9 @@
 import { loadAddon, type NativeSession } from '../src/model/addon.ts';
 import type { RollbackEvent } from '../src/model/trainer.ts';
 import type { TrainOptions } from '../src/options.ts';
-import type { Results } from '../src/run/record.ts';
-import { type TrainEvent, train } from '../src/train.ts';
+import type { TrainEvent } from '../src/run/events.ts';
+import type { Results } from '../src/run/results.ts';
+import { train } from '../src/train.ts';
 
 /** Called before each step, from 1, repeats counted; may change the session, or the labels in place. */
 export type Poison = (session: NativeSession, step: number, labels: Int32Array) => Promise<void>;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import type { TrainOptions } from '../src/options.ts';
-import { type TrainEvent, train, trainEvents } from '../src/train.ts';
+import type { TrainEvent } from '../src/run/events.ts';
+import { train, trainEvents } from '../src/train.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
 import { type Poison, trainWith } from './poison.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
 import type { RateSweep } from '../model/find_rate.ts';
 import { writeFileWhole } from '../run/files.ts';
-import type { Results } from '../run/record.ts';
+import type { Results } from '../run/results.ts';
 import { noTime } from '../run/timing.ts';
 import { renderReport } from './report.ts';
 import { type LogLine, type RunDescription, type Told, tellStory } from './tell.ts';

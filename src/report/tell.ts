@@ -4,7 +4,7 @@ import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
 import type { Chosen, Findings } from '../run/findings.ts';
 import type { ImageLosses } from '../run/losses.ts';
 import type { DataEvent } from '../run/plan.ts';
-import type { Results } from '../run/record.ts';
+import type { Results } from '../run/results.ts';
 import { type Activity, activities } from '../run/timing.ts';
 import type { NoticeEvent } from '../run/watch.ts';
 import { digits } from '../run/words.ts';

@@ -1,10 +1,11 @@
 /** Events of a training, to lines in the terminal. */
 
 import { isComplete } from '../data/meter.ts';
-import type { TrainEvent } from '../train.ts';
+import type { TrainEvent } from './events.ts';
 import { listLines, lockLines } from './inventory.ts';
 import type { DataEvent } from './plan.ts';
-import { isTold, type Results } from './record.ts';
+import { isTold } from './record.ts';
+import type { Results } from './results.ts';
 import { Stages, stageBar } from './stages.ts';
 import { count, duration, megabytes, percent, printable } from './words.ts';
 

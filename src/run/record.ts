@@ -14,52 +14,17 @@ import type {
 import type { Report } from '../report/page.ts';
 import type { LogLine } from '../report/tell.ts';
 import { type AdviceFacts, adviceOn } from './advice.ts';
-import type { CalibrationReport } from './calibration.ts';
 import { saveCheckpoint, saveWeights } from './checkpoint.ts';
 import { writeFileWhole } from './files.ts';
 import { type Findings, openFindings } from './findings.ts';
 import { readLog, saveJson, saveLog } from './folder.ts';
-import { confidenceIntervals, type Intervals } from './intervals.ts';
+import { confidenceIntervals } from './intervals.ts';
 import { chanceMargin } from './metrics.ts';
 import type { EpochMetrics, Position, Snapshot } from './position.ts';
+import type { Results } from './results.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
-import type { Stopwatch, TimeSplit } from './timing.ts';
+import type { Stopwatch } from './timing.ts';
 import type { NoticeEvent } from './watch.ts';
-
-/** `results.json`. */
-export interface Results {
-  status: 'done' | 'interrupted' | 'failed';
-  /** Why it was done before its last epoch: the time was up, or there was nothing to hope for. */
-  stopped: Stop | null;
-  device: string;
-  classNames: string[];
-  /** Epochs and steps done; of a run that failed, those of its checkpoint. */
-  epochs: number;
-  steps: number;
-  /** Of the whole run, reading the images included. */
-  seconds: number;
-  /** What the seconds went to, and what would make it faster. */
-  time: TimeSplit;
-  advice: string;
-  /** Of training, without validation. */
-  imagesPerSecond: number;
-  /** Accuracy of always guessing the most frequent class, on the validation images. */
-  majorityAccuracy: number;
-  /** Balanced accuracy of the same guess: 1 / classes. */
-  majorityBalancedAccuracy: number;
-  /** Whether the best balanced accuracy is above that by more than luck: two standard errors. */
-  betterThanMajority: boolean;
-  /** The best epoch by the chosen metric; null when none was validated. */
-  best: EpochMetrics | null;
-  /** Of the best epoch: what `predict` makes of its logits, and how well that does. */
-  calibration: CalibrationReport | null;
-  /** The last validation. */
-  final: EpochMetrics | null;
-  /** 95%, of both. */
-  intervals: { best: Intervals | null; final: Intervals | null };
-  /** What went wrong and was put right, or was noticed. */
-  incidents: number;
-}
 
 export interface RunFacts extends AdviceFacts {
   folder: string;

@@ -1,10 +1,10 @@
 /** What the dashboard knows: each event of a training takes it a little further. */
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
 import type { EpochEvent, StepEvent } from '../model/trainer.ts';
-import type { Results } from '../run/record.ts';
+import type { StartEvent, TrainEvent } from '../run/events.ts';
+import type { Results } from '../run/results.ts';
 import { noTime, type TimeSplit } from '../run/timing.ts';
 import { count, duration, percent, printable } from '../run/words.ts';
-import type { StartEvent, TrainEvent } from '../train.ts';
 import { Series } from './series.ts';
 
 /** Messages that are kept. */

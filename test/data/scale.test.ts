@@ -14,7 +14,8 @@ import { fillPart, preparePart } from '../../src/data/fill.ts';
 import { type Images, openImages } from '../../src/data/loader.ts';
 import type { Part } from '../../src/data/sources/part.ts';
 import type { Augmentation } from '../../src/model/addon.ts';
-import { type TrainEvent, train } from '../../src/train.ts';
+import type { TrainEvent } from '../../src/run/events.ts';
+import { train } from '../../src/train.ts';
 import { pictureFolder } from '../images.ts';
 import { options, outcome, parquet, testFolder, write } from './made.ts';
 

@@ -1,9 +1,10 @@
 /** Events of a made-up training, the same every time. */
+
+import type { TrainEvent } from '../../src/run/events.ts';
 import { confidenceIntervals } from '../../src/run/intervals.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
-import type { Results } from '../../src/run/record.ts';
+import type { Results } from '../../src/run/results.ts';
 import { noTime } from '../../src/run/timing.ts';
-import type { TrainEvent } from '../../src/train.ts';
 
 type Of<T extends TrainEvent['type']> = Extract<TrainEvent, { type: T }>;
 

@@ -1,17 +1,11 @@
 /** Stands by while a training runs and nobody watches it. */
 import type { TrainOptions } from '../../options.ts';
-import type { TrainEvent } from '../../train.ts';
 import { stayAwake } from '../awake.ts';
+import type { TrainEvent } from '../events.ts';
 import { saveJson } from '../folder.ts';
-import type { Results } from '../record.ts';
+import type { Results } from '../results.ts';
 import { openPaging } from './open.ts';
 import { endPage, failurePage, incidentPage } from './pages.ts';
-
-/** Pages that reached nobody. */
-export interface UntoldEvent {
-  type: 'untold';
-  messages: string[];
-}
 
 /**
  * Runs `work` with the machine kept awake, pages sent on incidents, end and failure, and the heartbeat going.

@@ -1,6 +1,6 @@
 /** The words of the pages that a training sends. */
 import type { RollbackEvent } from '../../model/trainer.ts';
-import type { Results } from '../record.ts';
+import type { Results } from '../results.ts';
 import type { NoticeEvent } from '../watch.ts';
 import { percent } from '../words.ts';
 import type { Page } from './page.ts';

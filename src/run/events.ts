@@ -1,0 +1,61 @@
+/** What a training tells, as plain objects. */
+import type { DatasetProgress } from '../data/dataset.ts';
+import type { RateSweep } from '../model/find_rate.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
+import type { ChosenDevice } from './device.ts';
+import type { DataEvent } from './plan.ts';
+import type { Results } from './results.ts';
+import type { NoticeEvent } from './watch.ts';
+
+/** All of them, in this order but for the repeats. */
+export type TrainEvent =
+  | ({ type: 'device'; sources: string[]; sourcesReason: string } & ChosenDevice)
+  | ({ type: 'reading' } & DatasetProgress)
+  | DataEvent
+  | SweepEvent
+  | StartEvent
+  | StepEvent
+  | EpochEvent
+  | RollbackEvent
+  | NoticeEvent
+  | CheckpointEvent
+  | UntoldEvent
+  | { type: 'end'; run: string; results: Results };
+
+/** The first step is about to be taken. */
+export interface StartEvent {
+  type: 'start';
+  run: string;
+  network: string;
+  imageSize: number;
+  weights: number;
+  /** Null where the time decides. */
+  epochs: number | null;
+  stepsPerEpoch: number;
+  /** Seconds that the run may take; null: any. */
+  budget: number | null;
+  /** Epochs and steps done before, of a run that is gone on with. */
+  resumed: { step: number; epoch: number } | null;
+  /** What a person should know: what is not as it was, that it runs on battery. */
+  remarks: string[];
+}
+
+/** Learning rates were tried (`--find-lr`). */
+export interface SweepEvent extends RateSweep {
+  type: 'sweep';
+  /** The one that is taken. */
+  learningRate: number;
+}
+
+/** The run can be gone on with from this step. */
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  epoch: number;
+  step: number;
+}
+
+/** Pages that reached nobody. */
+export interface UntoldEvent {
+  type: 'untold';
+  messages: string[];
+}

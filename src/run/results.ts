@@ -1,0 +1,41 @@
+/** What a run came to. */
+import type { Stop } from '../model/trainer.ts';
+import type { CalibrationReport } from './calibration.ts';
+import type { Intervals } from './intervals.ts';
+import type { EpochMetrics } from './position.ts';
+import type { TimeSplit } from './timing.ts';
+
+/** `results.json`. */
+export interface Results {
+  status: 'done' | 'interrupted' | 'failed';
+  /** Why it was done before its last epoch: the time was up, or there was nothing to hope for. */
+  stopped: Stop | null;
+  device: string;
+  classNames: string[];
+  /** Epochs and steps done; of a run that failed, those of its checkpoint. */
+  epochs: number;
+  steps: number;
+  /** Of the whole run, reading the images included. */
+  seconds: number;
+  /** What the seconds went to, and what would make it faster. */
+  time: TimeSplit;
+  advice: string;
+  /** Of training, without validation. */
+  imagesPerSecond: number;
+  /** Accuracy of always guessing the most frequent class, on the validation images. */
+  majorityAccuracy: number;
+  /** Balanced accuracy of the same guess: 1 / classes. */
+  majorityBalancedAccuracy: number;
+  /** Whether the best balanced accuracy is above that by more than luck: two standard errors. */
+  betterThanMajority: boolean;
+  /** The best epoch by the chosen metric; null when none was validated. */
+  best: EpochMetrics | null;
+  /** Of the best epoch: what `predict` makes of its logits, and how well that does. */
+  calibration: CalibrationReport | null;
+  /** The last validation. */
+  final: EpochMetrics | null;
+  /** 95%, of both. */
+  intervals: { best: Intervals | null; final: Intervals | null };
+  /** What went wrong and was put right, or was noticed. */
+  incidents: number;
+}
