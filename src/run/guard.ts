@@ -40,7 +40,7 @@ const LOSS_LIMIT = 50;
 /** A gradient is out of range above so many times the largest of the recent ones, if its loss is the worst as well. */
 const NORM_JUMP = 20;
 /** After so many batches in peace a lowered learning rate is doubled again. */
-const PEACE = 500;
+const PEACE = 100;
 
 /**
  * What is wrong with a step, in words; undefined when nothing is.
