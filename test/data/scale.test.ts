@@ -391,6 +391,7 @@ describe('memory', () => {
       need: 'pixels',
       remember: false,
     });
+    await cache.seal();
     expect(prepared.contents.every((content) => content !== '')).toBe(true);
     expect([seen, asked <= most]).toEqual([most, true]);
   });
