@@ -1,16 +1,16 @@
 /** The dashboard in a terminal: events in, keys out, drawn as often as it may cost. */
 import { type Instance, render } from 'ink';
 import { createElement } from 'react';
+import type { TrainEvent } from '../run/events.ts';
 import { lastingLines } from '../run/progress.ts';
 import { printable } from '../run/words.ts';
-import type { TrainEvent } from '../train.ts';
 import { Canvas } from './canvas.ts';
 import { Dashboard } from './dashboard.tsx';
 import type { Terminal } from './fits.ts';
 import { Pace } from './pace.ts';
 import { Screen } from './screen.ts';
 import { addMessage, newState, takeEvent } from './state.ts';
-import { views } from './views.tsx';
+import { views } from './views.ts';
 
 export interface LiveOptions {
   /** The command that the summary advises. */

@@ -1,8 +1,9 @@
 /** A screen of its own in the terminal, which is given back whatever happens. */
 import type { Terminal } from './fits.ts';
 
-const OPEN = '\x1b[?1049h\x1b[?25l\x1b[2J';
-const BACK = '\x1b[0m\x1b[?1049l\x1b[?25h';
+/** Without a cursor; what is too wide is cut, as the width of some characters is a matter of opinion. */
+const OPEN = '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J';
+const BACK = '\x1b[0m\x1b[?7h\x1b[?1049l\x1b[?25h';
 /** Around what is to appear at once. */
 const SYNCHRONIZED = { begin: '\x1b[?2026h', end: '\x1b[?2026l' };
 const CLEAR_LINE = '\x1b[2K';

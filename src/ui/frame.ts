@@ -1,0 +1,98 @@
+/** All of the screen as lines: head, view, keys. */
+import { styleText } from 'node:util';
+import { count, duration, percent } from '../run/words.ts';
+import { LEAST } from './fits.ts';
+import type { DashboardState } from './state.ts';
+import { bar, clock, toWidth } from './text.ts';
+import { helpLines, type View, viewLines } from './views.ts';
+
+export interface Frame {
+  state: DashboardState;
+  view: View;
+  help: boolean;
+  paused: boolean;
+  stopping: boolean;
+  /** Of the terminal, in characters. */
+  columns: number;
+  rows: number;
+}
+
+/** Rows of the head and of the keys. */
+const HEAD_ROWS = 3;
+const KEY_ROWS = 1;
+/** From so many rows on, a blank one is left below the head and above the keys. */
+const ROOMY = 20;
+
+/** @returns exactly `rows` lines, none wider than `columns` */
+export function frameLines(frame: Frame): string[] {
+  const { state, view, help, columns, rows } = frame;
+  if (columns < LEAST.columns || rows < LEAST.rows) return smallLines(frame);
+  const blank = rows >= ROOMY ? [''] : [];
+  const room = { columns, rows: rows - HEAD_ROWS - KEY_ROWS - 2 * blank.length };
+  const body = help ? helpLines(room) : viewLines(view, state, room);
+  const rest = Array<string>(Math.max(0, room.rows - body.length)).fill('');
+  return [
+    ...[titleLine(frame), deviceLine(frame), progressLine(frame)],
+    ...[...blank, ...body.slice(0, room.rows), ...rest, ...blank],
+    keyLine(frame),
+  ];
+}
+
+function smallLines({ columns, rows, state }: Frame): string[] {
+  const { epoch, progress, ended } = state;
+  const lines = [
+    ended?.status ?? `Epoch ${epoch} ${percent(progress, 0)}`,
+    `${LEAST.columns} x ${LEAST.rows} shows all; q stops`,
+  ];
+  return Array.from({ length: rows }, (_, row) => toWidth(lines[row] ?? '', columns));
+}
+
+const STATUS_COLORS = [
+  ['paused', 'yellow'],
+  ['stopping', 'yellow'],
+  ['interrupted', 'yellow'],
+  ['done', 'green'],
+] as const;
+
+function titleLine({ state, columns, paused, stopping }: Frame): string {
+  const { start, ended, sources } = state;
+  const status =
+    ended?.status ?? (stopping ? 'stopping' : paused ? 'paused' : start ? 'training' : 'preparing');
+  const left = toWidth(` birbs-metal  ${start?.run ?? sources}`, columns - status.length - 2);
+  const color = new Map<string, 'yellow' | 'green'>(STATUS_COLORS).get(status);
+  return styleText(color ? [color, 'inverse'] : 'inverse', `${left} ${status} `);
+}
+
+function deviceLine({ state: { start, device, recent, best }, columns }: Frame): string {
+  const network = start ? `${start.network}, ${start.imageSize} px, on ` : '';
+  const busy = recent.all > 0 ? `, ${percent(Math.min(1, recent.device / recent.all), 0)} busy` : '';
+  const right = best ? `best ${percent(best.balancedAccuracy)} in epoch ${best.epoch} ` : '';
+  const room = columns - right.length - 1;
+  const name = ` ${network}${device}`;
+  const left = (name.length > room - busy.length ? toWidth(name, room - busy.length) : name) + busy;
+  return `${left.padEnd(room)} ${styleText('bold', right)}`;
+}
+
+function progressLine({ state, columns }: Frame): string {
+  const { start, epoch, progress, imagesPerSecond, secondsLeft, ended, learningRate } = state;
+  if (!start) return '';
+  const head = ` Epoch ${epoch}${start.epochs === null ? '' : `/${start.epochs}`} `;
+  const facts = [
+    percent(progress, 0).padStart(4),
+    `${count(imagesPerSecond).padStart(6)} images/s`,
+    ...(columns >= 100 ? [`learning rate ${learningRate.toPrecision(2)}`] : []),
+    ...(secondsLeft === undefined || ended ? [] : [`${duration(secondsLeft).padStart(12)} left`]),
+  ].join('  ');
+  return toWidth(`${head}${bar(progress, columns - head.length - facts.length - 2)} ${facts}`, columns);
+}
+
+function keyLine({ state: { ended, saved }, stopping, paused, columns }: Frame): string {
+  const keys = ended
+    ? ' v next view   any other key leaves'
+    : stopping
+      ? ' Saving, then it ends; q or Ctrl-C once more ends at once'
+      : ` q stop and save   p ${paused ? 'go on' : 'pause'}   v next view   ? help`;
+  const kept = saved ? `saved at step ${count(saved.step)}, ${clock(saved.at)} ` : '';
+  const room = columns - keys.length - kept.length;
+  return styleText('dim', room >= 2 ? keys + ' '.repeat(room) + kept : keys);
+}
