@@ -5,7 +5,7 @@ import type { TrainEvent } from '../run/events.ts';
 import { lastingLines } from '../run/progress.ts';
 import { printable } from '../run/words.ts';
 import { Canvas } from './canvas.ts';
-import { Dashboard } from './dashboard.tsx';
+import { Dashboard } from './dashboard.ts';
 import type { Terminal } from './fits.ts';
 import { Pace } from './pace.ts';
 import { Screen } from './screen.ts';

@@ -19,16 +19,18 @@ if (way !== 'steps') {
 }
 
 const soon = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
-/** The loader of TypeScript takes its own of 'exit' away when it has nothing to do. */
-const listeners = () =>
-  [process, stdin, stdout].flatMap((one) =>
+/** The loader of TypeScript takes its own of "exit" away when it has nothing to do; pipes are our own three. */
+const listenersAndHandles = () => [
+  ...process.getActiveResourcesInfo().filter((name) => !/Immediate|PipeWrap/.test(name)),
+  ...[process, stdin, stdout].flatMap((one) =>
     one
       .eventNames()
       .flatMap((name) => (name === 'exit' ? [] : [`${String(name)} ${one.listenerCount(name)}`])),
-  );
+  ),
+];
 
 async function main(_: string[], signal: AbortSignal): Promise<number> {
-  const before = listeners();
+  const before = listenersAndHandles();
   Object.assign(process.env, { TERM: 'xterm', CI: '' });
   const interrupt = () => process.kill(process.pid, 'SIGINT');
   const view = await openLiveView(terminal, { predict: 'npx predict', signal, interrupt });
@@ -44,8 +46,8 @@ async function main(_: string[], signal: AbortSignal): Promise<number> {
   const heaps = way === 'steps' ? await takeSteps(view) : [];
   await view.close();
   await soon(50);
-  const told = { heaps, drawings: view.pace.drawings, before, after: listeners() };
-  process.stdout.write(`\n${JSON.stringify({ ...told, resources: process.getActiveResourcesInfo() })}\n`);
+  const told = { heaps, drawings: view.pace.drawings, before, after: listenersAndHandles() };
+  process.stdout.write(`\n${JSON.stringify(told)}\n`);
   return 130;
 }
 

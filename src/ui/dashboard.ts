@@ -1,8 +1,6 @@
-/**
- * The live view of a training, as Ink draws it.
- * @jsxRuntime automatic
- */
-import { Box, Transform, useInput } from 'ink';
+/** The live view of a training, as Ink draws it. */
+import { Transform, useInput } from 'ink';
+import { createElement } from 'react';
 import { type Frame, frameLines } from './frame.ts';
 
 export interface DashboardProps extends Frame {
@@ -20,9 +18,7 @@ export function Dashboard({ onKey, ...frame }: DashboardProps) {
     for (const one of key.ctrl && input === 'c' ? ['\x03'] : input === '' ? ['other'] : input) onKey(one);
   });
   const lines = frameLines(frame);
-  return (
-    <Box width={frame.columns} height={frame.rows}>
-      <Transform transform={(_, row) => lines[row] ?? ''}>{lines.map(() => ' ').join('\n')}</Transform>
-    </Box>
-  );
+  const transform = (_: string, row: number) => lines[row] ?? '';
+  // No JSX: how it is compiled would depend on the folder that tsx is started in.
+  return createElement(Transform, { transform }, lines.map(() => ' ').join('\n'));
 }
