@@ -96,6 +96,23 @@ describe('plain', () => {
     expect(parts[3]).toMatch(/^Epoch {2}3\/10 .*\n$/);
   });
 
+  test('names can do nothing to a terminal', () => {
+    const bad = 'a\x1b[2J\x9b1m\r\n\u202eb';
+    const reading: TrainEvent = {
+      type: 'reading',
+      source: bad,
+      stage: 'decode',
+      done: 5,
+      total: 7,
+      seconds: 1,
+    };
+    const text = print([reading, { type: 'end', run: bad, results }], 'plain', true);
+    expect(text).toContain('a\ufffd[2J\ufffd1m\ufffd\ufffd\ufffdb: decoded');
+    expect(text).toContain('is in a\ufffd[2J\ufffd1m');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+    expect(text.replaceAll('\r\x1b[K', '')).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  });
+
   test('skipped images: the first names and the number', () => {
     const skipped = ['a', 'b', 'c', 'd'].map((name) => ({ name: `${name}.jpg`, reason: 'is text' }));
     const text = print([
