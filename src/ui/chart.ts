@@ -2,14 +2,13 @@
 import { styleText } from 'node:util';
 import { count } from '../run/words.ts';
 import { type Cell, type Curve, drawChart } from './curve.ts';
+import { toWidth } from './text.ts';
 
 /** How a curve is told from the other, on dark and on light ground. */
 const STYLES = ['dim', 'cyan'] as const;
 
 /** Of the numbers at the left. */
 const LABEL_WIDTH = 5;
-/** The least width of a title that says which number is which. */
-const WORDS_WIDTH = 38;
 
 export interface ChartOptions {
   title: string;
@@ -43,12 +42,17 @@ export function chartLines(options: ChartOptions): string[] {
   ];
 }
 
+/** As much of words and blanks as there is room for. */
 function titleLine({ title, curves, width }: ChartOptions): string {
-  const [train, validation] = curves;
-  const words = width >= WORDS_WIDTH ? ['train ', 'val '] : ['', ''];
-  const parts = [` ${title}`, `  ${words[0]}${train.told}`, `  ${words[1]}${validation.told}`] as const;
-  const rest = ' '.repeat(Math.max(0, width - parts.join('').length));
-  return styleText('bold', parts[0]) + styleText('dim', parts[1]) + styleText('cyan', parts[2]) + rest;
+  const [train, validation] = curves.map(({ told }) => told);
+  const [name, first, second] = [
+    [` ${title}`, `  train ${train}`, `  val ${validation}`],
+    [` ${title}`, `  train ${train}`, ` val ${validation}`],
+    [` ${title}`, `  ${train}`, `  ${validation}`],
+    [` ${title}`, ` ${train}`, ` ${validation}`],
+  ].find((parts) => parts.join('').length <= width) ?? [toWidth(` ${title}`, width), '', ''];
+  const rest = ' '.repeat(width - `${name}${first}${second}`.length);
+  return styleText('bold', name!) + styleText('dim', first!) + styleText('cyan', second!) + rest;
 }
 
 function axis(label: string): string {

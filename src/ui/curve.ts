@@ -126,7 +126,9 @@ function niceRange(values: number[], [least, most]: [number, number]): [number, 
   const span = Math.max(high - low, Math.abs(high) / 100, 1e-6);
   const power = 10 ** Math.floor(Math.log10(span / LEAST_STEPS));
   const step = power * STEPS.find((size) => size * power >= span / LEAST_STEPS)!;
-  const bottom = Math.max(least, Math.floor(low / step) * step);
-  const top = Math.min(most, Math.ceil(high / step) * step);
-  return top > bottom ? [bottom, top] : [Math.max(least, bottom - step), Math.min(most, bottom + step)];
+  let bottom = Math.floor(low / step);
+  let top = Math.max(bottom + 1, Math.ceil(high / step));
+  // So that the middle is round as well.
+  if ((top - bottom) % 2 === 1) [bottom, top] = top * step < most ? [bottom, top + 1] : [bottom - 1, top];
+  return [Math.max(least, bottom * step), Math.min(most, top * step)];
 }
