@@ -1,8 +1,7 @@
 /** Two curves with their title and axes, as lines: as text they cost a tenth of what elements do. */
-import { styleText } from 'node:util';
 import { count } from '../run/words.ts';
 import { type Cell, type Curve, drawChart } from './curve.ts';
-import { toWidth } from './text.ts';
+import { styled, toWidth } from './text.ts';
 
 /** How a curve is told from the other, on dark and on light ground. */
 const STYLES = ['dim', 'cyan'] as const;
@@ -52,11 +51,11 @@ function titleLine({ title, curves, width }: ChartOptions): string {
     [` ${title}`, ` ${train}`, ` ${validation}`],
   ].find((parts) => parts.join('').length <= width) ?? [toWidth(` ${title}`, width), '', ''];
   const rest = ' '.repeat(width - `${name}${first}${second}`.length);
-  return styleText('bold', name!) + styleText('dim', first!) + styleText('cyan', second!) + rest;
+  return styled('bold', name!) + styled('dim', first!) + styled('cyan', second!) + rest;
 }
 
 function axis(label: string): string {
-  return styleText('dim', ` ${label.padStart(LABEL_WIDTH)}${label === '' ? '│' : '┤'}`);
+  return styled('dim', ` ${label.padStart(LABEL_WIDTH)}${label === '' ? '│' : '┤'}`);
 }
 
 /** Neighbours of one colour are coloured at once; a blank has none. */
@@ -67,12 +66,12 @@ function cellsLine(cells: Cell[]): string {
     if (piece && (piece.curve === curve || curve === -1)) piece.text += text;
     else pieces.push({ text, curve });
   }
-  return pieces.map(({ text, curve }) => (curve === -1 ? text : styleText(STYLES[curve]!, text))).join('');
+  return pieces.map(({ text, curve }) => (curve === -1 ? text : styled(STYLES[curve]!, text))).join('');
 }
 
 /** The axis of the steps. */
 function footLine(first: number, last: number, width: number): string {
   const [left, right] = [count(first), `step ${count(last)}`];
   const line = '─'.repeat(Math.max(0, width - left.length - right.length - 2));
-  return styleText('dim', `${' '.repeat(LABEL_WIDTH + 1)}└${left} ${line} ${right} `);
+  return styled('dim', `${' '.repeat(LABEL_WIDTH + 1)}└${left} ${line} ${right} `);
 }

@@ -1,9 +1,8 @@
 /** All of the screen as lines: head, view, keys. */
-import { styleText } from 'node:util';
 import { count, duration, percent } from '../run/words.ts';
 import { LEAST } from './fits.ts';
 import type { DashboardState } from './state.ts';
-import { bar, clock, toWidth } from './text.ts';
+import { bar, clock, styled, toWidth } from './text.ts';
 import { helpLines, type View, viewLines } from './views.ts';
 
 export interface Frame {
@@ -60,7 +59,7 @@ function titleLine({ state, columns, paused, stopping }: Frame): string {
     ended?.status ?? (stopping ? 'stopping' : paused ? 'paused' : start ? 'training' : 'preparing');
   const left = toWidth(` birbs-metal  ${start?.run ?? sources}`, columns - status.length - 2);
   const color = new Map<string, 'yellow' | 'green'>(STATUS_COLORS).get(status);
-  return styleText(color ? [color, 'inverse'] : 'inverse', `${left} ${status} `);
+  return styled(color ? [color, 'inverse'] : 'inverse', `${left} ${status} `);
 }
 
 function deviceLine({ state: { start, device, recent, best }, columns }: Frame): string {
@@ -70,7 +69,7 @@ function deviceLine({ state: { start, device, recent, best }, columns }: Frame):
   const room = columns - right.length - 1;
   const name = ` ${network}${device}`;
   const left = (name.length > room - busy.length ? toWidth(name, room - busy.length) : name) + busy;
-  return `${left.padEnd(room)} ${styleText('bold', right)}`;
+  return `${left.padEnd(room)} ${styled('bold', right)}`;
 }
 
 function progressLine({ state, columns }: Frame): string {
@@ -94,5 +93,5 @@ function keyLine({ state: { ended, saved }, stopping, paused, columns }: Frame):
       : ` q stop and save   p ${paused ? 'go on' : 'pause'}   v next view   ? help`;
   const kept = saved ? `saved at step ${count(saved.step)}, ${clock(saved.at)} ` : '';
   const room = columns - keys.length - kept.length;
-  return styleText('dim', room >= 2 ? keys + ' '.repeat(room) + kept : keys);
+  return styled('dim', room >= 2 ? keys + ' '.repeat(room) + kept : keys);
 }

@@ -7,7 +7,7 @@ import { printable } from '../run/words.ts';
 import { Canvas } from './canvas.ts';
 import { Dashboard } from './dashboard.ts';
 import type { Terminal } from './fits.ts';
-import { Pace } from './pace.ts';
+import { LEAST_MS, Pace } from './pace.ts';
 import { Screen } from './screen.ts';
 import { addMessage, newState, takeEvent } from './state.ts';
 import { views } from './views.ts';
@@ -124,11 +124,13 @@ export class LiveView {
     clearTimeout(this.#timer);
     this.#changed = false;
     this.pace.measure(() => this.#ink.rerender(this.#element()));
+    // Before the first step there is nothing to hold up.
+    const wait = this.#state.start ? this.pace.wait : LEAST_MS;
     const again = () => {
       if (this.#changed) this.#draw();
-      else this.#timer = setTimeout(again, this.pace.wait);
+      else this.#timer = setTimeout(again, wait);
     };
-    this.#timer = setTimeout(again, this.pace.wait);
+    this.#timer = setTimeout(again, wait);
   }
 
   readonly #onKey = (key: string): void => {

@@ -1,7 +1,7 @@
 /** How often to draw: the training comes first. */
 
 /** Milliseconds from one drawing to the next at least. */
-const LEAST_MS = 250;
+export const LEAST_MS = 250;
 /** So many times what a drawing takes: it gets less than 0.5% of the time. */
 const TIMES_ITS_COST = 220;
 /** Weight of the last drawing in the mean. */

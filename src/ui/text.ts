@@ -1,4 +1,17 @@
 /** Lines of a given width. */
+import { styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+/** What goes before and behind a text, by style. */
+const codes = new Map<string, string[]>();
+
+/** The same as `styleText`, which asks anew each time whether the terminal has colours. */
+export function styled(style: Style, text: string): string {
+  const key = String(style);
+  const [before, behind] = codes.get(key) ?? styleText(style, '\0').split('\0');
+  codes.set(key, [before!, behind!]);
+  return before + text + behind;
+}
 
 /** Cut or filled to a width. */
 export function toWidth(text: string, width: number): string {

@@ -1,10 +1,9 @@
 /** What the dashboard shows below its head, one view at a time, as lines. */
-import { styleText } from 'node:util';
 import { stageBar } from '../run/stages.ts';
 import { count, duration, percent } from '../run/words.ts';
 import { chartLines } from './chart.ts';
 import { type DashboardState, type Message, recallsOf } from './state.ts';
-import { bar, clock, folded, toWidth } from './text.ts';
+import { bar, clock, folded, styled, toWidth } from './text.ts';
 
 export const views = ['curves', 'classes', 'time', 'messages'] as const;
 export type View = (typeof views)[number];
@@ -124,10 +123,10 @@ function classLines(state: DashboardState, { columns, rows }: Room): string[] {
     const left = ` ${toWidth(classNames[k]!, width)}  ${images}  ${percent(recalls[k]!).padStart(6)}  `;
     const rest = takenFor(confusion[k]!, k, classNames);
     const cut = toWidth(rest, columns - left.length - barWidth - 2).trimEnd();
-    return `${left}${styleText('cyan', bar(recalls[k]!, barWidth))}  ${cut}`;
+    return `${left}${styled('cyan', bar(recalls[k]!, barWidth))}  ${cut}`;
   });
   const more = recalls.length - shown.length;
-  return [styleText('bold', head), ...lines, ...(more > 0 ? [` and ${more} with higher recalls`] : [])];
+  return [styled('bold', head), ...lines, ...(more > 0 ? [` and ${more} with higher recalls`] : [])];
 }
 
 /** What the others of a class were taken for, the most frequent first. */
@@ -155,17 +154,17 @@ function timeLines({ time, ended }: DashboardState, { columns }: Room): string[]
   const lines = shown.map((activity) => {
     const share = time[activity] / total;
     const left = ` ${ACTIVITIES[activity].padEnd(37)} ${percent(share).padStart(6)}  `;
-    return `${left}${styleText('cyan', bar(share, width))}  ${duration(time[activity])}`;
+    return `${left}${styled('cyan', bar(share, width))}  ${duration(time[activity])}`;
   });
   const advice = folded(ended?.advice ?? '', columns - 2).map((line) => ` ${line}`);
-  return [styleText('bold', ' Where the time went since the first step'), ...lines, '', ...advice];
+  return [styled('bold', ' Where the time went since the first step'), ...lines, '', ...advice];
 }
 
 /** The last ones, a line each, with the time of the day; at the bottom. */
 function lastMessages(messages: Message[], { columns, rows }: Room): string[] {
   const shown = rows > 0 ? messages.slice(-rows) : [];
   const lines = shown.map(
-    ({ at, text }) => styleText('dim', ` ${clock(at)} `) + toWidth(text, columns - 8).trimEnd(),
+    ({ at, text }) => styled('dim', ` ${clock(at)} `) + toWidth(text, columns - 8).trimEnd(),
   );
   return [...Array(Math.max(0, rows - lines.length)).fill(''), ...lines];
 }
@@ -176,7 +175,7 @@ function allMessages(messages: Message[], { columns, rows }: Room): string[] {
     .slice(-rows)
     .flatMap(({ at, text }) =>
       folded(text, columns - 8).map((line, i) =>
-        i === 0 ? styleText('dim', ` ${clock(at)} `) + line : ' '.repeat(7) + line,
+        i === 0 ? styled('dim', ` ${clock(at)} `) + line : ' '.repeat(7) + line,
       ),
     );
   return lines.slice(-rows);
@@ -195,7 +194,7 @@ export function helpLines({ columns }: Room): string[] {
     'Ctrl-C is q. Closing the terminal is q as well.',
   ];
   return [
-    ...keys.map(([key, what]) => ` ${styleText('bold', key)}   ${what}`),
+    ...keys.map(([key, what]) => ` ${styled('bold', key)}   ${what}`),
     ...about.flatMap((text) => ['', ...folded(text, columns - 2).map((line) => ` ${line}`)]),
   ];
 }
