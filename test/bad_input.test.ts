@@ -97,7 +97,7 @@ describe('training', () => {
       'wrong columns',
       '--data columns.parquet',
       1,
-      '"columns.parquet": expected one image column, a struct of "bytes" and "path", but there is none among the columns a (Int32), b (Float64); use a file in the image layout of Hugging Face',
+      '"columns.parquet": expected a column of images (bytes, or a struct of "bytes" and "path", or a list of these), but found the columns a (Int32), b (Float64); use a file with its images inside',
     ],
     [
       'a file that is no parquet at all',

@@ -10,7 +10,9 @@ export async function scene(number: number, { width = 240, height = 180 } = {}):
   };
   const shapes = Array.from({ length: 40 }, () => {
     const [x, y, r] = [next() * width, next() * height, 8 + next() * 40];
-    const colour = `rgb(${[next(), next(), next()].map((share) => Math.floor(256 * share)).join(',')})`;
+    // Light and dark first, colour second, as in photographs.
+    const light = 190 * next();
+    const colour = `rgb(${[next(), next(), next()].map((share) => Math.floor(light + 66 * share)).join(',')})`;
     return next() < 0.5
       ? `<circle cx="${x}" cy="${y}" r="${r}" fill="${colour}"/>`
       : `<rect x="${x}" y="${y}" width="${r * 1.6}" height="${r}" fill="${colour}"/>`;
