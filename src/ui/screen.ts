@@ -16,13 +16,13 @@ export class Screen {
   #isOpen = true;
   /** What others wrote to the error output: it would spoil the screen. */
   readonly #held: string[] = [];
-  /** For every way out of the process; before an error that nobody caught is printed. */
+  /** For every way out of the process; Node asks before it prints an error that nobody caught. */
   readonly #giveBack = () => this.close();
 
   /** @param onText told what others write to the error output; it follows when the screen is given back */
   constructor(terminal: Terminal, onText: (text: string) => void) {
     this.#terminal = terminal;
-    process.on('exit', this.#giveBack).on('uncaughtExceptionMonitor', this.#giveBack);
+    process.on('exit', this.#giveBack);
     const { stderr } = terminal;
     if (stderr.isTTY) stderr.write = this.#hold(onText);
     terminal.stdout.write(OPEN);
@@ -50,7 +50,7 @@ export class Screen {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    process.off('exit', this.#giveBack).off('uncaughtExceptionMonitor', this.#giveBack);
+    process.off('exit', this.#giveBack);
     const { stdout, stderr } = this.#terminal;
     stdout.write(SYNCHRONIZED.end + BACK);
     if (Object.hasOwn(stderr, 'write')) delete (stderr as Partial<typeof stderr>).write;
