@@ -10,6 +10,7 @@ import { isMain, runCommand } from './run/command.ts';
 import { UserError } from './run/errors.ts';
 import { writeFileWhole } from './run/files.ts';
 import { reporter } from './run/progress.ts';
+import { printable } from './run/words.ts';
 
 /** Prints what is out of the ordinary, and answers with the exit code: findings are told, and are no failure. */
 export async function checkCommand(
@@ -38,7 +39,7 @@ export async function checkCommand(
   if (html !== undefined) await writeFileWhole(html, await pageOf(checked, { cacheDir, signal }));
   const lines = json ? [JSON.stringify(checked.report)] : reportLines(checked.report);
   if (html !== undefined && !json) lines.push('', `Pictures of all this are in ${html}`);
-  process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${lines.join('\n')}\n`);
+  process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${lines.map(printable).join('\n')}\n`);
   return 0;
 }
 

@@ -8,6 +8,7 @@ import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
 import { inventoryLines, presetLines } from './run/inventory.ts';
 import { quote, reporter } from './run/progress.ts';
+import { printable } from './run/words.ts';
 
 const FACTS = [
   ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
@@ -68,7 +69,7 @@ async function takeStock(
 
 function print(lines: string[]): 0 {
   const passing = process.stdout.isTTY ? '\r\x1b[K' : '';
-  process.stdout.write(`${passing}${lines.join('\n')}\n`);
+  process.stdout.write(`${passing}${lines.map(printable).join('\n')}\n`);
   return 0;
 }
 

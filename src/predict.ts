@@ -14,7 +14,7 @@ import { chooseDevice } from './run/device.ts';
 import { UserError } from './run/errors.ts';
 import { newestWeights } from './run/folder.ts';
 import { softmax } from './run/metrics.ts';
-import { percent } from './run/words.ts';
+import { percent, printable } from './run/words.ts';
 
 /**
  * What a model says of one file, or why it could not. `label` is a class name, or "unsure" where that was asked for
@@ -223,7 +223,8 @@ export async function predictCommand(
   for await (const { doubt = '', ...prediction } of answerFiles(line.files, line.values, signal)) {
     if ('error' in prediction) failed += 1;
     if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
-    else if ('error' in prediction) process.stderr.write(`${prediction.file}: ${prediction.error}\n`);
+    else if ('error' in prediction)
+      process.stderr.write(`${printable(`${prediction.file}: ${prediction.error}`)}\n`);
     else process.stdout.write(describe(prediction, doubt));
   }
   if (signal.aborted) return 130;
@@ -235,13 +236,15 @@ function describe(
   { file, label, probabilities }: Extract<Prediction, { label: string }>,
   doubt: string,
 ): string {
-  const ranked = Object.entries(probabilities).sort((a, b) => b[1] - a[1]);
+  const ranked = Object.entries(probabilities)
+    .map(([name, share]) => [printable(name), share] as const)
+    .sort((a, b) => b[1] - a[1]);
   const width = Math.max(...ranked.map(([name]) => name.length));
   const bars = ranked.slice(0, 5).map(([name, share]) => {
     const filled = Math.round(share * 20);
     return `  ${name.padEnd(width)} ${(share * 100).toFixed(1).padStart(5)}%  ${'█'.repeat(filled)}${'░'.repeat(20 - filled)}\n`;
   });
-  return `${file}: ${label}${doubt}\n${bars.join('')}`;
+  return `${printable(`${file}: ${label}${doubt}`)}\n${bars.join('')}`;
 }
 
 if (isMain(import.meta.url)) void runCommand(predictCommand);
