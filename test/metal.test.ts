@@ -148,7 +148,30 @@ describeStandin('training on metal', () => {
     else expect(values).not.toEqual(await first.getParameters());
     await first.dispose();
   });
+
+  test('a run that lost its GPU is gone on with, there or on the cpu, as if nothing had been', async () => {
+    expect(await train('through', 'metal')).toMatchObject({ code: 0 });
+    const weights = async (name: string) =>
+      (await loadWeights(join(folder, name, 'last.safetensors'))).values;
+    const through = await weights('through');
+    for (const device of ['metal', 'cpu']) {
+      const name = `again-${device}`;
+      await train(name, 'metal', '', { BIRBS_STANDIN_INJECT: 'device-removed@30' });
+      const words = `--resume ${join(folder, name)} --device ${device} --ui none`;
+      const ended = await runNode(`--import tsx src/train.ts ${words}`.split(' '), {});
+      expect(ended).toMatchObject({ code: 0, stderr: '' });
+      expect(results(name)).toMatchObject({ status: 'done', device, steps: 24 });
+      const found = await weights(name);
+      if (device === 'metal')
+        expect(Buffer.from(found.buffer).equals(Buffer.from(through.buffer))).toBe(true);
+      const apart = found.map((value, i) => Math.abs(value - through[i]!));
+      expect(apart.reduce((a, b) => Math.max(a, b))).toBeLessThan(RESUMED);
+    }
+  });
 });
+
+/** Largest difference of a weight after twelve steps of adamw on another device. */
+const RESUMED = 5e-3;
 
 function expectStopped({ code, stdout, stderr }: Omit<Ended, 'signal'>, step: number) {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
