@@ -6,21 +6,9 @@ import { type RecipeName, recipes } from './data/recipes.ts';
 import { type DataOptions, parseData } from './options.ts';
 import { cacheFolder } from './run/cache.ts';
 import { isMain, runCommand } from './run/command.ts';
-import { inventoryLines, presetLines } from './run/inventory.ts';
-import { quote, reporter } from './run/progress.ts';
-import { printable } from './run/words.ts';
-
-const FACTS = [
-  ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
-  ...(['oddities', 'hash', 'lock'] as const),
-];
-
-/** What is inside: all that is known of the images but the images. */
-export interface Inventory extends Pick<Dataset, (typeof FACTS)[number]> {
-  preset?: RecipeName;
-  /** Images of each class, in the order of `classNames`. */
-  counts: number[];
-}
+import { FACTS, type Inventory, inventoryLines, presetLines } from './run/inventory.ts';
+import { reporter } from './run/progress.ts';
+import { printable, quote } from './run/words.ts';
 
 /** The command: prints what is inside, and answers with the exit code. */
 export async function dataCommand(

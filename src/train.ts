@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { loadDataset } from './data/dataset.ts';
-import { type Images, openImages } from './data/loader.ts';
+import type { Images } from './data/images.ts';
+import { openImages } from './data/loader.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';

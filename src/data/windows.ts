@@ -5,7 +5,7 @@
 import type { Augmentation } from '../model/addon.ts';
 import { type Batch, type BatchOptions, batches, type PixelReader } from './batches.ts';
 import type { Dataset, Stream } from './dataset.ts';
-import type { Images, LoaderOptions } from './loader.ts';
+import type { Images, LoaderOptions } from './images.ts';
 import { shuffle, Use } from './random.ts';
 import type { OpenPixels, Supply } from './supply.ts';
 

@@ -1,5 +1,5 @@
 /** Watches a GPU while it trains: now and then, a few images predicted there and by the portable kernels as well. */
-import type { Images } from '../data/loader.ts';
+import type { Images } from '../data/images.ts';
 import { UserError } from '../run/errors.ts';
 import { loadAddon, type NativeSession, type SessionOptions } from './addon.ts';
 import { largestDifference } from './difference.ts';

@@ -1,5 +1,5 @@
 /** Looks for a learning rate: a short training in which it grows with every step. */
-import type { Images } from '../data/loader.ts';
+import type { Images } from '../data/images.ts';
 import type { NativeSession } from './addon.ts';
 
 export interface RateSweep {

@@ -2,7 +2,7 @@
 import { type Balance, epochOrder } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
-import type { Images } from '../data/loader.ts';
+import type { Images } from '../data/images.ts';
 import { UserError } from '../run/errors.ts';
 import { afterRollback, afterStep, trouble } from '../run/guard.ts';
 import { computeMetrics, type Metrics } from '../run/metrics.ts';

@@ -1,5 +1,5 @@
 /** The parts of the report that one looks up: data, options, environment. */
-import { count, moment, percent } from '../run/words.ts';
+import { count, moment, percent, quote } from '../run/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
 import type { DataFacts, RunStory } from './story.ts';
 
@@ -87,10 +87,6 @@ function optionText(value: unknown): string {
   if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return '–';
   if (Array.isArray(value)) return value.map(String).join(', ');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Share of images that were skipped, for the first lines. */

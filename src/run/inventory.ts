@@ -1,11 +1,23 @@
 /** What is inside images that were fetched, to lines in the terminal. */
 
+import type { Dataset } from '../data/dataset.ts';
 import type { LockFacts } from '../data/lock/lock.ts';
 import { type Recipe, type RecipeName, recipes } from '../data/recipes.ts';
 import type { Skipped } from '../data/sources/part.ts';
-import type { Inventory } from '../data.ts';
-import { healthLines, quote } from './progress.ts';
-import { count } from './words.ts';
+import { count, quote } from './words.ts';
+
+/** What of a data set is told. */
+export const FACTS = [
+  ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
+  ...(['oddities', 'hash', 'lock'] as const),
+];
+
+/** What is inside: all that is known of the images but the images. */
+export interface Inventory extends Pick<Dataset, (typeof FACTS)[number]> {
+  preset?: RecipeName;
+  /** Images of each class, in the order of `classNames`. */
+  counts: number[];
+}
 
 /** With more classes than this a line would not be read. */
 const MOST_CLASSES = 10;
@@ -98,6 +110,27 @@ function longList(what: string, list: Skipped[]): string[] {
   const shown = list.slice(0, NAMES_TOLD).map(({ name, reason }) => `  ${name} ${reason}`);
   const rest = list.length > NAMES_TOLD ? ['  ... (--json lists all)'] : [];
   return [`${what} ${count(list.length)}`, ...shown, ...rest];
+}
+
+/** What `data check` shows with pictures. */
+export function healthLines({
+  duplicates,
+  nearDuplicates,
+  oddities,
+}: Pick<Dataset, 'duplicates' | 'nearDuplicates' | 'oddities'>): string[] {
+  const copies = [
+    ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
+    ...(nearDuplicates > 0 ? [`${count(nearDuplicates)} images look like another one`] : []),
+  ];
+  const odd = [
+    ...(oddities.blank > 0 ? [`${count(oddities.blank)} blank`] : []),
+    ...(oddities.tiny > 0 ? [`${count(oddities.tiny)} smaller than --image-size`] : []),
+    ...(oddities.turned > 0 ? [`${count(oddities.turned)} turned by their EXIF`] : []),
+  ];
+  const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
+  if (odd.length > 0) lines.push(`Among all: ${odd.join(', ')}`);
+  if (lines.length > 0) lines[lines.length - 1] += '. To see them: data check SOURCE --html FILE';
+  return lines;
 }
 
 /** How the images are held to their bytes. */

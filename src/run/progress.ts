@@ -2,12 +2,12 @@
 
 import { isComplete } from '../data/meter.ts';
 import type { TrainEvent } from './events.ts';
-import { listLines, lockLines } from './inventory.ts';
+import { healthLines, listLines, lockLines } from './inventory.ts';
 import type { DataEvent } from './plan.ts';
 import { isTold } from './record.ts';
 import type { Results } from './results.ts';
 import { Stages, stageBar } from './stages.ts';
-import { count, duration, megabytes, percent, printable } from './words.ts';
+import { count, duration, megabytes, percent, printable, quote } from './words.ts';
 
 export interface Output {
   write(text: string): unknown;
@@ -156,27 +156,6 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   return lines;
 }
 
-/** What `data check` shows with pictures. */
-export function healthLines({
-  duplicates,
-  nearDuplicates,
-  oddities,
-}: Pick<DataEvent, 'duplicates' | 'nearDuplicates' | 'oddities'>): string[] {
-  const copies = [
-    ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
-    ...(nearDuplicates > 0 ? [`${count(nearDuplicates)} images look like another one`] : []),
-  ];
-  const odd = [
-    ...(oddities.blank > 0 ? [`${count(oddities.blank)} blank`] : []),
-    ...(oddities.tiny > 0 ? [`${count(oddities.tiny)} smaller than --image-size`] : []),
-    ...(oddities.turned > 0 ? [`${count(oddities.turned)} turned by their EXIF`] : []),
-  ];
-  const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
-  if (odd.length > 0) lines.push(`Among all: ${odd.join(', ')}`);
-  if (lines.length > 0) lines[lines.length - 1] += '. To see them: data check SOURCE --html FILE';
-  return lines;
-}
-
 const stopWords = {
   end: '',
   time: ', all the time it had',
@@ -233,9 +212,4 @@ function verdict({ best, betterThanMajority, majorityAccuracy, majorityBalancedA
     `Better than guessing: ${scores}. Plain accuracy favours that guess, ${percent(majorityAccuracy)} to ${percent(best!.accuracy)}: ` +
     'it misses only what is rare, but all of it.'
   );
-}
-
-/** For a shell, where the path needs it. */
-export function quote(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

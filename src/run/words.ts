@@ -45,3 +45,8 @@ export function megabytes(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
   return bytes >= 1e7 ? `${count(bytes / 1e6)} MB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
+
+/** A word for a shell, in quotes where it needs them. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Images } from '../../src/data/loader.ts';
+import type { Images } from '../../src/data/images.ts';
 import type { NativeSession } from '../../src/model/addon.ts';
 import { findLearningRate } from '../../src/model/find_rate.ts';
 

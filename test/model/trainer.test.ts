@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { batches } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import type { Images } from '../../src/data/loader.ts';
+import type { Images } from '../../src/data/images.ts';
 import type { NativePixels, NativeSession, StepResult } from '../../src/model/addon.ts';
 import { roundsAnEpoch, type Training, trainEpochs } from '../../src/model/trainer.ts';
 import { type Snapshot, startPosition } from '../../src/run/position.ts';

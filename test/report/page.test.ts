@@ -20,7 +20,7 @@ afterAll(() => rmSync(join(folder, '..'), { recursive: true }));
 
 const description: RunDescription = {
   tool: { 'birbs-metal': '1.2.3', node: 'v20' },
-  commandLine: ['/home/me/birbs/src/train.ts', '--data', 'my photos'],
+  commandLine: ['src/train.ts', '--data', 'my photos'],
   startedAt: new Date(Date.now() - 5000).toISOString(),
   device: { name: 'cpu', description: 'oneDNN', reason: 'there is no GPU' },
   options: { network: 'birbs-bn', imageSize: 16, epochs: 20, data: ['my photos'] },

@@ -142,10 +142,11 @@ function readAvif(bytes: Buffer, header: Header): void {
 
 function readTurn(exif: Buffer, header: Header): void {
   const seen = { ...header };
-  // A torn EXIF block says nothing; the image goes on.
   try {
     readTiff(exif[0] === 0x45 ? exif.subarray(6) : exif, seen);
-  } catch {}
+  } catch {
+    // A torn EXIF block says nothing more; the image goes on.
+  }
   header.turned = seen.turned;
 }
 
