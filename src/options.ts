@@ -518,6 +518,7 @@ function helpLines(table: Table): string {
     .join('\n');
 }
 
-function kebab(name: string): string {
+/** `imageSize` as `image-size`. */
+export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

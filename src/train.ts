@@ -1,6 +1,8 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { existsSync } from 'node:fs';
+import { rm, rmdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { loadDataset } from './data/dataset.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
@@ -22,6 +24,7 @@ import { UserError } from './run/errors.ts';
 import type { StartEvent, TrainEvent } from './run/events.ts';
 import { createRunFolder, saveJson } from './run/folder.ts';
 import { attend } from './run/paging/attend.ts';
+import { checkAddresses } from './run/paging/open.ts';
 import { type Plan, planEpochs } from './run/plan.ts';
 import type { Position, Snapshot } from './run/position.ts';
 import { reporter } from './run/progress.ts';
@@ -54,6 +57,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   const resumed = given.resume === undefined ? undefined : await openRun(given);
   const chosen = resumed?.options ?? completeTrain(given);
   const options = settle(chosen);
+  checkAddresses();
   const device = chooseDevice(options.device, await loadAddon().devices());
   const run = resumed?.folder ?? (await createRunFolder(options.run));
   const description = describeRun(options, device, resumed);
@@ -63,16 +67,16 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
   return attend(run, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
     const leave = async (error: Error): Promise<never> => {
-      const reason = signal?.aborted ? undefined : error.message;
       // A run that is gone on with has a report that says more.
-      if (!resumed) await reportFailure(run, description, reason).catch(() => {});
+      if (!resumed) await leaveUnbegun(run, options.run, description, error, signal).catch(() => {});
       throw error;
     };
     const ready = await prepare(options, clock, tell, signal).catch(leave);
     const { dataset, split, plan, network } = ready;
     const session = await openSession(network, device, dataset, split, options).catch(leave);
-    const images = await openImages(dataset, options);
+    let images: Images | undefined;
     try {
+      images = await openImages(dataset, options);
       const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
       const start = await startState(session, resumed, found, options.seed);
       if (options.findLr && !resumed)
@@ -83,7 +87,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       const known = { classNames: data.classNames, data, network };
       await saveJson(run, 'run.json', { ...description, ...known });
       const { position } = start;
-      const all = [...(resumed?.remarks ?? []), ...remarks];
+      const all = [...(resumed?.remarks ?? []), ...remarks, ...endRemark(options, position, clock.total)];
       tell(startEvent(options, { run, network, stepsPerEpoch: plan.stepsPerEpoch, position, remarks: all }));
       const training = {
         ...options,
@@ -100,9 +104,33 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       };
       return await trainOn(training, start, tell, signal);
     } finally {
-      await Promise.all([session.dispose(), images.dispose()]);
+      await Promise.all([session.dispose(), images?.dispose()]);
     }
   });
+}
+
+/** A run that never began leaves a report that says why; one that was only a wrong option leaves nothing. */
+async function leaveUnbegun(
+  run: string,
+  asked: string | undefined,
+  description: RunDescription,
+  error: Error,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!(error instanceof UserError) || error.exitCode !== 2)
+    return reportFailure(run, description, signal?.aborted ? undefined : error.message);
+  await rm(join(run, 'run.json'), { force: true });
+  // A folder that the user named may have been there before.
+  if (asked === undefined) await rmdir(run);
+}
+
+/** Of a run that is gone on with and has nothing left to do. */
+function endRemark({ epochs, time, resume }: Settled, { epoch }: Position, seconds: number): string[] {
+  if (resume === undefined) return [];
+  if (time !== undefined && seconds >= time)
+    return ['Its time is up: there is nothing left to train; a longer --time goes on'];
+  if (epoch < epochs) return [];
+  return [`It has all its epochs (${epochs}): there is nothing left to train; a larger --epochs goes on`];
 }
 
 /** Images, split, plan and network: all that is known before a device is touched. */

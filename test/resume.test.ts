@@ -88,7 +88,7 @@ describe('going on', () => {
     await trainUntil('changed', 14, { data: [own] });
     const resume = join(folder, 'changed');
     await expect(train({ resume, batchSize: 16 })).rejects.toThrow(
-      /go on with its own options, but batchSize is 16 where the run has 8; leave it out, or say --force$/,
+      /go on with its own options, but --batch-size is 16 where the run has 8; leave it out, or say --force$/,
     );
     await expect(train({ resume, run: join(folder, 'other') })).rejects.toThrow(
       /found --run .*leave it out$/,
@@ -243,6 +243,24 @@ test('a run ends when its time is up, with a validation', async () => {
   // It may be gone on with, given more time.
   const more = await train({ resume: join(folder, 'timed'), time: 4 });
   expect(more.steps).toBeGreaterThan(results.steps);
+});
+
+test('a run that is done says so when it is gone on with', async () => {
+  await train(options('over', { epochs: 1 }));
+  let remarks: string[] = [];
+  const onEvent = (event: TrainEvent) => {
+    if (event.type === 'start') remarks = event.remarks;
+  };
+  await train({ resume: join(folder, 'over') }, { onEvent });
+  expect(remarks).toEqual([expect.stringMatching(/all its epochs \(1\).*a larger --epochs goes on$/)]);
+  expect((await train({ resume: join(folder, 'over'), epochs: 2 }, { onEvent })).epochs).toBe(2);
+  expect(remarks).toEqual([]);
+});
+
+test('a wrong option leaves no folder behind', async () => {
+  const { run, ...unnamed } = options('wrong');
+  await expect(train({ ...unnamed, run: run!, batchSize: 60_000 })).rejects.toMatchObject({ exitCode: 2 });
+  expect(readdirSync(run!)).toEqual([]);
 });
 
 test('a run ends when there is nothing to hope for', async () => {

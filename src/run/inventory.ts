@@ -128,8 +128,8 @@ export function healthLines({
     ...(oddities.turned > 0 ? [`${count(oddities.turned)} turned by their EXIF`] : []),
   ];
   const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
-  if (odd.length > 0) lines.push(`Among all: ${odd.join(', ')}`);
-  if (lines.length > 0) lines[lines.length - 1] += '. To see them: data check SOURCE --html FILE';
+  if (odd.length > 0) lines.push(`Out of the ordinary: ${odd.join(', ')}`);
+  if (lines.length > 0) lines[lines.length - 1] += ' (the command `data check` shows which)';
   return lines;
 }
 

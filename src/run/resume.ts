@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Network, networkShapes } from '../model/network.ts';
-import { completeOptions, type TrainOptions, trainOptions } from '../options.ts';
+import { completeOptions, kebab, type TrainOptions, trainOptions } from '../options.ts';
 import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
 import { UserError } from './errors.ts';
 import { removeUnfinished } from './folder.ts';
@@ -50,7 +50,7 @@ export async function openRun(given: Partial<TrainOptions>): Promise<Resumed> {
   for (const [name, value] of Object.entries(given) as [keyof TrainOptions, unknown][]) {
     if (value === undefined || name === 'run' || isDeepStrictEqual(value, before[name])) continue;
     if (!FREE.includes(name)) {
-      const differs = `${name} is ${JSON.stringify(value)} where the run has ${JSON.stringify(before[name])}`;
+      const differs = `--${kebab(name)} is ${JSON.stringify(value)} where the run has ${JSON.stringify(before[name])}`;
       if (!options.force)
         throw new UserError(
           `Expected --resume ${folder} to go on with its own options, but ${differs}; leave it out, or say --force`,

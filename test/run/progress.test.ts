@@ -145,7 +145,7 @@ describe('plain', () => {
       'photos: 1,500 images (500 bird, 1,000 not-bird)',
       'Skipped 4: a.jpg is text; b.jpg is text; c.jpg is text; ...',
       '2 images repeat another one, 3 images look like another one; they stay on its side of the split',
-      'Among all: 4 blank, 5 turned by their EXIF. To see them: data check SOURCE --html FILE',
+      'Out of the ordinary: 4 blank, 5 turned by their EXIF (the command `data check` shows which)',
       '1 training images are left out: the same images are in --val',
       '1 files of the cache were damaged: deleted, and decoded again',
       'Decoded they are 40.0 GB, more than the 20.0 GB of the cache: they come in windows of 44,000 images, ' +

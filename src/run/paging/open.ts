@@ -31,6 +31,11 @@ export function openPaging(
   return { pager: openPager(channels, pageFrom), heartbeat: beat && startHeartbeat(beat) };
 }
 
+/** @throws UserError, exit code 2, when the environment holds what is no address; before anything is begun */
+export function checkAddresses(env: NodeJS.ProcessEnv = process.env): void {
+  for (const name of ['BIRBS_WEBHOOK', 'BIRBS_HEARTBEAT']) addressOf(env, name);
+}
+
 function addressOf(env: NodeJS.ProcessEnv, name: string): URL | undefined {
   const text = env[name];
   if (!text) return undefined;
