@@ -48,5 +48,7 @@ test('2,000 steps: memory is flat; no listener and no handle is left', async () 
   const { heaps, drawings, before, after } = JSON.parse(stdout);
   expect([code, after]).toEqual([130, before]);
   expect(drawings).toBeGreaterThan(500);
-  expect(heaps[1] - heaps[0]).toBeLessThan(400_000);
+  // What leaks grows each time; code that is compiled, or what is made once, only at some time.
+  const growth = [heaps[1] - heaps[0], heaps[2] - heaps[1]];
+  expect(Math.min(...growth)).toBeLessThan(200_000);
 });
