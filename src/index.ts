@@ -57,6 +57,7 @@ export type {
 } from './run/events.ts';
 export { confidenceIntervals, type Interval, type Intervals } from './run/intervals.ts';
 export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
+export type { PastEvent } from './run/past.ts';
 export type { DataEvent } from './run/plan.ts';
 export type { Results } from './run/results.ts';
 export type { NoticeEvent } from './run/watch.ts';

@@ -204,6 +204,7 @@ async function trainOn(
     { ...facts, clock: ready.clock, imageCount: dataset.names.length, report },
     start,
   );
+  if (ready.resume !== undefined) tell(record.past);
   const watched = { ...ready, ...split, every: ready.canary };
   const canary = device.name === 'metal' && ready.canary !== 0 ? await openCanary(watched) : undefined;
   const watch = openWatch(run, dataset.classNames, record.history);

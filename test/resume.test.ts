@@ -50,6 +50,11 @@ describe('going on', () => {
         ).toBe(true);
       const start = events.find((event) => event.type === 'start');
       expect(start!.resumed!.step).toBeGreaterThanOrEqual(step);
+      const past = events.find((event) => event.type === 'past')!;
+      expect(past.steps.map((point) => point.step)).toEqual(
+        [1, 20].filter((told) => told <= start!.resumed!.step),
+      );
+      expect(past.epochs).toHaveLength(start!.resumed!.epoch);
       // The log is that of a run in one piece.
       const lines = (log: string) =>
         bytes(log, 'metrics.jsonl')

@@ -3,6 +3,7 @@ import type { DatasetProgress } from '../data/dataset.ts';
 import type { RateSweep } from '../model/find_rate.ts';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
 import type { ChosenDevice } from './device.ts';
+import type { PastEvent } from './past.ts';
 import type { DataEvent } from './plan.ts';
 import type { Results } from './results.ts';
 import type { NoticeEvent } from './watch.ts';
@@ -14,6 +15,7 @@ export type TrainEvent =
   | DataEvent
   | SweepEvent
   | StartEvent
+  | PastEvent
   | StepEvent
   | EpochEvent
   | RollbackEvent

@@ -84,11 +84,13 @@ export async function readLog(folder: string, step: number): Promise<unknown[]> 
   const lines = text.split('\n').filter((line) => line !== '');
   const read = lines.flatMap((line) => {
     try {
-      return [JSON.parse(line) as { step?: number }];
+      return [JSON.parse(line) as { type?: unknown; step?: unknown } | null];
     } catch {
-      // Written by something else: ours is whole or not there.
+      // Written by something else, or cut off as it was copied: ours is whole or not there.
       return [];
     }
   });
-  return read.filter((line) => (line.step ?? 0) <= step);
+  return read.filter(
+    (line) => typeof line?.type === 'string' && typeof line.step === 'number' && line.step <= step,
+  );
 }

@@ -45,7 +45,7 @@ export function reporter(
 export function lastingLines(predict: string): (event: TrainEvent) => string[] {
   const stages = new Stages();
   return (event) => {
-    if (event.type === 'step' || event.type === 'checkpoint') return [];
+    if (event.type === 'step' || event.type === 'checkpoint' || event.type === 'past') return [];
     const lines =
       event.type === 'reading' ? stages.add(event) : [...stages.end(), ...eventLines(event, predict)];
     return lines.map(printable);
@@ -72,7 +72,7 @@ function stepLine({ epoch, progress, loss, imagesPerSecond }: Extract<TrainEvent
   return `Epoch ${epoch}: ${percent(progress)}  loss ${loss.toFixed(3)}  ${count(imagesPerSecond)} images/s`;
 }
 
-type Lasting = Exclude<TrainEvent, { type: 'step' | 'reading' | 'checkpoint' }>;
+type Lasting = Exclude<TrainEvent, { type: 'step' | 'reading' | 'checkpoint' | 'past' }>;
 
 function eventLines(event: Lasting, predict: string): string[] {
   switch (event.type) {

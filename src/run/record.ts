@@ -20,6 +20,7 @@ import { type Findings, openFindings } from './findings.ts';
 import { readLog, saveJson, saveLog } from './folder.ts';
 import { confidenceIntervals } from './intervals.ts';
 import { chanceMargin } from './metrics.ts';
+import { type PastEvent, pastOf } from './past.ts';
 import type { EpochMetrics, Position, Snapshot } from './position.ts';
 import type { Results } from './results.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
@@ -52,6 +53,8 @@ export type RecordEvent =
 export interface RunRecord {
   /** The epochs of before, of a run that is gone on with. */
   readonly history: EpochEvent[];
+  /** The same and its steps, for curves. */
+  readonly past: PastEvent;
   /** Takes note of an event; saves the log and a checkpoint with each snapshot, while training goes on. */
   add(event: RecordEvent): Promise<void>;
   /**
@@ -126,6 +129,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
 
   return {
     history: lines.filter((line) => line.type === 'epoch'),
+    past: pastOf(lines, start.position.best),
     async add(event) {
       const betweenEpochs = validated;
       validated = event.type === 'evaluated';

@@ -16,8 +16,7 @@ export interface ChartOptions {
   /** In characters, all included. */
   width: number;
   height: number;
-  /** Steps at the left and at the right. */
-  first: number;
+  /** The step at the right; the left is that of the begin. */
   last: number;
   limits: [number, number];
   /** A number beside the axis; `span` is what the axis spans. */
@@ -26,9 +25,9 @@ export interface ChartOptions {
 
 /** Lines of exactly `width` characters, colours aside. */
 export function chartLines(options: ChartOptions): string[] {
-  const { curves, width, height, first, last, limits, label } = options;
+  const { curves, width, height, last, limits, label } = options;
   const inner = { width: width - LABEL_WIDTH - 3, height: Math.max(1, height - 2) };
-  const { rows, low, high } = drawChart(curves, { ...inner, first, last, limits });
+  const { rows, low, high } = drawChart(curves, { ...inner, first: 0, last, limits });
   const labelOf = (row: number) => {
     if (row === rows.length - 1) return label(low, high - low);
     if (row === (rows.length - 1) / 2) return label((low + high) / 2, high - low);
@@ -37,7 +36,7 @@ export function chartLines(options: ChartOptions): string[] {
   return [
     titleLine(options),
     ...rows.map((cells, row) => `${axis(labelOf(row))}${cellsLine(cells)} `),
-    footLine(first, last, inner.width),
+    footLine(last, inner.width),
   ];
 }
 
@@ -70,8 +69,8 @@ function cellsLine(cells: Cell[]): string {
 }
 
 /** The axis of the steps. */
-function footLine(first: number, last: number, width: number): string {
-  const [left, right] = [count(first), `step ${count(last)}`];
+function footLine(last: number, width: number): string {
+  const [left, right] = ['0', `step ${count(last)}`];
   const line = '─'.repeat(Math.max(0, width - left.length - right.length - 2));
   return styled('dim', `${' '.repeat(LABEL_WIDTH + 1)}└${left} ${line} ${right} `);
 }

@@ -2,6 +2,7 @@
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
 import type { EpochEvent, StepEvent } from '../model/trainer.ts';
 import type { StartEvent, TrainEvent } from '../run/events.ts';
+import type { PastEvent } from '../run/past.ts';
 import type { Results } from '../run/results.ts';
 import { noTime, type TimeSplit } from '../run/timing.ts';
 import { count, duration, percent, printable } from '../run/words.ts';
@@ -30,6 +31,8 @@ export interface DashboardState {
   learningRate: number;
   imagesPerSecond: number;
   secondsLeft: number | undefined;
+  /** Whether an epoch of this process has told how much time is left. */
+  paced: boolean;
   loss: { train: Series; validation: Series };
   /** Of the batches plain accuracy, of the validation balanced accuracy. */
   accuracy: { train: Series; validation: Series };
@@ -52,6 +55,7 @@ export function newState(): DashboardState {
   return {
     ...{ device: '', sources: '', reading: new Map(), start: undefined, classNames: [] },
     ...{ epoch: 0, step: 0, progress: 0, learningRate: 0, imagesPerSecond: 0, secondsLeft: undefined },
+    paced: false,
     ...{ loss: pair(), accuracy: pair(), confusion: [], best: undefined },
     ...{ recent: { device: 0, all: 0 }, time: noTime(), steps: 0, saved: undefined },
     ...{ messages: [], ended: undefined },
@@ -82,6 +86,9 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
     case 'start':
       state.start = { ...event, run: printable(event.run) };
       [state.epoch, state.step] = [(event.resumed?.epoch ?? 0) + 1, event.resumed?.step ?? 0];
+      break;
+    case 'past':
+      takePast(state, event);
       break;
     case 'step':
       takeStep(state, event);
@@ -127,6 +134,20 @@ function takeReading({ reading }: DashboardState, event: DatasetProgress): void 
   if (!isComplete(event)) reading.set(key, { ...event, source: printable(event.source) });
 }
 
+/** The curves of the processes before this one. */
+function takePast(state: DashboardState, { steps, epochs, confusion, best }: PastEvent): void {
+  for (const { step, loss, accuracy } of steps) {
+    state.loss.train.add(step, loss);
+    state.accuracy.train.add(step, accuracy);
+  }
+  for (const { step, loss, balancedAccuracy } of epochs) {
+    state.loss.validation.add(step, loss);
+    state.accuracy.validation.add(step, balancedAccuracy);
+  }
+  state.confusion = confusion;
+  state.best = best ?? undefined;
+}
+
 /** Share that the seconds of before keep with each second that comes. */
 const FADING = 0.9;
 
@@ -142,7 +163,7 @@ function takeStep(state: DashboardState, event: StepEvent): void {
   const { recent } = state;
   state.recent = { device: recent.device * kept + deviceSeconds, all: recent.all * kept + worked };
   const all = worked + time.validation;
-  if (state.confusion.length > 0) state.secondsLeft = Math.max(0, (state.secondsLeft ?? 0) - all);
+  if (state.paced) state.secondsLeft = Math.max(0, (state.secondsLeft ?? 0) - all);
   else state.secondsLeft = firstGuess(state);
 }
 
@@ -161,7 +182,7 @@ function takeEpoch(state: DashboardState, event: EpochEvent): void {
   state.accuracy.validation.add(step, balancedAccuracy);
   state.confusion = confusion;
   if (isBest) state.best = { epoch, balancedAccuracy };
-  state.secondsLeft = secondsLeft;
+  [state.secondsLeft, state.paced] = [secondsLeft, true];
 }
 
 /** Of each class: the share that was recognised at the last validation. */

@@ -51,7 +51,7 @@ function curveLines(state: DashboardState, { columns, rows }: Room): string[] {
 
 function chartRows({ loss, accuracy, start, step }: DashboardState, { columns, rows }: Room): string[] {
   const width = Math.floor(columns / 2);
-  const shape = { height: rows, first: start!.resumed?.step ?? 0, last: lastStep(start!, step) };
+  const shape = { height: rows, last: lastStep(start!, step) };
   const tell = (value: number, decimals: number) => (Number.isFinite(value) ? value.toFixed(decimals) : '–');
   const left = chartLines({
     ...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] },
@@ -77,10 +77,9 @@ const FIRST_STEPS = 32;
 
 /** The right edge: doubled as often as needed, up to the end of the run where that is known. */
 function lastStep(start: NonNullable<DashboardState['start']>, step: number): number {
-  const { epochs, stepsPerEpoch, resumed } = start;
-  const first = resumed?.step ?? 0;
+  const { epochs, stepsPerEpoch } = start;
   const whole = epochs === null ? Number.POSITIVE_INFINITY : epochs * stepsPerEpoch;
-  return Math.min(whole, first + 2 ** Math.ceil(Math.log2(Math.max(FIRST_STEPS, step - first))));
+  return Math.min(whole, 2 ** Math.ceil(Math.log2(Math.max(FIRST_STEPS, step))));
 }
 
 /** The longest name of a class that is shown in full beside the curves. */
@@ -146,7 +145,7 @@ const ACTIVITIES = {
   paused: 'paused',
 } as const;
 
-function timeLines({ time, ended }: DashboardState, { columns }: Room): string[] {
+function timeLines({ time, ended, start }: DashboardState, { columns }: Room): string[] {
   const activities = Object.keys(ACTIVITIES) as (keyof typeof ACTIVITIES)[];
   const shown = activities.filter((activity) => time[activity] > 0);
   const total = shown.reduce((sum, activity) => sum + time[activity], 0);
@@ -157,7 +156,8 @@ function timeLines({ time, ended }: DashboardState, { columns }: Room): string[]
     return `${left}${styled('cyan', bar(share, width))}  ${duration(time[activity])}`;
   });
   const advice = folded(ended?.advice ?? '', columns - 2).map((line) => ` ${line}`);
-  return [styled('bold', ' Where the time went since the first step'), ...lines, '', ...advice];
+  const since = start?.resumed ? `step ${count(start.resumed.step)}` : 'the first step';
+  return [styled('bold', ` Where the time went since ${since}`), ...lines, '', ...advice];
 }
 
 /** The last ones, a line each, with the time of the day; at the bottom. */

@@ -83,7 +83,7 @@ test('the log is one JSON object a line', async () => {
 
 test('of a log, what is behind a step is left out, and what is no line of ours', async () => {
   const lines = [1, 20, 40].map((step) => JSON.stringify({ type: 'step', step }));
-  await saveLog(folder, [...lines, '{"type":"st']);
+  await saveLog(folder, [...lines, 'null', '7', '{"step":1}', '{"type":"step"}', '{"type":"st']);
   expect(await readLog(folder, 20)).toEqual([
     { type: 'step', step: 1 },
     { type: 'step', step: 20 },

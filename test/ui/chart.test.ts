@@ -7,7 +7,7 @@ const chart = (width: number, height: number, told: [string, string]) => {
     { x: 99, y: 0.75 },
   ];
   const options: ChartOptions = {
-    ...{ title: 'balanced accuracy', width, height, first: 0, last: 100, limits: [0, 1] },
+    ...{ title: 'balanced accuracy', width, height, last: 100, limits: [0, 1] },
     curves: [
       { points, told: told[0] },
       { points: [], told: told[1], marked: true },

@@ -33,6 +33,20 @@ export const start: Of<'start'> = {
   ...{ epochs: 4, stepsPerEpoch: 50, budget: null, resumed: null, remarks: [] },
 };
 
+/** Of two epochs. */
+export const past: Of<'past'> = {
+  type: 'past',
+  steps: [1, 20, 40, 60, 80, 100].map((n) => {
+    const { step: number, loss, accuracy } = step(n);
+    return { step: number, loss, accuracy };
+  }),
+  epochs: [epoch(1), epoch(2)].map(({ step, validation: { loss, balancedAccuracy } }) => ({
+    ...{ step, loss, balancedAccuracy },
+  })),
+  confusion: epoch(2).validation.confusion,
+  best: { epoch: 2, balancedAccuracy: 0.66 },
+};
+
 export function step(n: number): Of<'step'> {
   return {
     ...{ type: 'step', epoch: 1 + Math.floor((n - 1) / 50), step: n, progress: (((n - 1) % 50) + 1) / 50 },

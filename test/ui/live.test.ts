@@ -1,7 +1,7 @@
 /** The live view in a terminal that is none: keys in, screens out. */
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { LiveView } from '../../src/ui/live.ts';
-import { data, device, end, epoch, reading, start, step } from './events.ts';
+import { data, device, end, epoch, past, reading, start, step } from './events.ts';
 import { fakeTerminal } from './terminal.ts';
 
 let Live: typeof LiveView;
@@ -96,6 +96,17 @@ describe('how it looks', () => {
   ])('ten classes, %s, %i x %i', async (_, columns, rows, keys) => {
     const fake = trained(columns, rows, TEN);
     await fake.type(keys);
+    expect(fake.screen.text).toMatchSnapshot();
+  });
+
+  test.each([
+    [80, 24],
+    [120, 40],
+  ])('gone on with, %i x %i', async (columns, rows) => {
+    const fake = begin(columns, rows);
+    fake.tell(device, data(), { ...start, resumed: { step: 100, epoch: 2 } }, past);
+    for (let n = 101; n <= 130; n++) fake.tell(step(n));
+    await fake.type('z');
     expect(fake.screen.text).toMatchSnapshot();
   });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type DashboardState, newState, recallsOf, takeEvent } from '../../src/ui/state.ts';
-import { data, device, end, epoch, reading, start, step } from './events.ts';
+import { data, device, end, epoch, past, reading, start, step } from './events.ts';
 
 const take = (state: DashboardState, ...events: Parameters<typeof takeEvent>[1][]) => {
   for (const event of events) takeEvent(state, event, [`told of ${event.type}`], 0);
@@ -38,6 +38,20 @@ test('an epoch: validation, recalls, the best, and the time left goes on from wh
   expect(state.secondsLeft).toBeCloseTo(16.2 - 0.1);
   take(state, epoch(3));
   expect(state.best!.epoch).toBe(1);
+});
+
+test('gone on with: curves, recalls and the best of before; time left by the pace of now', () => {
+  const goneOn = { ...start, resumed: { step: 100, epoch: 2 } };
+  const state = take(newState(), device, data(), goneOn, past, step(101));
+  expect(state.loss.train.points.map(({ x }) => x)).toEqual([1, 20, 40, 60, 80, 100, 101]);
+  expect(state.accuracy.validation.points.map(({ x, y }) => [x, y])).toEqual([
+    [50, 0.58],
+    [100, 0.66],
+  ]);
+  expect(recallsOf(state)).toEqual([70 / 71, 69 / 70]);
+  expect(state.best).toEqual({ epoch: 2, balancedAccuracy: 0.66 });
+  // 99 steps of a tenth of a second.
+  expect(state.secondsLeft).toBeCloseTo(9.9);
 });
 
 test('where only the clock knows the end, nothing is said of it before the first epoch', () => {
