@@ -111,6 +111,7 @@ Napi::Object step_object(Napi::Env env, const StepResult& result) {
   auto object = Napi::Object::New(env);
   object.Set("loss", result.loss);
   object.Set("correct", result.correct);
+  object.Set("imageLosses", to_float32_array(env, result.image_losses));
   object.Set("gradientNorm", result.gradient_norm);
   object.Set("deviceSeconds", result.device_seconds);
   return object;
@@ -236,14 +237,13 @@ Napi::Value SessionObject::train_step(const Napi::CallbackInfo& info) {
         {info.This().As<Napi::Object>(), info[0].As<Napi::Object>(),
          info[1].As<Napi::Object>()},
         [host = host_, batch, rate](Reply reply) {
-          host->session->train_step(batch, static_cast<float>(rate),
-                                    [reply](StepResult result) {
-                                      if (!result.error.empty())
-                                        return reply.reject(result.error);
-                                      reply.resolve([result](Napi::Env env) {
-                                        return step_object(env, result);
-                                      });
-                                    });
+          host->session->train_step(
+              batch, static_cast<float>(rate), [reply](StepResult result) {
+                if (!result.error.empty()) return reply.reject(result.error);
+                reply.resolve([result = std::move(result)](Napi::Env env) {
+                  return step_object(env, result);
+                });
+              });
         });
   });
 }

@@ -49,6 +49,9 @@ struct StepResult {
   std::string error;  // empty: the step ran
   double loss = 0;    // as torch.nn.functional.cross_entropy, reduction mean
   int correct = 0;    // before the update
+  // Of each image, -log of the probability of its label in the same forward
+  // pass, in nats; without class weights and label smoothing.
+  std::vector<float> image_losses;
   double gradient_norm = 0;  // global, before clipping
   double device_seconds = 0;
 };

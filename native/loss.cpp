@@ -28,6 +28,7 @@ Loss cross_entropy(const float* logits, const int32_t* labels, int count,
   const double spread = double{label_smoothing} / classes / total;
   const double peak = (1 - double{label_smoothing}) / total;
   Loss loss;
+  loss.of_images.resize(count);
   for (int n = 0; n < count; ++n) {
     const float* row = logits + int64_t{n} * classes;
     const int label = labels[n];
@@ -43,6 +44,7 @@ Loss cross_entropy(const float* logits, const int32_t* labels, int count,
             static_cast<float>(targets * std::exp(row[c] - norm) - target);
       }
     }
+    loss.of_images[n] = static_cast<float>(norm - row[label]);
     loss.correct += std::max_element(row, row + classes) - row == label;
   }
   return loss;

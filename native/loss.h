@@ -8,6 +8,8 @@ namespace birbs {
 struct Loss {
   double value = 0;
   int correct = 0;  // images whose largest logit is their label's
+  // -log probability[label] of each image, whatever weights and smoothing
+  std::vector<float> of_images;
 };
 
 // torch.nn.functional.cross_entropy with `weight` (empty: all 1),

@@ -200,10 +200,7 @@ async function trainOn(
   const facts = { ...event, ...limits, network: ready.network, dataHash: ready.dataHash, folder: run };
   const weights = parameterCount(networkShapes(ready.network));
   const report = openReport({ ...ready, folder: run, weights });
-  const record = await startRecord(
-    { ...facts, clock: ready.clock, imageCount: dataset.names.length, report },
-    start,
-  );
+  const record = await startRecord({ ...facts, clock: ready.clock, report }, start);
   if (ready.resume !== undefined) tell(record.past);
   const watched = { ...ready, ...split, every: ready.canary };
   const canary = device.name === 'metal' && ready.canary !== 0 ? await openCanary(watched) : undefined;

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import type { TrainOptions } from '../src/options.ts';
+import { loadCheckpoint } from '../src/run/checkpoint.ts';
 import type { TrainEvent } from '../src/run/events.ts';
 import { train, trainEvents } from '../src/train.ts';
+import { assertSame } from './close.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
 import { type Poison, trainWith } from './poison.ts';
 
@@ -19,6 +21,8 @@ const options = (run: string, more: Partial<TrainOptions> = {}): Partial<TrainOp
   ...{ data: [photos], cache: join(folder, 'cache'), imageSize: 16, batchSize: 8, epochs: 4, threads: 1 },
   ...{ device: 'cpu', run: join(folder, run), lock: join(folder, 'birbs.lock.json'), ...more },
 });
+const lossesOf = async (run: string) =>
+  (await loadCheckpoint(join(folder, run, 'state.safetensors'))).losses!;
 const bytes = (run: string, name: string) => readFileSync(join(folder, run, name));
 
 /** Trains until a step, as if the process had died there: what a clean end would save is undone. */
@@ -48,6 +52,7 @@ describe('going on', () => {
           bytes(`${run}-${step}`, file).equals(bytes(`${run}-whole`, file)),
           `${file} from ${step}`,
         ).toBe(true);
+      assertSame(await lossesOf(`${run}-${step}`), await lossesOf(`${run}-whole`), `losses from ${step}`);
       const start = events.find((event) => event.type === 'start');
       expect(start!.resumed!.step).toBeGreaterThanOrEqual(step);
       const past = events.find((event) => event.type === 'past')!;
@@ -62,12 +67,8 @@ describe('going on', () => {
           .trimEnd()
           .split('\n')
           .map((line) => JSON.parse(line))
-          .map(({ type, step, loss, trainLoss, validation }) => ({
-            type,
-            step,
-            loss,
-            trainLoss,
-            validation,
+          .map(({ type, step, loss, trainLoss, validation, suspects }) => ({
+            ...{ type, step, loss, trainLoss, validation, suspects },
           }));
       expect(lines(`${run}-${step}`)).toEqual(lines(`${run}-whole`));
     }

@@ -120,12 +120,13 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
     check_learning_rate(learning_rate);
     const auto start = Clock::now();
     Pass& pass = pass_for(batch.count);
-    const Loss loss = differentiate(pass, batch);
+    Loss loss = differentiate(pass, batch);
     result.gradient_norm = update(pass, learning_rate);
     for (auto& stage : pass.stages) stage->update_statistics();
     ++progress_.step;
     result.loss = loss.value;
     result.correct = loss.correct;
+    result.image_losses = std::move(loss.of_images);
     result.device_seconds = seconds_since(start);
   } catch (const std::exception& error) {
     result = {};
@@ -145,7 +146,7 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
   check_batch(options_, batch);
   const auto start = Clock::now();
   Pass& pass = pass_for(batch.count);
-  const Loss loss = differentiate(pass, batch);
+  Loss loss = differentiate(pass, batch);
   std::vector<float> packed(parameters_.size());
   const double squares = update_.visit(pass.dense, [&](const Chunk& chunk) {
     std::copy_n(chunk.gradients, chunk.count,
@@ -157,6 +158,7 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
   StepResult result;
   result.loss = loss.value;
   result.correct = loss.correct;
+  result.image_losses = std::move(loss.of_images);
   result.gradient_norm = std::sqrt(squares);
   result.device_seconds = seconds_since(start);
   return result;
@@ -178,7 +180,7 @@ void OnednnSession::forward(Pass& pass, const uint8_t* images, int count,
 Loss OnednnSession::differentiate(Pass& pass, const Batch& batch) {
   forward(pass, batch.images, batch.count, true);
   read_logits(batch.count, logits_.floats());
-  const Loss loss =
+  Loss loss =
       cross_entropy(logits_.floats(), batch.labels, batch.count,
                     options_.network.classes, options_.class_weights,
                     options_.label_smoothing, logit_gradients_.floats());

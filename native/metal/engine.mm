@@ -57,7 +57,8 @@ class MetalEngine final : public Engine {
   std::string compile_gradients();
   std::string compile_transfer();
   std::vector<Value> stored() const;
-  StepResult step_result(const Storage& result, double seconds) const;
+  StepResult step_result(const Storage& result, int count,
+                         double seconds) const;
   void count_skipped(const Storage& result);
   void read_set(const float* const* sources, size_t count,
                 std::vector<float>* values) const;
@@ -239,13 +240,15 @@ void MetalEngine::fill(Slot* slot, const Batch& batch, float learning_rate) {
   }
 }
 
-StepResult MetalEngine::step_result(const Storage& result,
+StepResult MetalEngine::step_result(const Storage& result, int count,
                                     double seconds) const {
   const auto* numbers = static_cast<const float*>(result.bytes());
   StepResult step;
   step.loss = numbers[result_loss];
   step.correct = static_cast<int>(std::lround(numbers[result_correct]));
   step.gradient_norm = numbers[result_norm];
+  const float* of_images = numbers + result_images;
+  step.image_losses.assign(of_images, of_images + count);
   step.device_seconds = seconds;
   return step;
 }
@@ -270,7 +273,8 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
       Slot* used = &slot;
       failed = submit(
           queue_.get(), train_, slot.feeds.get(), slot.results.get(),
-          [this, used, done = std::move(done)](const Ended& ended) {
+          [this, used, count = batch.count,
+           done = std::move(done)](const Ended& ended) {
             std::string error;
             {
               const std::lock_guard lock(mutex_);
@@ -283,12 +287,12 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
             }
             StepResult result;
             if (error.empty()) {
-              result = step_result(used->result, ended.seconds);
+              result = step_result(used->result, count, ended.seconds);
             }
             result.error = error;
             // Answered before the slot is free: after that this object
             // may go.
-            done(result);
+            done(std::move(result));
             const std::lock_guard lock(mutex_);
             used->busy = false;
             changed_.notify_all();
@@ -354,7 +358,7 @@ std::string MetalEngine::gradients(const Batch& batch, float* gradients,
     const Arranged arranged_results = gradients_.arrange_results(targets);
     failed = run_now(gradients_, arranged_feeds, arranged_results);
     if (!failed.empty()) return failed;
-    *result = step_result(storages[0], 0);
+    *result = step_result(storages[0], batch.count, 0);
     std::memcpy(logits, storages[1].bytes(),
                 static_cast<size_t>(batch.count) * options_.network.classes *
                     sizeof(float));

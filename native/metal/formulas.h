@@ -35,8 +35,9 @@ Value normalize_with(Graph& graph, const Value& x, const Value& mean,
 // target[i, c] = weight[c] * ((1 - s) * onehot[i, c] + s / K), loss = -sum
 // target * log softmax / sum of weight[label].
 struct CrossEntropy {
-  Value loss;      // [1]
-  Value gradient;  // of the logits
+  Value loss;       // [1]
+  Value of_images;  // [B]: -log softmax[label], whatever weights and smoothing
+  Value gradient;   // of the logits
 };
 // `logits` [B, K] float32, `labels` [B] int32, `rows` [B], 1 or 0; `weights`
 // may be empty.

@@ -57,8 +57,10 @@ CrossEntropy cross_entropy(Graph& g, const Value& logits, const Value& labels,
   const Value summed =
       g.reshape(g.sum(g.mul(target, log_softmax), {0, 1}), {1});
 
+  const Value log_label = g.sum(g.mul(one_hot, log_softmax), {1});
   const Value pulled = g.mul(g.div(exponents, sums), g.sum(target, {1}));
   return {g.div(g.scale(summed, -1), total),
+          g.reshape(g.scale(log_label, -1), {batch}),
           g.div(g.sub(pulled, target), total)};
 }
 

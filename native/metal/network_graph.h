@@ -30,13 +30,14 @@ enum Scalar {
 // What float16 keeps on the device besides.
 enum Scaling { scaling_loss_scale, scaling_clean_steps, scaling_skipped };
 
-// What a train step returns, float32 [result_count].
+// What a train step returns, float32 [result_images + batch size]: last the
+// loss of each image, of which those of padding mean nothing.
 enum Result {
   result_loss,
   result_correct,
   result_norm,
   result_skipped,
-  results
+  result_images
 };
 
 // One dropout layer's mask: a feed, uint8, 1 keeps.
@@ -62,7 +63,7 @@ struct NetworkGraph {
   Value scalar;                // float32 [scalars]
   std::vector<DropoutFeed> dropouts;
 
-  Value train_result;            // float32 [results]
+  Value train_result;            // float32 [result_images + B]
   Value train_logits;            // float32 [B, classes]
   std::vector<Value> gradients;  // Plan order; tensor nil: not trainable
   Owned<NSMutableArray<MPSGraphOperation*>*> updates;

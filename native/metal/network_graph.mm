@@ -49,7 +49,7 @@ class Builder {
   Value dense_backward(size_t i, const Value& dy, const Saved& saved);
   Value elements(const Value& x);  // valid rows times height times width, [1]
   Value correct(const Value& logits);
-  void update(const Value& loss, const Value& correct);
+  void update(const CrossEntropy& loss, const Value& correct);
   void move(size_t p, const Value& gradient);
   Value moment(size_t half, size_t p) const;
   void assign(const Value& variable, const Value& value);
@@ -378,7 +378,7 @@ Value Builder::adapt_scale(const Value& norm) {
   return skipped;
 }
 
-void Builder::update(const Value& loss, const Value& correct) {
+void Builder::update(const CrossEntropy& loss, const Value& correct) {
   Value squares = g_.constants({0}, {1});
   for (const Value& gradient : out_.gradients) {
     if (gradient.tensor == nil) continue;
@@ -403,7 +403,8 @@ void Builder::update(const Value& loss, const Value& correct) {
     move(p, options_.clip_norm > 0 ? g_.mul(gradient, coefficient) : gradient);
   }
   for (const auto& [running, value] : statistics_) assign(running, value);
-  out_.train_result = g_.concat({loss, correct, norm, skipped}, 0);
+  out_.train_result =
+      g_.concat({loss.loss, correct, norm, skipped, loss.of_images}, 0);
 }
 
 void Builder::training() {
@@ -422,7 +423,7 @@ void Builder::training() {
                    : loss.gradient;
   dy = g_.cast(dy, compute_);
   for (size_t i = count; i-- > 0;) dy = backward(i, dy, saved[i]);
-  update(loss.loss, correct(out_.train_logits));
+  update(loss, correct(out_.train_logits));
 }
 
 void Builder::evaluation() {

@@ -122,6 +122,7 @@ StepResult PortableSession::differentiate(const Batch& batch) {
   StepResult result;
   result.loss = loss.value;
   result.correct = loss.correct;
+  result.image_losses = std::move(loss.of_images);
   result.gradient_norm = gradient_norm();
   return result;
 }

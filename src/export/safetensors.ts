@@ -17,7 +17,15 @@ const LARGEST_FILE = 2 ** 32;
  * Bytes of a safetensors file; float32, little endian, tensors in the order of their names, as Python's writer has them.
  * @throws UserError when a shape does not fit its data
  */
-export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Array {
+export function encodeSafetensors(content: Safetensors): Uint8Array {
+  return Buffer.concat(safetensorsParts(content));
+}
+
+/**
+ * The same in pieces: the header, then the tensors as they lie in memory, not copied.
+ * @throws UserError when a shape does not fit its data
+ */
+export function safetensorsParts({ metadata, tensors }: Safetensors): Uint8Array[] {
   const names = Object.keys(tensors).sort(byCodePoints);
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let end = 0;
@@ -32,16 +40,10 @@ export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Arra
   }
   const json = Buffer.from(JSON.stringify(header));
   const start = 8 + Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(start + end).fill(0x20, 0, start);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
-  bytes.set(json, 8);
-  let offset = start;
-  for (const name of names) {
-    const { data } = tensors[name]!;
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    offset += data.byteLength;
-  }
-  return bytes;
+  const head = new Uint8Array(start).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(start - 8), true);
+  head.set(json, 8);
+  return [head, ...names.map((name) => bytesOf(tensors[name]!.data))];
 }
 
 /**
@@ -149,6 +151,11 @@ function readEntry(name: string, value: unknown, refuse: Refuse) {
 /** A copy, as the bytes need not lie where floats may. */
 function toFloats(bytes: Uint8Array): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+/** A view of the memory of an array. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function product(shape: number[]): number {

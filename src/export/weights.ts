@@ -4,7 +4,7 @@ import type { Tensor } from '../model/addon.ts';
 import { birbs, type Network, networkShapes, type ParameterShape, parseNetwork } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
 import { version } from '../run/version.ts';
-import { encodeSafetensors, readSafetensors, type Safetensors } from './safetensors.ts';
+import { readSafetensors, type Safetensors, safetensorsParts } from './safetensors.ts';
 
 export interface Weights {
   network: Network;
@@ -15,12 +15,17 @@ export interface Weights {
 }
 
 /** The bytes of a weights file; `notes` are added to its metadata. */
-export function encodeWeights(
+export function encodeWeights(...weights: Parameters<typeof weightsParts>): Uint8Array {
+  return Buffer.concat(weightsParts(...weights));
+}
+
+/** The same in pieces; see {@link safetensorsParts}. */
+export function weightsParts(
   network: Network,
   values: Float32Array,
   notes: Record<string, string> = {},
-): Uint8Array {
-  return encodeSafetensors({
+): Uint8Array[] {
+  return safetensorsParts({
     metadata: {
       format: 'pt',
       tool: `birbs-metal ${version()}`,

@@ -87,6 +87,11 @@ export interface StepResult {
   /** Mean softmax cross-entropy of the batch, before the update. */
   loss: number;
   correct: number;
+  /**
+   * float32 [count]: of each image -log of its label's probability, in nats, in the same forward pass, so with dropout;
+   * without class weights and label smoothing.
+   */
+  imageLosses: Float32Array;
   /** Global norm before clipping. */
   gradientNorm: number;
   deviceSeconds: number;

@@ -5,7 +5,8 @@ import type { Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/images.ts';
 import { UserError } from '../run/errors.ts';
 import { afterRollback, afterStep, trouble } from '../run/guard.ts';
-import { computeMetrics, type Metrics } from '../run/metrics.ts';
+import { LossHistory } from '../run/losses.ts';
+import { imageLosses, type Metrics } from '../run/metrics.ts';
 import { noSums, type Position, type Snapshot } from '../run/position.ts';
 import { learningRateAt, type Schedule } from '../run/schedule.ts';
 import { afterEpoch, afterPlateau, isBetter, type Judge } from '../run/stopping.ts';
@@ -13,6 +14,7 @@ import { type Stopwatch, type TimeSplit, timeBetween } from '../run/timing.ts';
 import type { NativeSession, StepResult } from './addon.ts';
 import { Average } from './average.ts';
 import type { Canary } from './canary.ts';
+import { type Evaluation, evaluate } from './evaluation.ts';
 
 export interface Training {
   session: NativeSession;
@@ -111,6 +113,8 @@ export interface EvaluatedEvent {
   /** float32 [count, classes] */
   logits: Float32Array;
   labels: Int32Array;
+  /** Of all images, this validation included; it goes on while training does. */
+  history: LossHistory;
 }
 
 /** The guard went back. */
@@ -168,6 +172,7 @@ interface Loop extends Training {
   /** The state to go back to: a step behind it went well. */
   good: Snapshot;
   moving: Average | undefined;
+  history: LossHistory;
   /** What the clock showed at the last checkpoint between epochs. */
   savedAt: number;
   /** What it showed, and the epochs that were done, when this process began to train. */
@@ -197,6 +202,7 @@ export async function* trainEpochs(
     position: structuredClone(start.position),
     good: start,
     moving: average > 0 ? new Average(average, start) : undefined,
+    history: new LossHistory(training.dataset.names.length, start.losses),
     savedAt: clock.total,
     begun: { seconds: clock.total, epochs: start.position.epoch },
     signal,
@@ -253,7 +259,8 @@ async function* trainEpoch(loop: Loop): AsyncGenerator<StepEvent | RollbackEvent
 interface Queued {
   batch: number;
   learningRate: number;
-  images: number;
+  /** Of its images in the data set. */
+  positions: Uint32Array;
   result: Promise<StepResult>;
   /** The state right behind the step, where it is wanted. */
   state: Promise<State> | undefined;
@@ -265,7 +272,7 @@ interface BadStep {
   batch: number;
   step: number;
   learningRate: number;
-  result: StepResult;
+  result: Pick<StepResult, 'loss' | 'gradientNorm'>;
   kind: RollbackEvent['kind'];
   message: string;
 }
@@ -330,11 +337,11 @@ async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Que
         if (signal?.aborted || isTimeUp(loop)) return;
         const next = await clock.during('data', source.next()).catch(ended(signal));
         if (next.done) break;
-        const { images, labels } = next.value;
+        const { images, labels, positions } = next.value;
         const learningRate = rateAt(loop, batch);
         const result = quiet(session.trainStep(images, labels, learningRate));
         const state = isCaptureDue(loop, batch) ? capture(session) : undefined;
-        yield { batch, learningRate, images: labels.length, result, state };
+        yield { batch, learningRate, positions, result, state };
         batch += 1;
       }
     } finally {
@@ -401,15 +408,20 @@ async function take(loop: Loop, state: Promise<State>): Promise<Snapshot> {
   if (loop.moving) await loop.moving.update(loop.position.batch - 1, values);
   loop.position.time = loop.clock.split;
   const position = structuredClone(loop.position);
-  return { position, values, optimizer, ...(loop.moving ? { average: loop.moving.values.slice() } : {}) };
+  const average = loop.moving ? { average: loop.moving.values.slice() } : {};
+  return { position, values, optimizer, losses: loop.history.numbers, ...average };
 }
 
 function judgeStep(
   loop: Loop,
-  { batch, learningRate, images }: Queued,
+  { batch, learningRate, positions }: Queued,
   result: StepResult,
 ): BadStep | undefined {
-  const found = trouble(loop.position.guard, { ...result, images }, loop.dataset.classNames.length);
+  const found = trouble(
+    loop.position.guard,
+    { ...result, images: positions.length },
+    loop.dataset.classNames.length,
+  );
   if (!found) return undefined;
   // Without a guard only what can't go on ends the run.
   if (loop.rollbacks === 0 && Number.isFinite(result.loss)) return undefined;
@@ -419,17 +431,19 @@ function judgeStep(
 function noteStep(loop: Loop, queued: Queued, result: StepResult, images: number): StepEvent {
   const { position, clock } = loop;
   const { sums } = position;
+  const count = queued.positions.length;
   const split = clock.split;
   const time = timeBetween(loop.told, split);
   loop.told = split;
   position.step += 1;
   position.batch = queued.batch + 1;
-  position.images += queued.images;
-  sums.images += queued.images;
-  sums.loss += result.loss * queued.images;
+  position.images += count;
+  sums.images += count;
+  sums.loss += result.loss * count;
   sums.correct += result.correct;
   sums.seconds += Object.values(time).reduce((a, b) => a + b, 0) - time.paused - time.validation;
   afterStep(position.guard, result);
+  loop.history.add(queued.positions, result.imageLosses);
   const done = position.batch - position.epoch * loop.stepsPerEpoch;
   return {
     type: 'step',
@@ -437,7 +451,7 @@ function noteStep(loop: Loop, queued: Queued, result: StepResult, images: number
     step: position.step,
     progress: Math.min(images, done * loop.batchSize) / images,
     loss: result.loss,
-    accuracy: result.correct / queued.images,
+    accuracy: result.correct / count,
     learningRate: queued.learningRate,
     gradientNorm: result.gradientNorm,
     imagesPerSecond: sums.images / sums.seconds,
@@ -457,6 +471,7 @@ async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<Rol
   const blamed = [batch - 1, batch].filter((number) => number >= Math.max(first, good.position.batch));
   loop.position = structuredClone(good.position);
   loop.position.guard = afterRollback(good.position.guard, position.guard, blamed);
+  loop.history = new LossHistory(dataset.names.length, good.losses);
   if (loop.moving && good.average) loop.moving.values = good.average.slice();
   const places = blamed.flatMap((number) => [
     ...order.subarray((number - first) * batchSize, (number - first + 1) * batchSize),
@@ -496,12 +511,14 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   const validation = loop.evaluation.metrics;
   const learningRate = rateAt(loop, Math.max(0, position.batch - 1));
   if (!Number.isFinite(validation.loss)) {
-    const result = { loss: validation.loss, correct: 0, gradientNorm: Number.NaN, deviceSeconds: 0 };
+    const result = { loss: validation.loss, gradientNorm: Number.NaN };
     const message = `the loss of validation is ${validation.loss}`;
     const last = { batch: position.batch - 1, step: position.step, learningRate, result };
     const order = await epochPositions(loop, position.epoch + 1);
     return goBack(loop, { ...last, kind: 'loss-not-finite', message }, order);
   }
+  const { logits, labels } = loop.evaluation;
+  loop.history.add(loop.val, imageLosses(logits, labels, loop.dataset.classNames.length));
   const { sums } = position;
   const epoch = position.epoch + 1;
   const isBest = isBetter(judge, validation[judge], position.best?.[judge] ?? null);
@@ -532,11 +549,11 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
 }
 
 function evaluated(
-  { val }: Loop,
+  { val, history }: Loop,
   { logits, labels }: Evaluation,
   { epoch, step, isBest }: EpochEvent,
 ): EvaluatedEvent {
-  return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels };
+  return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels, history };
 }
 
 /** The metrics of the weights that would be kept: the moving average, where there is one. */
@@ -562,39 +579,6 @@ const IMAGES_AN_EPOCH = 1000;
 export function roundsAnEpoch(balance: Balance, drawn: number, images: number): number {
   if (balance !== 'undersample' || drawn >= IMAGES_AN_EPOCH) return 1;
   return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
-}
-
-/** A validation: its metrics, and the rows of logits and labels that they are counted from. */
-export interface Evaluation {
-  metrics: Metrics;
-  logits: Float32Array;
-  labels: Int32Array;
-}
-
-/** Metrics of the validation images, in the order and the batches that prediction would use. */
-export async function evaluate(
-  training: Pick<Training, 'session' | 'images' | 'dataset' | 'val' | 'batchSize'> & {
-    signal?: AbortSignal | undefined;
-  },
-): Promise<Evaluation> {
-  const { session, images, dataset, val, batchSize, signal } = training;
-  const classes = dataset.classNames.length;
-  const logits = new Float32Array(val.length * classes);
-  const labels = new Int32Array(val.length);
-  let waiting: Promise<unknown> | undefined;
-  let from = 0;
-  for await (const batch of images.batches(val, { batchSize, signal })) {
-    const start = from * classes;
-    const queued = quiet(
-      session.predict(batch.images, batch.labels.length).then((rows) => logits.set(rows, start)),
-    );
-    labels.set(batch.labels, from);
-    from += batch.labels.length;
-    await waiting;
-    waiting = queued;
-  }
-  await waiting;
-  return { metrics: await computeMetrics(logits, labels, classes), logits, labels };
 }
 
 /** The images of an epoch, in the order in which they are learnt. */

@@ -61,5 +61,8 @@ export async function startState(
   const position = resumePosition({ ...resumed, checkpoint }, found);
   await session.setParameters(checkpoint.values);
   await session.setOptimizerState(checkpoint.optimizer);
-  return { ...checkpoint, position };
+  const { losses, ...rest } = checkpoint;
+  // Of other images they say nothing.
+  const known = losses && found.dataHash === checkpoint.dataHash ? { losses } : {};
+  return { ...rest, position, ...known };
 }

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { link, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeSafetensors, readSafetensors } from '../export/safetensors.ts';
-import { encodeWeights, joinTensors, splitValues } from '../export/weights.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { bytesOf, readSafetensors, safetensorsParts } from '../export/safetensors.ts';
+import { joinTensors, splitValues, weightsParts } from '../export/weights.ts';
 import { type Network, networkShapes } from '../model/network.ts';
 import { UserError } from './errors.ts';
 import { writeFileWhole } from './files.ts';
@@ -24,7 +25,7 @@ export interface Checkpoint extends Snapshot {
  * whole.
  */
 export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
-  const bytes = encodeCheckpoint(checkpoint);
+  const parts = await encodeCheckpoint(checkpoint);
   const [path, previous] = [join(folder, STATE), join(folder, PREVIOUS_STATE)];
   if (await stat(path).catch(() => undefined)) {
     const temporary = `${previous}.${process.pid}.tmp`;
@@ -34,7 +35,7 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
       .then(() => rename(temporary, previous))
       .catch(() => {});
   }
-  await writeFileWhole(path, bytes);
+  await writeFileWhole(path, parts);
 }
 
 /** Writes a weights file; the moving average where there is one. */
@@ -45,39 +46,50 @@ export async function saveWeights(
   notes: Record<string, string> = {},
 ): Promise<void> {
   const place = { epoch: String(position.epoch), step: String(position.step) };
-  await writeFileWhole(path, encodeWeights(network, average ?? values, { ...place, ...notes }));
+  await writeFileWhole(path, weightsParts(network, average ?? values, { ...place, ...notes }));
 }
 
 const MOMENTS = 'optimizer.moments';
 const AVERAGE = 'average.';
+const LOSSES = 'history.losses';
 
-/** Parameters under their own names, the optimizer's moments as one tensor, the rest as text. */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const { network, dataHash, position, values, optimizer, average } = checkpoint;
+/** Parameters under their own names, the optimizer's moments as one tensor, the rest as text; in pieces. */
+export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
+  const { network, dataHash, position, values, optimizer, average, losses } = checkpoint;
   const { parameters } = networkShapes(network);
   const { step, values: moments, ...scale } = optimizer;
   const averages = average ? Object.entries(splitValues(parameters, average)) : [];
-  return encodeSafetensors({
+  return safetensorsParts({
     metadata: {
       network: JSON.stringify(network),
       dataHash,
       position: JSON.stringify(position),
       optimizer: JSON.stringify({ step, ...scale }),
-      checksum: checksum([values, moments, ...(average ? [average] : [])]),
+      checksum: await checksum([values, moments, average, losses]),
     },
     tensors: {
       ...splitValues(parameters, values),
       [MOMENTS]: { shape: [moments.length], data: moments },
+      ...(losses ? { [LOSSES]: { shape: [3, losses.length / 3], data: losses } } : {}),
       ...Object.fromEntries(averages.map(([name, tensor]) => [AVERAGE + name, tensor])),
     },
   });
 }
 
-/** sha256 over the numbers, parameters first. */
-function checksum(arrays: Float32Array[]): string {
+/** Bytes of half a millisecond. */
+const SLICE = 2 ** 19;
+
+/** sha256 over the numbers, parameters first; others have their turn between two slices, a step not least. */
+async function checksum(arrays: (Float32Array | undefined)[]): Promise<string> {
   const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of arrays)
-    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  for (const array of arrays) {
+    if (!array) continue;
+    const bytes = bytesOf(array);
+    for (let from = 0; from < bytes.length; from += SLICE) {
+      hash.update(bytes.subarray(from, from + SLICE));
+      await nextTurn();
+    }
+  }
   return hash.digest('hex');
 }
 
@@ -114,7 +126,7 @@ export async function newestCheckpoint(
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const { metadata, tensors } = await readSafetensors(path);
-  const { [MOMENTS]: moments, ...parameters } = tensors;
+  const { [MOMENTS]: moments, [LOSSES]: history, ...parameters } = tensors;
   const { network: json, position, optimizer, dataHash } = metadata;
   if (!moments || !json || !position || !optimizer || dataHash === undefined)
     throw new UserError(`Expected ${path} to hold the state of a run, but it has only weights`);
@@ -129,7 +141,8 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const averages = named(AVERAGE);
   const average = Object.keys(averages).length > 0 ? joinTensors(own, averages, path) : undefined;
   const values = joinTensors(own, named(''), path);
-  if (metadata.checksum !== checksum([values, moments.data, ...(average ? [average] : [])]))
+  const losses = history?.data;
+  if (metadata.checksum !== (await checksum([values, moments.data, average, losses])))
     throw new UserError(
       `Expected ${path} to be as it was written, but its checksum is another: it is damaged`,
     );
@@ -138,5 +151,6 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     position: JSON.parse(position) as Position,
     optimizer: { ...JSON.parse(optimizer), values: moments.data },
     ...(average ? { average } : {}),
+    ...(losses ? { losses } : {}),
   };
 }

@@ -5,20 +5,25 @@ import { UserError } from './errors.ts';
 
 /**
  * Writes under a temporary name beside the file, syncs, renames, syncs the folder: whatever happens, `path` holds
- * either what it held or all of `content`.
+ * either what it held or all of `content` (its parts one after the other, not to be changed meanwhile).
  * @throws UserError that names the file when it can't be written (a full disk, no permission)
  */
-export async function writeFileWhole(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileWhole(
+  path: string,
+  content: string | Uint8Array | Uint8Array[],
+): Promise<void> {
+  const parts = Array.isArray(content) ? content : [content];
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     await withFile(temporary, 'w', async (file) => {
-      await file.writeFile(content);
+      for (const part of parts) await file.writeFile(part);
       await file.sync();
     });
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw saveError(path, Buffer.byteLength(content), error);
+    const bytes = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+    throw saveError(path, bytes, error);
   }
   // Not every file system lets a folder be synced; the file itself is.
   await withFile(dirname(path), 'r', (folder) => folder.sync()).catch(() => {});

@@ -1,8 +1,8 @@
 /** What a validation shows besides its metrics: how sure to be of answers, and which images are worth a look. */
 import type { EvaluatedEvent } from '../model/trainer.ts';
 import { answer, type Calibration, type CalibrationReport, calibrate, scaled } from './calibration.ts';
-import { type ImageLosses, LossHistory } from './losses.ts';
-import { imageLosses, softmax } from './metrics.ts';
+import type { ImageLosses } from './losses.ts';
+import { softmax } from './metrics.ts';
 
 /** An answer to an image. */
 export interface Chosen {
@@ -24,25 +24,21 @@ export interface Findings {
   /** The wrong answers that were most certain, and the answers that were least. */
   mistakes: Chosen[];
   unsure: Chosen[];
-  /** Images whose labels may be wrong, by all validations of this process. */
+  /** Images whose labels may be wrong, of training and validation. */
   suspects: ImageLosses[];
 }
 
 /** Images of each kind; a gallery that goes on for ever is not looked at. */
 export const MOST_PICTURES = 24;
 
-/** Learns from one validation after the other. */
-export function openFindings(images: number, classes: number): (event: EvaluatedEvent) => Promise<Findings> {
-  const history = new LossHistory(images);
-  return async ({ epoch, step, isBest, positions, logits, labels }) => {
-    for (const [row, loss] of imageLosses(logits, labels, classes).entries())
-      history.add(positions[row]!, loss);
-    const calibration = await calibrate(logits, labels, classes);
-    return {
-      ...{ type: 'findings', epoch, step, isBest, calibration },
-      ...choosePictures({ positions, logits, labels }, classes, calibration),
-      suspects: history.suspects(classes, MOST_PICTURES),
-    };
+/** Looks into a validation. */
+export async function examine(event: EvaluatedEvent, classes: number): Promise<Findings> {
+  const { epoch, step, isBest, logits, labels, history } = event;
+  const calibration = await calibrate(logits, labels, classes);
+  return {
+    ...{ type: 'findings', epoch, step, isBest, calibration },
+    ...choosePictures(event, classes, calibration),
+    suspects: history.suspects(classes, MOST_PICTURES),
   };
 }
 

@@ -12,24 +12,36 @@ export interface ImageLosses {
 /** Fewer looks say nothing of a label. */
 const LEAST_TIMES = 3;
 
-/** Losses of the images of a data set, in ten bytes an image. */
+/** Losses of the images of a data set, in twelve bytes an image. */
 export class LossHistory {
-  readonly #sums: Float32Array;
-  readonly #last: Float32Array;
-  readonly #times: Uint16Array;
+  /** Sums, last ones and times of all images, in this order. */
+  readonly #numbers: Float32Array;
+  readonly #images: number;
 
-  constructor(images: number) {
-    this.#sums = new Float32Array(images);
-    this.#last = new Float32Array(images);
-    this.#times = new Uint16Array(images);
+  /** @param before the `numbers` of a history of the same images to go on with; begun anew where it is of others */
+  constructor(images: number, before?: Float32Array) {
+    this.#images = images;
+    this.#numbers = before?.length === 3 * images ? before.slice() : new Float32Array(3 * images);
   }
 
-  /** @param loss cross-entropy of its label; what is no number is not counted */
-  add(position: number, loss: number): void {
-    if (!Number.isFinite(loss) || this.#times[position] === 65_535) return;
-    this.#sums[position]! += loss;
-    this.#last[position] = loss;
-    this.#times[position]! += 1;
+  /** All that is known, float32 [3, images]: what a checkpoint keeps. */
+  get numbers(): Float32Array {
+    return this.#numbers.slice();
+  }
+
+  /**
+   * @param positions in the data set
+   * @param losses cross-entropy of the label of each, in nats; what is no number is not counted
+   */
+  add(positions: Uint32Array, losses: ArrayLike<number>): void {
+    const [sums, last, times] = this.#rows();
+    for (const [i, position] of positions.entries()) {
+      const loss = losses[i]!;
+      if (!Number.isFinite(loss)) continue;
+      sums[position]! += loss;
+      last[position] = loss;
+      times[position]! += 1;
+    }
   }
 
   /**
@@ -38,12 +50,18 @@ export class LossHistory {
    */
   suspects(classes: number, most: number): ImageLosses[] {
     const guessing = Math.log(classes);
+    const [sums, last, looks] = this.#rows();
     const found: ImageLosses[] = [];
-    for (const [position, times] of this.#times.entries()) {
-      const [meanLoss, lastLoss] = [this.#sums[position]! / times, this.#last[position]!];
+    for (const [position, times] of looks.entries()) {
+      const [meanLoss, lastLoss] = [sums[position]! / times, last[position]!];
       if (times >= LEAST_TIMES && Math.min(meanLoss, lastLoss) > guessing)
         found.push({ position, meanLoss, lastLoss, times });
     }
     return found.sort((a, b) => b.meanLoss - a.meanLoss).slice(0, most);
+  }
+
+  #rows(): [Float32Array, Float32Array, Float32Array] {
+    const row = (i: number) => this.#numbers.subarray(i * this.#images, (i + 1) * this.#images);
+    return [row(0), row(1), row(2)];
   }
 }

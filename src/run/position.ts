@@ -44,6 +44,8 @@ export interface Snapshot {
   optimizer: OptimizerState;
   /** The moving average of the weights, where there is one. */
   average?: Float32Array;
+  /** The `numbers` of the history of losses; absent where an older version wrote it. */
+  losses?: Float32Array;
 }
 
 export function startPosition(seed: number): Position {

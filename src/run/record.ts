@@ -16,7 +16,7 @@ import type { LogLine } from '../report/tell.ts';
 import { type AdviceFacts, adviceOn } from './advice.ts';
 import { saveCheckpoint, saveWeights } from './checkpoint.ts';
 import { writeFileWhole } from './files.ts';
-import { type Findings, openFindings } from './findings.ts';
+import { examine, type Findings } from './findings.ts';
 import { readLog, saveJson, saveLog } from './folder.ts';
 import { confidenceIntervals } from './intervals.ts';
 import { chanceMargin } from './metrics.ts';
@@ -29,8 +29,6 @@ import type { NoticeEvent } from './watch.ts';
 
 export interface RunFacts extends AdviceFacts {
   folder: string;
-  /** Images of the data set. */
-  imageCount: number;
   /** Is written now and then, and at the end. */
   report?: Report;
   network: Network;
@@ -80,7 +78,6 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
   let bestIsNew = false;
   let saving = Promise.resolve();
   let validated = false;
-  const learn = openFindings(facts.imageCount, network.classNames.length);
   const findings = (epoch?: number) => findingsOf(lines, epoch);
   let charts = openCharts(folder, start.position.step);
 
@@ -149,7 +146,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
           lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
         case 'evaluated': {
-          const found = await clock.during('validation', learn(event));
+          const found = await clock.during('validation', examine(event, network.classNames.length));
           // Those of the best epoch are kept, and those of the last.
           lines = lines.filter((line) => line.type !== 'findings' || (line.isBest && !found.isBest));
           lines.push(found);

@@ -3,6 +3,8 @@ import type { Images } from '../../src/data/images.ts';
 import type { NativeSession } from '../../src/model/addon.ts';
 import { findLearningRate } from '../../src/model/find_rate.ts';
 
+const none = { correct: 0, imageLosses: new Float32Array(8), gradientNorm: 0, deviceSeconds: 0 };
+
 /** A parabola of curvature 1 that gradient descent walks down: stable below a rate of 2, fastest at 1. */
 function makeParabola(noise = 0) {
   let x = 3;
@@ -11,7 +13,7 @@ function makeParabola(noise = 0) {
     async trainStep(_: Uint8Array, __: Int32Array, rate: number) {
       const loss = x ** 2 / 2 + noise * Math.sin(12.9898 * ++steps);
       x -= rate * x;
-      return { loss, correct: 0, gradientNorm: Math.abs(x), deviceSeconds: 0 };
+      return { ...none, loss, gradientNorm: Math.abs(x) };
     },
     getParameters: async () => Float32Array.of(x),
     setParameters: async (values: Float32Array) => {
@@ -50,7 +52,7 @@ test.each([0, 0.2])('suggests a rate that falls fast and is stable (noise %d)', 
 
 test('a loss that never falls has no suggestion', async () => {
   const { session } = makeParabola();
-  session.trainStep = async () => ({ loss: 1, correct: 0, gradientNorm: 0, deviceSeconds: 0 });
+  session.trainStep = async () => ({ ...none, loss: 1 });
   const { points, suggestion } = await findLearningRate({ session, images, order, batchSize: 8 });
   expect(points).toHaveLength(120);
   expect(suggestion).toBeNull();
@@ -61,7 +63,7 @@ test('ends where the loss is no number, and puts the session back', async () => 
   const { trainStep } = session;
   let calls = 0;
   const broken: NativeSession['trainStep'] = async (...args) =>
-    ++calls === 30 ? { loss: Number.NaN, correct: 0, gradientNorm: 0, deviceSeconds: 0 } : trainStep(...args);
+    ++calls === 30 ? { ...none, loss: Number.NaN } : trainStep(...args);
   const { points } = await findLearningRate({
     ...{ session: { ...session, trainStep: broken }, images, order, batchSize: 8 },
   });

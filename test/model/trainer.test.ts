@@ -36,7 +36,8 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
     async trainStep(images: Uint8Array, _: Int32Array, rate: number): Promise<StepResult> {
       await step(numbers(images), rate);
       // Read again when the step ends: nobody may have written to it.
-      return { loss: numbers(images)[0]!, correct: 1, gradientNorm: 1, deviceSeconds: 0 };
+      const imageLosses = Float32Array.from(numbers(images));
+      return { loss: imageLosses[0]!, imageLosses, correct: 1, gradientNorm: 1, deviceSeconds: 0 };
     },
     predict: async (_: Uint8Array, count: number) => new Float32Array(count * 2),
     getParameters: async () => new Float32Array(1),
@@ -120,7 +121,8 @@ test('a loss that is no number ends the training at its step', async () => {
   const training = makeTraining(async () => {});
   let steps = 0;
   training.session.trainStep = async () => ({
-    ...{ loss: ++steps === 3 ? Number.NaN : 1, correct: 0, gradientNorm: 1, deviceSeconds: 0 },
+    ...{ loss: ++steps === 3 ? Number.NaN : 1, imageLosses: new Float32Array(4) },
+    ...{ correct: 0, gradientNorm: 1, deviceSeconds: 0 },
   });
   const drain = async () => {
     for await (const _ of go(training));
@@ -139,6 +141,63 @@ test('weights that were lost in the last step of an epoch are noticed before the
     /^At step 8 the loss of validation is NaN; .* but found 1.00; try a tenth/,
   );
   expect(kinds).not.toContain('epoch');
+});
+
+describe('the history of losses', () => {
+  /** Trains to the end; the last state, and the rollbacks. */
+  const lastState = async (training: Training, from = start()) => {
+    let last = from;
+    let rollbacks = 0;
+    for await (const event of trainEpochs(training, from)) {
+      if (event.type === 'snapshot') last = event.snapshot;
+      if (event.type === 'rollback') rollbacks += 1;
+    }
+    const row = (i: number) => Array.from(last.losses!.subarray(i * IMAGES, (i + 1) * IMAGES));
+    return { last, rollbacks, sums: row(0), lasts: row(1), times: row(2) };
+  };
+  const seen = (times: number[]) => times.reduce((a, b) => a + b);
+
+  test('each loss goes to its image, of training and of validation', async () => {
+    const { sums, lasts, times } = await lastState(makeTraining(async () => {}));
+    // Of the six draws each takes all birds; two images are validated as well, on logits of 0, after each epoch.
+    expect(times.slice(1, 8)).toEqual(Array(7).fill(6));
+    expect([times[0], lasts[0]]).toEqual([9, expect.closeTo(Math.LN2, 6)]);
+    for (let image = 1; image < 39; image++) {
+      expect(sums[image]).toBeCloseTo(image * times[image]!, 3);
+      if (times[image]! > 0) expect(lasts[image]).toBe(image);
+    }
+    expect(sums[39]).toBeCloseTo(39 * (times[39]! - 3) + 3 * Math.LN2, 3);
+    expect(seen(times)).toBe(6 * 16 + 3 * 2);
+  });
+
+  test('of steps that the guard took back nothing is left', async () => {
+    const training = { ...makeTraining(async () => {}), rollbacks: 2 };
+    const { trainStep } = training.session;
+    let steps = 0;
+    training.session.trainStep = async (...given) => {
+      const result = await trainStep(...given);
+      return { ...result, loss: ++steps === 14 ? Number.NaN : 1 };
+    };
+    const { last, rollbacks, times } = await lastState(training);
+    expect(rollbacks).toBe(1);
+    expect(last.position.images).toBeLessThan(24 * 4);
+    expect(seen(times)).toBe(last.position.images + 3 * 2);
+  });
+
+  test('goes on where it was, or begins anew where the one before is of another number of images', async () => {
+    const before = new Float32Array(3 * IMAGES).fill(5);
+    const fresh = await lastState(makeTraining(async () => {}));
+    const { times } = await lastState(
+      makeTraining(async () => {}),
+      { ...start(), losses: before },
+    );
+    expect(times).toEqual(fresh.times.map((count) => count + 5));
+    const other = await lastState(
+      makeTraining(async () => {}),
+      { ...start(), losses: before.slice(3) },
+    );
+    expect(other.times).toEqual(fresh.times);
+  });
 });
 
 describe('how many draws an epoch joins', () => {

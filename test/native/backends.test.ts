@@ -11,7 +11,7 @@ import type { Network } from '../../src/model/network.ts';
 import { assertClose, assertSame, kinkTolerance, passTolerance, stepsTolerance } from '../close.ts';
 import { addon, devices } from './devices.ts';
 import { birbsLike, everyLayer, smooth } from './networks.ts';
-import { drawImages, drawLabels } from './numbers.ts';
+import { drawImages, drawLabels, lossesOf, meanOf } from './numbers.ts';
 
 const batchSize = 6;
 
@@ -93,6 +93,7 @@ describe.each(devices.filter((device) => device !== 'portable'))('%s = portable'
       assertClose(found.logits, expected.logits, passTolerance, 'logits');
       assertClose([found.gradientNorm], [expected.gradientNorm], passTolerance, 'gradient norm');
       assertClose(found.gradients, expected.gradients, passTolerance, 'gradients');
+      assertClose(found.imageLosses, expected.imageLosses, passTolerance, 'losses of the images');
     });
 
     test.each(optimizers)('parameters after 1 and 100 steps: $rule', async ({ optimizer, rate }) => {
@@ -187,6 +188,7 @@ describe.each(devices)('%s', (device) => {
         await exact.trainStep(images, labels, 0.003),
       ];
       assertClose([found.loss], [expected.loss], passTolerance, 'loss');
+      assertClose(found.imageLosses, expected.imageLosses, passTolerance, 'losses of the images');
       assertClose(await large.getParameters(), await exact.getParameters(), stepsTolerance);
       assertClose(
         await large.predict(images, count),
@@ -232,6 +234,22 @@ describe.each(devices)('%s', (device) => {
     const plain = await loss();
     assertClose([await loss([3, 3])], [plain], passTolerance, 'equal weights');
     expect(Math.abs((await loss([1, 9])) - plain)).toBeGreaterThan(1e-4);
+  });
+
+  test('the loss of an image is that of the forward pass alone: no weights, no smoothing, no padding', async () => {
+    const { network } = networks[3]!;
+    const { images, labels } = batch(network, 2);
+    expect(labels.length).toBeLessThan(batchSize);
+    const rules = { classWeights: [1, 9, 0.2], labelSmoothing: 0.3 };
+    const [weighted, plain] = [await open(device, network, rules), await open(device, network)];
+    const { logits, imageLosses } = await weighted.gradients(images, labels);
+    assertClose(imageLosses, lossesOf(logits, labels), passTolerance);
+    // Larger batches before it leave nothing behind.
+    const { images: before, labels: their } = batch(network, 0);
+    await plain.gradients(before, their);
+    const step = await plain.trainStep(images, labels, 0.01);
+    assertClose(step.imageLosses, imageLosses, passTolerance, 'of a step');
+    assertClose([meanOf(imageLosses)], [step.loss], passTolerance, 'mean');
   });
 
   test('a clip norm above the gradient changes no bit', async () => {

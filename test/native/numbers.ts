@@ -38,3 +38,17 @@ export function drawLabels(seed: number, count: number, classes: number): Int32A
   const random = generator(seed);
   return new Int32Array(count).map(() => Math.floor(random() * classes));
 }
+
+/** -log of the probability of each label, in nats; logits [labels.length, classes]. */
+export function lossesOf(logits: Float32Array, labels: Int32Array): number[] {
+  const classes = logits.length / labels.length;
+  return Array.from(labels, (label, n) => {
+    const row = [...logits.subarray(n * classes, (n + 1) * classes)];
+    const largest = Math.max(...row);
+    return Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)) + largest - row[label]!;
+  });
+}
+
+export function meanOf(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((a, b) => a + b, 0) / values.length;
+}

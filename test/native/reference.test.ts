@@ -4,6 +4,7 @@ import type { DeviceName, NativeSession } from '../../src/model/addon.ts';
 import { assertClose, passTolerance, stepsTolerance } from '../close.ts';
 import { addon, devices } from './devices.ts';
 import { type NetworkCase, type NetworkRun, readJson, readTensors } from './fixture.ts';
+import { lossesOf, meanOf } from './numbers.ts';
 
 const cases = readJson<NetworkCase[]>('networks.json');
 const tensor = readTensors('networks.safetensors');
@@ -74,6 +75,8 @@ describe.each(devices)('%s', (device) => {
         assertClose([result.loss], [run.losses[0]!], passTolerance, 'loss');
         assertClose([result.gradientNorm], [run.gradientNorms[0]!], passTolerance, 'gradient norm');
         assertClose(result.logits, floats(`${name}.${index}.logits`), passTolerance, 'logits');
+        const plain = lossesOf(floats(`${name}.${index}.logits`), labels);
+        assertClose(result.imageLosses, plain, passTolerance, 'losses of the images');
         assertParameters(session, result.gradients, `${name}.${index}.gradients`);
         const classes = network.network.classNames.length;
         const best = [...labels].map((_, n) => {
@@ -98,6 +101,11 @@ describe.each(devices)('%s', (device) => {
           const { images, labels } = batches(name)[step % 2]!;
           const result = await session.trainStep(images, labels, run.learningRate);
           losses.push(result.loss);
+          expect(result.imageLosses).toHaveLength(labels.length);
+          const { classWeights, labelSmoothing } = run;
+          // Otherwise the loss of the batch is another mean.
+          if (!classWeights && !labelSmoothing)
+            assertClose([meanOf(result.imageLosses)], [run.losses[step]!], stepsTolerance, 'mean');
           norms.push(result.gradientNorm);
         }
         assertClose(losses, run.losses, stepsTolerance, 'losses');

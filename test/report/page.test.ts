@@ -7,8 +7,9 @@ import type { EpochEvent, RollbackEvent, StepEvent } from '../../src/model/train
 import { openReport, reportFailure } from '../../src/report/page.ts';
 import type { LogLine, RunDescription } from '../../src/report/tell.ts';
 import { calibrate } from '../../src/run/calibration.ts';
-import { openFindings } from '../../src/run/findings.ts';
+import { examine } from '../../src/run/findings.ts';
 import { confidenceIntervals } from '../../src/run/intervals.ts';
+import { LossHistory } from '../../src/run/losses.ts';
 import { computeMetrics } from '../../src/run/metrics.ts';
 import { noTime } from '../../src/run/timing.ts';
 import type { NoticeEvent } from '../../src/run/watch.ts';
@@ -41,10 +42,12 @@ const images = () => ({
 });
 
 const logits = Float32Array.of(3, 0, 0, 4, 0, 3, 0, 0.2);
-const evaluated = { positions: Uint32Array.of(0, 1, 2, 3), logits, labels: dataset.labels };
+const evaluated = {
+  ...{ positions: Uint32Array.of(0, 1, 2, 3), logits, labels: dataset.labels },
+  history: new LossHistory(4),
+};
 
 async function lines(): Promise<LogLine[]> {
-  const learn = openFindings(4, 2);
   const validation = await computeMetrics(logits, dataset.labels, 2);
   const step: StepEvent = {
     ...{ type: 'step', epoch: 1, step: 1, progress: 0.5, loss: 0.7, accuracy: 0.5, learningRate: 0.001 },
@@ -61,7 +64,7 @@ async function lines(): Promise<LogLine[]> {
     ...{ learningRate: 0.001, newLearningRate: 0.0005, rollbacks: 1, allowed: 5 },
   };
   const notice: NoticeEvent = { type: 'notice', kind: 'slow', message: 'it is slow', epoch: 2, step: 4 };
-  const findings = await learn({ type: 'evaluated', epoch: 1, step: 2, isBest: true, ...evaluated });
+  const findings = await examine({ type: 'evaluated', epoch: 1, step: 2, isBest: true, ...evaluated }, 2);
   return [step, epoch, findings, rollback, notice];
 }
 

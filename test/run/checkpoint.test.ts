@@ -146,6 +146,19 @@ describe('a checkpoint', () => {
     expect((await loadWeights(join(folder, 'last.safetensors'))).values).toEqual(values);
   });
 
+  test('keeps the losses of the images; one of before there were any has none', async () => {
+    const losses = Float32Array.of(0.1, 5, 0.2, 3, 7, 65_536);
+    await saveCheckpoint(folder, made(1));
+    expect(await newestCheckpoint(folder, () => {})).not.toHaveProperty('losses');
+    await saveCheckpoint(folder, made(2, { losses }));
+    expect(await newestCheckpoint(folder, () => {})).toMatchObject({ losses });
+    const path = join(folder, 'state.safetensors');
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf(Buffer.from(losses.buffer))]! ^= 1;
+    writeFileSync(path, bytes);
+    await expect(loadCheckpoint(path)).rejects.toThrow(/its checksum is another: it is damaged$/);
+  });
+
   test('none is none; the newest counts', async () => {
     expect(await newestCheckpoint(folder, () => {})).toBeUndefined();
     for (const step of [1, 2, 3]) await saveCheckpoint(folder, made(step));
@@ -178,7 +191,7 @@ describe('a checkpoint', () => {
 
   test('plain weights are no state', async () => {
     const empty = { values: new Float32Array(0) };
-    expect(() => encodeCheckpoint(made(1, empty))).toThrow(
+    await expect(encodeCheckpoint(made(1, empty))).rejects.toThrow(
       /Expected \d+ weights for this network, but found 0/,
     );
     await saveWeights(join(folder, 'last.safetensors'), network, made(1));

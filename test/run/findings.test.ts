@@ -1,23 +1,25 @@
 /** Which images a validation picks out. */
 import { describe, expect, test } from 'vitest';
 import { calibrate } from '../../src/run/calibration.ts';
-import { choosePictures, type Findings, openFindings } from '../../src/run/findings.ts';
+import { choosePictures, examine } from '../../src/run/findings.ts';
 import { LossHistory } from '../../src/run/losses.ts';
 
-test('one validation after the other: calibration, pictures, suspects', async () => {
-  const learn = openFindings(20, 2);
+test('a validation shows calibration, pictures, suspects of all images', async () => {
   // The second image is called class 0 however often it is looked at.
   const logits = Float32Array.of(2, 0, 3, 0, 0, 1.5, 0, 0.1);
   const labels = Int32Array.of(0, 1, 1, 0);
-  const event = { positions: Uint32Array.of(4, 9, 12, 19), logits, labels, isBest: true };
-  const found: Findings[] = [];
-  for (const epoch of [1, 2, 3])
-    found.push(await learn({ type: 'evaluated', epoch, step: epoch * 10, ...event }));
-  expect(found[2]).toMatchObject({ type: 'findings', epoch: 3, step: 30, isBest: true });
-  expect(found[2]!.calibration).toEqual(await calibrate(logits, labels, 2));
-  expect(found[2]!.mistakes[0]).toMatchObject({ position: 9, truth: 1, guess: 0 });
-  expect(found.map(({ suspects }) => suspects.map(({ position }) => position))).toEqual([[], [], [9, 19]]);
-  expect(found[2]!.suspects[0]!.meanLoss).toBeCloseTo(3 + Math.log1p(Math.exp(-3)), 5);
+  const history = new LossHistory(20);
+  // The last one is of training.
+  for (let i = 0; i < 3; i++) history.add(Uint32Array.of(4, 9, 12, 2), [0.1, 3, 0.2, 5]);
+  const positions = Uint32Array.of(4, 9, 12, 19);
+  const found = await examine(
+    { type: 'evaluated', epoch: 3, step: 30, positions, logits, labels, isBest: true, history },
+    2,
+  );
+  expect(found).toMatchObject({ type: 'findings', epoch: 3, step: 30, isBest: true });
+  expect(found.calibration).toEqual(await calibrate(logits, labels, 2));
+  expect(found.mistakes[0]).toMatchObject({ position: 9, truth: 1, guess: 0 });
+  expect(found.suspects.map(({ position }) => position)).toEqual([2, 9]);
 });
 
 describe('pictures', () => {
@@ -78,7 +80,7 @@ test('suspects: looked at often enough, never believed, the worst first', () => 
   ];
   const history = new LossHistory(8);
   for (const [position, losses] of histories.entries())
-    for (const loss of losses) history.add(position, loss);
+    for (const loss of losses) history.add(Uint32Array.of(position), [loss]);
   const found = history.suspects(2, 9);
   expect(found.map(({ position }) => position)).toEqual([6, 3, 1]);
   expect(found[1]).toEqual({ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 });

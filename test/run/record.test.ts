@@ -8,6 +8,7 @@ import type { EpochEvent, EvaluatedEvent, StepEvent } from '../../src/model/trai
 import type { Report } from '../../src/report/page.ts';
 import { calibrate } from '../../src/run/calibration.ts';
 import { newestCheckpoint } from '../../src/run/checkpoint.ts';
+import { LossHistory } from '../../src/run/losses.ts';
 import type { Metrics } from '../../src/run/metrics.ts';
 import { type Snapshot, startPosition } from '../../src/run/position.ts';
 import { startRecord } from '../../src/run/record.ts';
@@ -32,7 +33,7 @@ const at = (step: number, epoch = 0): Snapshot => ({
 const open = (start = at(0), report?: Report) => {
   const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
   const advice = { precision: 'fp32', streams: false } as const;
-  return startRecord({ ...facts, ...advice, imageCount: 4, clock: new Stopwatch(), report }, start);
+  return startRecord({ ...facts, ...advice, clock: new Stopwatch(), report }, start);
 };
 const scores = { precision: 1, recall: 1, f1: 1, auroc: 1, averagePrecision: 1 };
 const step = (number: number): StepEvent => ({
@@ -87,6 +88,7 @@ const evaluated = (number: number, isBest: boolean): EvaluatedEvent => ({
   positions: Uint32Array.of(0, 2, 3),
   logits: Float32Array.of(number, 0, number % 2 ? 0.5 : -0.5, 0, 0, number),
   labels: Int32Array.of(0, 1, 1),
+  history: new LossHistory(4),
 });
 const calibrationOf = async (name: string) =>
   JSON.parse((await loadWeights(join(folder, name))).metadata.calibration!);
