@@ -85,7 +85,7 @@ describe('training', () => {
       'a run folder that exists',
       '--data good --run taken',
       2,
-      'Expected a new or empty folder for --run, but taken has 1 files in it; choose another or delete it',
+      'Expected a new or empty folder for --run, but taken has 1 files in it; choose another',
     ],
     [
       'a truncated parquet file',

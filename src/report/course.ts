@@ -7,13 +7,13 @@ import { type Html, html } from './html.ts';
 import type { EpochPoint, RunStory } from './story.ts';
 
 export function courseSection(story: RunStory): Html {
-  const { curve, rateSweep, best } = story;
+  const { curve, rateSweep, best, epochs: length } = story;
   const steps = (of: 'loss' | 'learningRate' | 'gradientNorm') =>
     curve.steps.map((step): Point => [step.at, step[of]]);
   const epochs = (of: (epoch: EpochPoint) => number) =>
     curve.epochs.map((epoch): Point => [epoch.epoch, of(epoch)]);
   const mark = best ? { x: best.epoch, label: 'best' } : undefined;
-  return html`<section id="course"><h2>How did it go?</h2>${advice(curve.epochs)}
+  return html`<section id="course"><h2>How did it go?</h2>${advice(curve.epochs, length.planned === null ? 'time' : 'epochs')}
 <div class="grid2">${lineChart({
     title: 'Loss',
     series: [
@@ -85,7 +85,7 @@ function spreads(values: number[]): boolean {
 }
 
 /** What the two loss curves say together. */
-function advice(epochs: EpochPoint[]): Html {
+function advice(epochs: EpochPoint[], more: 'time' | 'epochs'): Html {
   if (epochs.length < 4) return html``;
   const losses = epochs.map(({ validation }) => validation.loss);
   const lowest = losses.indexOf(
@@ -96,9 +96,9 @@ function advice(epochs: EpochPoint[]): Html {
   const ending = losses.slice(-3).reduce((a, b) => a + b) / 3;
   const falls = epochs[last]!.trainLoss < epochs[lowest]!.trainLoss;
   if (lowest < last - 1 && falls && ending > losses[lowest]! * 1.1)
-    return html`<p class="hint">From epoch ${epochs[lowest]!.epoch} on it learnt its training images by heart: their loss went on falling while that of the validation rose. More images, more augmentation or fewer epochs help.</p>`;
+    return html`<p class="hint">From epoch ${epochs[lowest]!.epoch} on it learnt its training images by heart: their loss went on falling while that of the validation rose. More images, more augmentation or ${more === 'time' ? 'less time' : 'fewer epochs'} help.</p>`;
   if (lowest === last)
-    return html`<p class="hint">The validation loss was still falling at the end: more epochs may help.</p>`;
+    return html`<p class="hint">The validation loss was still falling at the end: more ${more} may help.</p>`;
   return html``;
 }
 

@@ -41,9 +41,31 @@ export function qualitySection(story: RunStory): Html {
   const matrix = confusionTable(classNames, best.confusion);
   const small = classNames.length === 2;
   return html`<section id="good"><h2>Is it good?</h2>
-<p class="hint">Epoch ${best.epoch}, the best by balanced accuracy, on the ${count(total(best))} validation images.</p>
+<p class="hint">Epoch ${best.epoch}, the best by ${judgeOf(story)}, on the ${count(total(best))} validation images.</p>
+${rarityNote(classNames, best)}
 <div class="grid2"><div>${metricsTable(story, best)}</div><div>${small ? matrix : classTable(classNames, best)}</div></div>${!small && matrix}
 ${calibration && calibrationPart(calibration, classNames)}</section>`;
+}
+
+/** The metric that picks the best epoch, in words. */
+function judgeOf({ options: { metric } }: RunStory): string {
+  const label =
+    MEANINGS.find(([name]) => name === metric)?.[1] ?? (metric === 'loss' ? 'loss' : 'balanced accuracy');
+  return label === 'F1' || label === 'AUROC' ? label : label.toLowerCase();
+}
+
+/** Of two classes, where most of what is said to be the first is not: the first thing that its user would notice. */
+function rarityNote(names: string[], { precision, confusion, recall }: EpochMetrics): Html {
+  const share = confusion[0]!.reduce((a, b) => a + b, 0) / confusion.flat().reduce((a, b) => a + b, 0);
+  if (names.length !== 2 || !(precision < 0.5 && recall > 0.5)) return html``;
+  const name = classHtml(names[0]!);
+  return html`<p>Only ${percent(precision)} of what it calls ${name} is: of these images ${percent(share)} are, so that even few mistakes with the others outnumber them. Where ${name} is as frequent as all else it would be ${percent(balancedPrecision(confusion))}.</p>`;
+}
+
+/** If both classes had as many images. */
+function balancedPrecision([first, second]: number[][]): number {
+  const said = (row: number[]) => row[0]! / row.reduce((a, b) => a + b, 0);
+  return said(first!) / (said(first!) + said(second!));
 }
 
 function total({ confusion }: EpochMetrics): number {
@@ -65,7 +87,7 @@ function metricsTable({ classNames, majority }: RunStory, best: EpochMetrics): H
     ([name, label, meaning]) =>
       html`<tr><th scope="row" title="${meaning}">${label}</th><td>${percent(best[name])}</td><td>${range(intervals[name])}</td><td>${guessing[name] !== undefined && percent(guessing[name])}</td></tr>`,
   )}<tr><th scope="row" title="mean cross-entropy">Loss</th><td>${digits(best.loss)}</td><td></td><td>${digits(Math.log(classNames.length))}</td></tr></tbody></table></div>
-<p class="note"><small>The interval says how far luck with these few images may reach. It does not know other photographs than yours, nor that the best of several epochs was picked on them.</small></p>`;
+<p class="note"><small>The interval says how far luck with these images may reach. It does not know other photographs than yours, nor that the best of several epochs was picked on them.</small></p>`;
 }
 
 /** A whole matrix is readable up to here; in large cells up to fewer. */

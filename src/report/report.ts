@@ -37,16 +37,23 @@ const STATUS = { done: 'Done', running: 'Still running', interrupted: 'Interrupt
 
 function header(story: RunStory): Html {
   const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
-  const canGoOn = story.resume && steps > 0 && (status === 'interrupted' || status === 'failed');
+  const goOn = story.resume && steps > 0 && GO_ON[status];
   return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
 <p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
-  canGoOn && html`<p>Go on with it: <code>${shorten(story.resume!, 300)}</code></p>`
+  goOn && html`<p>${goOn}: <code>${shorten(story.resume!, 300)}</code></p>`
 }
 <nav aria-label="Parts of this page">${LINKS.map(([id, text]) => html`<a href="#${id}">${text}</a>`)}</nav></header>`;
 }
+
+/** A process that is killed can't tell it any more. */
+const GO_ON: Partial<Record<RunStory['status'], string>> = {
+  interrupted: 'Go on with it',
+  failed: 'Go on with it',
+  running: 'If it was ended since, go on with it',
+};
 
 /** The first thing to know, in one sentence. */
 function plainVerdict({ status, best, betterThanMajority, classNames, epochs, steps }: RunStory): string {
@@ -74,9 +81,10 @@ function plainVerdict({ status, best, betterThanMajority, classNames, epochs, st
 const MOST_INCIDENTS = 50;
 
 function troubleSection(story: RunStory): Html {
-  const { incidents, data, betterThanMajority, best } = story;
+  const { incidents, data, betterThanMajority, best, resumed } = story;
   const skipped = skippedShare(story);
   const notes = [
+    resumed.length > 0 && endedBefore(resumed),
     best &&
       !betterThanMajority &&
       'It is no better than always giving the same answer: more images, more epochs or another learning rate may help.',
@@ -91,6 +99,16 @@ function troubleSection(story: RunStory): Html {
   }${notes.map((note) => html`<p>${note as string}</p>`)}${
     incidents.length > 0 && html`<ul class="incidents">${incidents.slice(-MOST_INCIDENTS).map(incident)}</ul>`
   }${incidents.length > MOST_INCIDENTS && html`<p class="note">${count(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}</section>`;
+}
+
+const MOST_RESUMED = 5;
+
+/** Killed, stopped or failed: what it had learnt is not lost, and the rest is taken again. */
+function endedBefore(resumed: RunStory['resumed']): string {
+  const times = resumed.length === 1 ? 'Once' : `${count(resumed.length)} times`;
+  const told = resumed.slice(-MOST_RESUMED).map(({ at, step }) => `${moment(at)} after step ${count(step)}`);
+  const lately = resumed.length > MOST_RESUMED ? ', lately' : '';
+  return `${times} it was ended before its time and gone on with from its last checkpoint${lately}: ${told.join(', ')}.`;
 }
 
 const MOST_IMAGES = 12;

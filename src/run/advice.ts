@@ -50,7 +50,7 @@ function remedy(limit: ReturnType<typeof limitOf>, { device, precision, streams 
     case 'host':
       return 'a larger --batch-size gives the device more to do at a time';
     case 'reading':
-      return 'they are in the cache now, the next run begins at once; more --epochs make more of them';
+      return 'they are in the cache now, the next run begins at once; a longer run makes more of them';
     case 'device':
       if (device === 'metal' && precision === 'fp32')
         return '--precision fp16 or a smaller --image-size is faster';

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from './errors.ts';
 import { writeFileWhole } from './files.ts';
+import { quote } from './words.ts';
 
 /**
  * Makes the folder of a run.
@@ -15,12 +16,16 @@ export async function createRunFolder(path: string | undefined): Promise<string>
     if (error.code === 'ENOENT') return [];
     throw folderError(folder, error);
   });
-  if (found.length > 0) {
+  if (found.includes('run.json'))
     throw new UserError(
-      `Expected a new or empty folder for --run, but ${folder} has ${found.length} files in it; choose another or delete it`,
+      `Expected a new or empty folder for --run, but ${folder} holds a run; go on with it by --resume ${quote(folder)}, or choose another`,
       2,
     );
-  }
+  if (found.length > 0)
+    throw new UserError(
+      `Expected a new or empty folder for --run, but ${folder} has ${found.length} files in it; choose another`,
+      2,
+    );
   await mkdir(folder, { recursive: true }).catch((error) => {
     throw folderError(folder, error);
   });

@@ -126,6 +126,37 @@ describe('what it says', () => {
     expect(said).toMatch(/saying bird at a probability of 45\.5% or more: 92\.1%, against 91\.5% at 50%/);
   });
 
+  test('of one that still runs: how to go on with it if it does not', async () => {
+    const said = text(renderReport({ ...(await goodStory()), status: 'running' }));
+    expect(said).toContain('If it was ended since, go on with it: npx tsx src/train.ts --resume runs/night');
+  });
+
+  test('where birds are rare: what most of those are that it calls so', async () => {
+    const story = await goodStory();
+    const confusion = [
+      [80, 20],
+      [300, 1600],
+    ];
+    const best = { ...story.best!, confusion, precision: 80 / 380, recall: 0.8 };
+    const said = text(renderReport({ ...story, best }));
+    expect(said).toContain('Only 21.1% of what it calls bird is: of these images 5.0% are');
+    expect(said).toContain('it would be 83.5%');
+    expect(text(renderReport(story))).not.toContain('Only ');
+  });
+
+  test('of the metric that picked the best epoch, and of time where that is what it had', async () => {
+    const story = await goodStory();
+    story.options.metric = 'loss';
+    const epochs = story.curve.epochs.map((epoch, i) => ({
+      ...epoch,
+      validation: { ...epoch.validation, loss: 1 / (i + 1) },
+    }));
+    const curve = { ...story.curve, epochs };
+    const said = text(renderReport({ ...story, curve, epochs: { done: epochs.length, planned: null } }));
+    expect(said).toContain('the best by loss');
+    expect(said).toContain('still falling at the end: more time may help');
+  });
+
   test('of one that learnt nothing', async () => {
     const said = text(renderReport({ ...(await goodStory()), betterThanMajority: false }));
     expect(said).toContain('It is no better than guessing.');
@@ -137,6 +168,9 @@ describe('what it says', () => {
     expect(said).toContain('Interrupted');
     expect(said).toContain('Went back to step 96, left out the batch');
     expect(said).toContain('critical, epoch 4, step 100');
+    expect(said).toMatch(
+      /Once it was ended before its time and gone on with from its last checkpoint: \S+ \S+ after step 200\./,
+    );
     expect(said).toMatch(/Gone on with once: \S+ \S+, after step 200; the version was 0\.0\.9/);
     expect(said).toMatch(/IMG_11\.jpg , and 20 more/);
     expect(said).toContain('Go on with it: npx tsx src/train.ts --resume runs/night');

@@ -38,7 +38,15 @@ describe('the folder of a run', () => {
   test('with something in it is refused, naming --run', async () => {
     writeFileSync(join(folder, 'results.json'), '{}');
     await expect(createRunFolder(folder)).rejects.toMatchObject({
-      message: `Expected a new or empty folder for --run, but ${folder} has 1 files in it; choose another or delete it`,
+      message: `Expected a new or empty folder for --run, but ${folder} has 1 files in it; choose another`,
+      exitCode: 2,
+    });
+  });
+
+  test('with a run in it says how to go on with it', async () => {
+    writeFileSync(join(folder, 'run.json'), '{}');
+    await expect(createRunFolder(folder)).rejects.toMatchObject({
+      message: expect.stringContaining(`holds a run; go on with it by --resume ${folder}, or`),
       exitCode: 2,
     });
   });
