@@ -12,7 +12,7 @@ import { quote } from './words.ts';
  */
 export async function createRunFolder(path: string | undefined): Promise<string> {
   const folder = path ?? (await freeName(join('runs', timestamp())));
-  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+  const found: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw folderError(folder, error);
   });
