@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { printsOf } from './cache/look.ts';
-import { writeWhole } from './cache/whole.ts';
+import { touch, writeWhole } from './cache/whole.ts';
 import { type NearPair, nearPairs } from './near.ts';
 
 /** Raise it when the same images would come out as other pairs. */
@@ -54,6 +54,7 @@ async function remembered(
   const path = join(folder, `memo-alike-${key.slice(0, 32)}.json`);
   try {
     const memo = JSON.parse(await readFile(path, 'utf8'));
+    await touch(path);
     const isPlace = (place: number) => Number.isInteger(place) && place >= 0 && place < pixelHashes.length;
     const right = memo.every(([first, second]: number[]) => isPlace(first!) && isPlace(second!));
     if (right) return memo.map(fromRow);

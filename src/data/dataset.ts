@@ -3,6 +3,7 @@ import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
 import { assemble, type DatasetFacts, type OpenSource } from './assemble.ts';
 import { PixelCache } from './cache/pixels.ts';
+import { Room } from './cache/room.ts';
 import { fillPart, missingIn, type Need, type PreparedPart, preparePart } from './fill.ts';
 import { classesOf } from './labels.ts';
 import { Lock, type LockFacts } from './lock/lock.ts';
@@ -54,7 +55,7 @@ export interface DatasetOptions {
   fit: Fit;
   /** Folder of the pixel cache. */
   cacheDir: string;
-  /** GB (10^9 bytes) that the decoded images there may have; default: any number. */
+  /** GB (10^9 bytes) that all of it may have; default: any number. */
   cacheLimit?: number;
   /** File that holds the sources to the bytes they had when they were first used; absent: nothing does. */
   lock?: string;
@@ -102,22 +103,40 @@ export async function fillSources(options: DatasetOptions): Promise<FilledSource
   const sources = await parseAll(options);
   const lock = file === undefined ? undefined : await Lock.open(file, { update, verify, signal });
   const cache = await PixelCache.open({ cacheDir, size, fit, limit });
+  const room = new Room(cacheDir, limit);
   const opened: OpenSource[] = [];
   let streams: boolean;
   try {
     for (const { role, source } of sources) {
-      opened.push(await openSource(role, source, cache, options, lock?.revisionOf(role, source)));
+      const revision = lock?.revisionOf(role, source);
+      opened.push(await openSource(role, source, cache, room, options, revision));
     }
+    if (room.hasEvicted) await cache.refresh();
     for (const source of opened) await begin(source, lock, options);
     streams = await fillAll(opened, cache, limit, options);
     for (const source of opened) lock?.end(source);
+    await tellExcess(opened, room, options);
   } catch (error) {
     await cache.seal().catch(() => {});
     throw error;
   } finally {
     for (const { part } of opened.flatMap(({ parts }) => parts)) await part.close?.();
   }
+  // What comes in windows is read from its source again.
+  if (!streams) await room.settle();
   return { opened, cache, lock, streams, limit };
+}
+
+/** What must be there at once, the images and what they are read from, may be more than the limit. */
+async function tellExcess(opened: OpenSource[], room: Room, { onProgress }: DatasetOptions): Promise<void> {
+  const bytes = await room.excess();
+  if (bytes === 0) return;
+  const meter = new Meter(opened[0]!.source.text, (progress) => onProgress?.(progress));
+  const gigabytes = (count: number) => `${Number((count / 1e9).toPrecision(3))} GB`;
+  meter.note({
+    stage: 'decode',
+    note: `${room.cacheDir} has ${gigabytes(bytes)} more than --cache-limit (${gigabytes(room.limit)}), as the images and what they are read from are needed at once`,
+  });
 }
 
 /** One window is trained on, one is being filled, one gives way to it. */
@@ -125,8 +144,11 @@ const WINDOWS = 3;
 
 function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOptions): Stream {
   const imageBytes = imageSize * imageSize * 3;
-  const bytes = new Set(imagesInUse(opened).contents).size * imageBytes;
-  return { windowImages: Math.max(1, Math.floor(limit / WINDOWS / imageBytes)), imageSize, bytes, limit };
+  const { contents, cachedBytes } = imagesInUse(opened);
+  const bytes = new Set(contents).size * imageBytes;
+  // What they are read from stays as well.
+  const free = Math.max(limit - cachedBytes, limit / WINDOWS);
+  return { windowImages: Math.max(1, Math.floor(free / WINDOWS / imageBytes)), imageSize, bytes, limit };
 }
 
 /** Compares what is known of the files before they are fetched. */
@@ -156,13 +178,14 @@ async function openSource(
   role: Role,
   source: Source,
   cache: PixelCache,
+  room: Room,
   { imageSize, cacheDir, verify, onProgress, signal }: DatasetOptions,
   revision?: string,
 ): Promise<OpenSource> {
   const oneClass = role === 'birds' || role === 'notBirds';
   const labelled = !oneClass || source.label !== undefined;
   const meter = new Meter(source.text, (progress) => onProgress?.(progress));
-  const context = { role, labelled, size: imageSize, cacheDir, revision, signal };
+  const context = { role, labelled, size: imageSize, cacheDir, room, revision, signal };
   const all = await partsOf(source, { ...context, onProgress: (progress) => meter.note(progress) });
   const parts: PreparedPart[] = [];
   try {
@@ -212,20 +235,29 @@ async function fillAll(
   );
 }
 
-/** The contents of the images that are of use, and how many more may come to them once they are read. */
-function imagesInUse(opened: OpenSource[]): { contents: string[]; unread: number } {
+interface ImagesInUse {
+  contents: string[];
+  /** How many more may come to them once they are read. */
+  unread: number;
+  /** Of the files of those that lie in the cache, too. */
+  cachedBytes: number;
+}
+
+/** The images that are of use. */
+function imagesInUse(opened: OpenSource[]): ImagesInUse {
   const contents: string[] = [];
-  let unread = 0;
+  let [unread, cachedBytes] = [0, 0];
   for (const { parts, classOf } of opened) {
     for (const part of parts) {
       for (let i = 0; i < part.listing.count; i++) {
         if (part.reasons.has(i) || part.passing.has(i) || classOf(part, i) === undefined) continue;
+        if (part.part.isCached) cachedBytes += part.sizes[i]!;
         if (part.pixelHashes[i] === '') unread += 1;
         else contents.push(part.contents[i]!);
       }
     }
   }
-  return { contents, unread };
+  return { contents, unread, cachedBytes };
 }
 
 async function fillSource(

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Room } from '../../src/data/cache/room.ts';
 import { host as thisHost } from '../../src/data/cache/whole.ts';
 import { kaggleSettings } from '../../src/data/kaggle/settings.ts';
 import type { Part, SourceContext } from '../../src/data/sources/part.ts';
@@ -173,6 +174,35 @@ describe('a data set on Kaggle', () => {
     expect(readFileSync(join(kaggle.folder, 'cache/kaggle/owner/birds/1.zip')).equals(first)).toBe(true);
   });
 
+  test('an archive larger than the limit is refused before it is fetched', async () => {
+    const kaggle = await startKaggle([first]);
+    const cacheDir = join(kaggle.folder, 'cache');
+    expect(
+      await outcome(open(kaggle, 'kaggle:owner/birds@1', { room: new Room(cacheDir, first.length - 1) })),
+    ).toMatch(
+      /^UserError: Expected at most \S+ GB in the cache \(--cache-limit\), but kaggle:owner\/birds@1 takes /,
+    );
+    expect(readdirSync(join(cacheDir, 'kaggle/owner/birds'))).toEqual([]);
+  });
+
+  test('an archive that gave way while nobody used it is fetched again when it is needed', async () => {
+    const kaggle = await startKaggle([first]);
+    const room = new Room(join(kaggle.folder, 'cache'), 1.5 * first.length);
+    const part = await open(kaggle, 'kaggle:owner/birds@1', { room });
+    const listing = await part.list();
+    await part.close!();
+    await room.settle();
+    // Of the two, the archive was unused for longer than what was unpacked of it.
+    const folder = join(kaggle.folder, 'cache/kaggle/owner/birds');
+    expect(readdirSync(folder)).toEqual([]);
+    const names: number[] = [];
+    for await (const { index } of part.read(listing, () => true)) names.push(index);
+    expect([names, readdirSync(folder)]).toEqual([
+      [0, 1],
+      ['1.used', '1.zip'],
+    ]);
+  });
+
   test.each([
     ['half of it', first.subarray(0, 50_000), 'bytes=49999-', 1],
     ['all of it', first, `bytes=${first.length - 1}-`, 1],
@@ -186,7 +216,7 @@ describe('a data set on Kaggle', () => {
     expect(kaggle.requests[1]!.range).toBe(range);
     expect(kaggle.requests.filter(({ host }) => host === 'storage').length).toBe(answers);
     expect(readFileSync(join(folder, '1.zip')).equals(first)).toBe(true);
-    expect(readdirSync(folder)).toEqual(['1.zip']);
+    expect(readdirSync(folder)).toEqual(['1.used', '1.zip']);
   });
 
   test.each<[string, Kaggle['faults'][number]]>([

@@ -1,9 +1,10 @@
 /** Brings an archive into the cache, once; whatever happens, what lies there under its name is whole. */
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { mkdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { UserError } from '../../run/errors.ts';
+import { Room } from '../cache/room.ts';
 import { host } from '../cache/whole.ts';
 import type { SourceContext } from '../sources/part.ts';
 import { Collector, type Contents } from './collector.ts';
@@ -21,7 +22,7 @@ const BEAT_MS = 500;
 /** Left free on the disk for all else. */
 const SPARE_BYTES = 64 * 2 ** 20;
 
-export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'onProgress' | 'signal'> {
+export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'room' | 'onProgress' | 'signal'> {
   /** Whether the md5 of a tar archive is taken while it is read. */
   md5?: boolean;
 }
@@ -32,8 +33,28 @@ export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'onProgr
  *   written to; the signal's reason
  */
 export async function unpack(path: string, options: UnpackOptions): Promise<Unpacked> {
+  const { cacheDir, room = new Room(cacheDir) } = options;
   const stamp = await stampOf(path);
-  const folder = folderFor(options.cacheDir, await realpath(path), stamp);
+  const folder = folderFor(cacheDir, await realpath(path), stamp);
+  const release = await room.hold(relative(cacheDir, folder));
+  try {
+    const unpacked = await unpackOnce(folder, path, stamp, { ...options, room });
+    unpacked.onClose = release;
+    return unpacked;
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+type RoomyOptions = UnpackOptions & { room: Room };
+
+async function unpackOnce(
+  folder: string,
+  path: string,
+  stamp: string,
+  options: RoomyOptions,
+): Promise<Unpacked> {
   const root = dirname(folder);
   try {
     await mkdir(root, { recursive: true });
@@ -62,7 +83,7 @@ async function stampOf(path: string): Promise<string> {
   return `${found.size}:${found.mtimeMs}:${found.ino}`;
 }
 
-async function unpackTo(folder: string, path: string, stamp: string, options: UnpackOptions): Promise<void> {
+async function unpackTo(folder: string, path: string, stamp: string, options: RoomyOptions): Promise<void> {
   const id = `${basename(folder)}-${randomBytes(4).toString('hex')}-${host}`;
   const temporary = join(dirname(folder), `.${id}.${process.pid}.tmp`);
   await mkdir(temporary);
@@ -75,7 +96,9 @@ async function unpackTo(folder: string, path: string, stamp: string, options: Un
     }
     await writeIndex(temporary, stamp, contents, md5);
     // A folder without an index, from which something was taken.
-    if (!(await Unpacked.open(folder, stamp))) await rm(folder, { recursive: true, force: true });
+    const known = await Unpacked.open(folder, stamp);
+    await known?.close();
+    if (!known) await rm(folder, { recursive: true, force: true });
     await rename(temporary, folder).catch((error) => {
       // Another process was as fast.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
@@ -89,22 +112,29 @@ async function unpackTo(folder: string, path: string, stamp: string, options: Un
 async function readArchive(
   path: string,
   temporary: string,
-  options: UnpackOptions,
+  options: RoomyOptions,
 ): Promise<{ contents: Contents; md5?: string }> {
   const { size } = await stat(path);
   const format = await formatOf(path);
   const pack = await PackWriter.create(imagesIn(temporary));
   const collector = new Collector(path);
   const progress = progressOf(path, size, collector, options);
-  const { signal } = options;
-  const onEntry = (head: EntryHead, content: AsyncIterable<Uint8Array>) => collector.add(head, content, pack);
+  const { cacheDir, room, signal } = options;
+  const grow = room.growing(`"${path}", unpacked,`);
+  const expect = async (bytes: number) => {
+    await grow(0, bytes);
+    await checkDisk(path, cacheDir, bytes);
+  };
+  const onEntry = async (head: EntryHead, content: AsyncIterable<Uint8Array>) => {
+    await collector.add(head, content, pack);
+    await grow(pack.length);
+  };
   let hash: Hash | undefined;
   try {
-    await checkDisk(path, options.cacheDir, format === 'zip' ? 0 : size);
+    await expect(format === 'zip' ? 0 : size);
     if (format === 'zip') {
       const accepts = (head: EntryHead) => collector.accepts(head);
-      const onPlan = (bytes: number) => checkDisk(path, options.cacheDir, bytes);
-      await readZip(path, { accepts, onPlan, onEntry, onBytes: progress, signal });
+      await readZip(path, { accepts, onPlan: expect, onEntry, onBytes: progress, signal });
     } else {
       hash = options.md5 ? createHash('md5') : undefined;
       await readTar(path, {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Listing } from '../sources/part.ts';
 import { LOOK_DIGITS } from './look.ts';
 import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
-import { writeWhole } from './whole.ts';
+import { touch, writeWhole } from './whole.ts';
 
 /** Raise it when the listing of the same part would come out different. */
 const MEMO_VERSION = 4;
@@ -28,7 +28,9 @@ export interface Memo {
 /** Undefined when there is none, or none that can be trusted. */
 export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
   try {
-    const memo = JSON.parse(await readFile(memoPath(folder, key), 'utf8'));
+    const path = memoPath(folder, key);
+    const memo = JSON.parse(await readFile(path, 'utf8'));
+    await touch(path);
     const { version, stamp, count, labels, contents, pixels, looks, sizes, reasons, ...rest } = memo;
     const right =
       version === MEMO_VERSION &&

@@ -1,20 +1,19 @@
 /** The size of the cache: what was unused for longest gives way, what anybody uses stays. */
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { loadAddon } from '../../model/addon.ts';
-import { indexPath } from './segment.ts';
+import { UserError } from '../../run/errors.ts';
+import { heldNames, hold } from './holds.ts';
+import { isMemory, type Piece, piecesOf, pixelsIn, removePiece } from './pieces.ts';
 
-interface Kept {
-  path: string;
-  bytes: number;
-  /** When it was last used, in ms. */
-  used: number;
-}
+/** What was found out about files goes only when it was of no use for so long. */
+const MEMORY_MS = 30 * 24 * 3600 * 1000;
+
+/** Of what grows, room is made so far ahead; of a small cache less, as it would leave nothing in it. */
+const AHEAD_BYTES = 64 * 2 ** 20;
+const AHEAD_SHARE = 24;
 
 /**
- * Evicts segments of any image size until `bytes` more fit, the one unused for longest first. Those that a living
- * process has open (`openPixels`) stay, and so do those of `keep`: then the limit is exceeded by them.
- * @param limit bytes of all pixel files in the cache folder
+ * Evicts until `bytes` more fit, what was unused for longest first. Segments that a living process has open
+ * (`openPixels`) stay, and so do those of `keep` and whatever is held: then the limit is exceeded by them.
+ * @param limit bytes of all that is in the cache folder
  * @returns the pixel files that are gone
  */
 export async function makeRoom(
@@ -23,37 +22,97 @@ export async function makeRoom(
   bytes: number,
   keep: ReadonlySet<string>,
 ): Promise<string[]> {
-  const all = await pixelFiles(cacheDir);
-  let excess = all.reduce((sum, file) => sum + file.bytes, bytes) - limit;
-  const evicted: string[] = [];
-  for (const { path, bytes } of all.sort((a, b) => a.used - b.used)) {
+  const isFree = (piece: Piece) => !keep.has(pixelsIn(piece) ?? '');
+  return (await evict(cacheDir, limit - bytes, isFree)).flatMap((piece) => pixelsIn(piece) ?? []);
+}
+
+/** Evicts until there are at most so many bytes. */
+async function evict(cacheDir: string, limit: number, isFree: (piece: Piece) => boolean): Promise<Piece[]> {
+  const pieces = await piecesOf(cacheDir);
+  let excess = sizeOf(pieces) - limit;
+  if (excess <= 0) return [];
+  const held = await heldNames(cacheDir);
+  const isOld = ({ used }: Piece) => used < Date.now() - MEMORY_MS;
+  const evicted: Piece[] = [];
+  for (const piece of pieces.sort((a, b) => a.used - b.used)) {
     if (excess <= 0) break;
-    if (!path.endsWith('.pixels') || keep.has(path) || !(await loadAddon().removeUnusedPixels(path)))
-      continue;
-    await rm(indexPath(path), { force: true });
-    excess -= bytes;
-    evicted.push(path);
+    if (piece.name === '' || held.has(piece.name) || (isMemory(piece) && !isOld(piece))) continue;
+    if (!isFree(piece) || !(await removePiece(piece))) continue;
+    excess -= piece.bytes;
+    evicted.push(piece);
   }
   return evicted;
 }
 
-/** All that takes room: pixel files, and those being written. */
-async function pixelFiles(cacheDir: string): Promise<Kept[]> {
-  const folders = (await readdir(cacheDir)).filter((name) => name.startsWith('pixels-'));
-  const files = await Promise.all(
-    folders.map(async (folder) => {
-      const names = await readdir(join(cacheDir, folder)).catch(() => []);
-      const paths = names.map((name) => join(cacheDir, folder, name));
-      return Promise.all(paths.filter((path) => /\.(pixels|tmp)$/.test(path)).map(factsOf));
-    }),
-  );
-  return files.flat().filter((file) => file !== undefined);
+function sizeOf(pieces: Piece[]): number {
+  return pieces.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-async function factsOf(path: string): Promise<Kept | undefined> {
-  const [file, index] = await Promise.all([
-    stat(path).catch(() => null),
-    stat(indexPath(path)).catch(() => null),
-  ]);
-  return file ? { path, bytes: file.size, used: (index ?? file).mtimeMs } : undefined;
+/** The room of one run for what its sources put into the cache: evicts nothing that came or was used since it began. */
+export class Room {
+  readonly cacheDir: string;
+  readonly limit: number;
+  /** Whether anything was evicted. */
+  hasEvicted = false;
+  readonly #began = Date.now();
+  /** What this run held, and does not any more. */
+  readonly #released = new Set<string>();
+
+  /** @param limit bytes of all that is in the cache folder */
+  constructor(cacheDir: string, limit = Number.POSITIVE_INFINITY) {
+    this.cacheDir = cacheDir;
+    this.limit = limit;
+  }
+
+  /** Nobody evicts this piece (see `Piece`) until the returned function is called. */
+  async hold(name: string): Promise<() => Promise<void>> {
+    const release = await hold(this.cacheDir, name);
+    this.#released.delete(name);
+    return async () => {
+      await release();
+      this.#released.add(name);
+    };
+  }
+
+  /**
+   * For what grows in the cache: call it with the bytes that are there, and that there will be, before there are more.
+   * @param what as a person knows it; absent: it may be larger than the limit
+   * @throws UserError when it is, or will be
+   */
+  growing(what?: string): (bytes: number, total?: number) => Promise<void> {
+    const ahead = Math.min(AHEAD_BYTES, this.limit / AHEAD_SHARE);
+    let ready = 0;
+    return async (bytes, total = bytes) => {
+      if (what !== undefined && total > this.limit) throw this.#tooLarge(what, total);
+      if (total <= ready || this.limit === Number.POSITIVE_INFINITY) return;
+      ready = Math.max(total, bytes + ahead);
+      await this.#evict(ready - bytes);
+    };
+  }
+
+  /** Evicts what is too much and not held any more. */
+  async settle(): Promise<void> {
+    await this.#evict(0);
+  }
+
+  /** Bytes by which the cache is larger than its limit. */
+  async excess(): Promise<number> {
+    if (this.limit === Number.POSITIVE_INFINITY) return 0;
+    return Math.max(0, sizeOf(await piecesOf(this.cacheDir)) - this.limit);
+  }
+
+  async #evict(more: number): Promise<void> {
+    if (this.limit === Number.POSITIVE_INFINITY) return;
+    const isFree = ({ name, used }: Piece) => used < this.#began || this.#released.has(name);
+    const evicted = await evict(this.cacheDir, this.limit - more, isFree);
+    if (evicted.length > 0) this.hasEvicted = true;
+  }
+
+  #tooLarge(what: string, bytes: number): UserError {
+    const gigabytes = (count: number) => `${Math.ceil(count / 1e7) / 100} GB`;
+    return new UserError(
+      `Expected at most ${gigabytes(this.limit)} in the cache (--cache-limit), but ${what} takes ${gigabytes(bytes)} ` +
+        'or more; allow more, or unpack it elsewhere and name that folder',
+    );
+  }
 }

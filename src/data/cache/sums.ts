@@ -5,7 +5,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import type { PinOptions } from '../sources/part.ts';
-import { writeWhole } from './whole.ts';
+import { touch, writeWhole } from './whole.ts';
 
 /** Size in bytes and sha256 (hex) of a file. */
 export interface FileSum {
@@ -48,7 +48,9 @@ async function recall(memo: string, key: string, stamp: string): Promise<FileSum
   try {
     const { size, sha256, ...rest } = JSON.parse(await readFile(memo, 'utf8'));
     const right = rest.key === key && rest.stamp === stamp && /^[0-9a-f]{64}$/.test(sha256);
-    return right ? { size, sha256 } : undefined;
+    if (!right) return undefined;
+    await touch(memo);
+    return { size, sha256 };
   } catch {
     return undefined;
   }

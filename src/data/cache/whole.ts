@@ -1,7 +1,7 @@
 /** Files of the cache, written whole or not at all; and what is left of those whose writer was killed. */
 import { createHash, randomBytes } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isAlive } from '../../run/alive.ts';
@@ -45,6 +45,13 @@ export async function writeWhole(path: string, text: string): Promise<void> {
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** Notes that a file is used now: what is unused for longest is evicted first. */
+export async function touch(path: string): Promise<void> {
+  const now = new Date();
+  // One that was evicted this moment is found missing later.
+  await utimes(path, now, now).catch(() => {});
 }
 
 export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { UserError } from '../../run/errors.ts';
+import { Room } from '../cache/room.ts';
 import { fileSum } from '../cache/sums.ts';
-import { writeWhole } from '../cache/whole.ts';
+import { touch, writeWhole } from '../cache/whole.ts';
 import type { RandomAccess } from '../sources/part.ts';
 import {
   type Connection,
@@ -148,19 +149,32 @@ export class HubDataset {
   }
 
   /** A file of which only the ranges that are read are fetched. */
-  async remote(file: HubFile, onBytes?: OnBytes): Promise<RandomAccess> {
+  async remote(
+    file: HubFile,
+    onBytes?: OnBytes,
+    room = new Room(dirname(this.#cacheDir)),
+  ): Promise<RandomAccess> {
     const { settings } = this.#connection;
     const name = this.nameOf(file.path);
-    const access = await remoteFile(this.#connection, {
-      ...{ file, name, onBytes },
-      address: fileAddress(settings, this.name, this.commit, file.path),
-      folder: join(this.#cacheDir, 'ranges'),
-    });
-    return {
-      ...{ name, size: file.size, stamp: access.stamp },
-      read: (begin, end, signal) => this.#told(access.read(begin, end, signal)),
-      close: () => access.close!(),
-    };
+    const folder = join(this.#cacheDir, 'ranges');
+    const release = await room.hold(relative(room.cacheDir, join(folder, file.sha256 ?? file.oid)));
+    try {
+      const access = await remoteFile(this.#connection, {
+        ...{ file, name, folder, onBytes, onGrow: room.growing() },
+        address: fileAddress(settings, this.name, this.commit, file.path),
+      });
+      return {
+        ...{ name, size: file.size, stamp: access.stamp },
+        read: (begin, end, signal) => this.#told(access.read(begin, end, signal)),
+        close: async () => {
+          await access.close!();
+          await release();
+        },
+      };
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   /**
@@ -282,6 +296,7 @@ async function writeJson(path: string, value: object): Promise<void> {
 async function readJson<T>(path: string, key: string): Promise<T | undefined> {
   try {
     const known = JSON.parse(await readFile(path, 'utf8'));
+    await touch(path);
     return known.key === key ? known.answer : undefined;
   } catch {
     return undefined;

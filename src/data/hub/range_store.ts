@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { touch } from '../cache/whole.ts';
 
 /** Longer pieces are recorded as several. */
 export const SEGMENT_BYTES = 2 ** 18;
@@ -46,6 +47,7 @@ export class RangeStore {
     });
     const store = new RangeStore(size, data, record);
     store.#load(await readFile(recordPath, 'utf8'));
+    await touch(recordPath);
     return store;
   }
 

@@ -23,6 +23,8 @@ export interface Remote {
   /** Where the ranges are kept. */
   folder: string;
   onBytes?: (bytes: number) => void;
+  /** Waited for before the bytes fetched by now, so many, are kept. */
+  onGrow?: (bytes: number) => Promise<void>;
 }
 
 /** Opens the file; nothing is fetched yet. */
@@ -51,6 +53,8 @@ class RemoteFile implements RandomAccess {
   readonly #store: RangeStore;
   readonly #running = new Set<Fetch>();
   #elsewhere: { address: string; until: number } | undefined;
+  /** Bytes. */
+  #fetched = 0;
 
   constructor(connection: Connection, remote: Remote, store: RangeStore) {
     [this.#connection, this.#remote, this.#store] = [connection, remote, store];
@@ -124,7 +128,7 @@ class RemoteFile implements RandomAccess {
           const bytes = chunk.subarray(0, end - at - pieces.size);
           this.#remote.onBytes?.(bytes.length);
           for (const piece of pieces.add(bytes)) {
-            await this.#store.add(at, piece);
+            await this.#keep(at, piece);
             at += piece.length;
             gained();
           }
@@ -133,12 +137,18 @@ class RemoteFile implements RandomAccess {
       } finally {
         // Also of a connection that broke: it came in order, over a line that knows when bytes are lost.
         const rest = pieces.rest();
-        if (rest.length > 0) await this.#store.add(at, rest);
+        if (rest.length > 0) await this.#keep(at, rest);
         at += rest.length;
       }
       if (at < end) throw this.#failure(answer, `ended ${end - at} bytes too early`);
     };
     await retrying(work, { ...this.#connection, signal, pauseMs: settings.pauseMs });
+  }
+
+  async #keep(begin: number, bytes: Uint8Array): Promise<void> {
+    this.#fetched += bytes.length;
+    await this.#remote.onGrow?.(this.#fetched);
+    await this.#store.add(begin, bytes);
   }
 
   /** An answer that holds the range and nothing else. */

@@ -22,6 +22,8 @@ interface Wanted extends Pick<SourceContext, 'onProgress' | 'signal'> {
   target: string;
   /** As a person knows it. */
   name: string;
+  /** Waited for before more than so many bytes, of so many in all, are kept. */
+  onGrow: (bytes: number, total?: number) => Promise<void>;
 }
 
 /** Resolves when the file is whole at its target. */
@@ -56,7 +58,7 @@ async function complete(wanted: Wanted, partial: Partial, settings: KaggleSettin
 
 /** One try at what is missing. */
 async function fetchRest(
-  { address, target, name, onProgress, signal }: Wanted,
+  { address, target, name, onGrow, onProgress, signal }: Wanted,
   partial: Partial,
   settings: KaggleSettings,
   gained: () => void,
@@ -71,10 +73,12 @@ async function fetchRest(
     throw isShorter ? await restart(partial, error.facts.host) : error;
   });
   const total = await totalOf(answer, partial);
+  await onGrow(partial.size, total);
   if (total !== undefined) await checkSpace(dirname(target), total - partial.size, name);
   let [gain, known] = [0, answer.status === 206 ? 1 : 0];
   for await (const chunk of answer.chunks()) {
     await partial.append(chunk.subarray(known));
+    await onGrow(partial.size);
     known = Math.max(0, known - chunk.length);
     onProgress?.({ stage: 'download', file: name, bytes: partial.size, totalBytes: total });
     gain += chunk.length;

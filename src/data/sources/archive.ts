@@ -1,11 +1,12 @@
 /** A zip or tar archive of class folders. */
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { TEXT_NAMES } from '../archive/collector.ts';
 import { type UnpackOptions, unpack } from '../archive/unpack.ts';
 import type { Unpacked } from '../archive/unpacked.ts';
 import { fileSum } from '../cache/sums.ts';
+import { stampOf } from './local-file.ts';
 import type { Part, Source, SourceContext } from './part.ts';
 import { type TreeFiles, treePart } from './tree.ts';
 
@@ -16,12 +17,15 @@ export async function archiveParts({ path, split }: Source, context: SourceConte
   const pins: Part['pins'] = async (options) => [
     { name: basename(path), ...(await fileSum(path, context.cacheDir, options)) },
   ];
-  return [archivePart(path, { key: found, name: path, split, context, pins })];
+  const stamp = stampOf(await stat(found));
+  return [archivePart(path, { key: found, stamp, name: path, split, context, pins })];
 }
 
 export interface ArchiveOptions extends Pick<Part, 'pins'> {
   /** What the cache knows it by. */
   key: string;
+  /** Changes whenever its bytes may have changed: only then it is listed, and unpacked for that, again. */
+  stamp: string;
   /** What stands before the names of its files for a person. */
   name: string;
   split?: Source['split'];
@@ -32,9 +36,9 @@ export interface ArchiveOptions extends Pick<Part, 'pins'> {
  * The archive as a part of a source; unpacked when it is first listed or read.
  * @param path of a file on disk; whether it is a zip or a tar is told by its first bytes
  */
-export function archivePart(path: string, { key, name, split, context, pins }: ArchiveOptions): Part {
+export function archivePart(path: string, { key, stamp, name, split, context, pins }: ArchiveOptions): Part {
   const archive = openOnce(path, context);
-  return treePart({
+  const tree = treePart({
     key: `archive ${key}`,
     name,
     labelled: context.labelled,
@@ -46,6 +50,7 @@ export function archivePart(path: string, { key, name, split, context, pins }: A
     pins,
     close: archive.close,
   });
+  return { ...tree, stamp, isCached: true };
 }
 
 /** An archive that is unpacked when it is asked for, and opened again after it was closed. */
@@ -71,7 +76,7 @@ export function openOnce(
 export function filesOf({ files, skipped, ignored, nested }: Unpacked): TreeFiles & { nested: number } {
   const names = [...files.keys()].filter((name) => !TEXT_NAMES.test(name)).sort();
   return {
-    files: names.map((name) => ({ name, stamp: stampOf(files.get(name)!) })),
+    files: names.map((name) => ({ name, stamp: contentOf(files.get(name)!) })),
     skipped,
     ignored,
     nested,
@@ -79,7 +84,7 @@ export function filesOf({ files, skipped, ignored, nested }: Unpacked): TreeFile
 }
 
 /** By the content: an archive that was packed anew has the same images. */
-function stampOf({ size, crc }: { size: number; crc: number }): string {
+function contentOf({ size, crc }: { size: number; crc: number }): string {
   return `${size}:${crc}`;
 }
 

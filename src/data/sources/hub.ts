@@ -93,7 +93,7 @@ function shardParts({ source, context, dataset, choice, onBytes }: Opened): Part
     size: file.size,
     stamp: file.sha256 ?? file.oid,
     open: async (signal?: AbortSignal): Promise<RandomAccess> => {
-      if (!whole && !(await dataset.has(file))) return dataset.remote(file, onBytes);
+      if (!whole && !(await dataset.has(file))) return dataset.remote(file, onBytes, context.room);
       return wholeFile(await downloads.path(file, signal), file);
     },
     pins: pinsOf(dataset, file),
@@ -101,6 +101,7 @@ function shardParts({ source, context, dataset, choice, onBytes }: Opened): Part
   const parts = parquetPartsOf(files, source, context);
   return parts.map((part, i) => ({
     ...part,
+    isCached: !whole,
     close: async () => {
       await downloads.stop(choice.files[i]!);
       await part.close?.();
@@ -116,6 +117,7 @@ function archiveParts({ source, context, dataset, choice, onBytes }: Opened): Pa
     const key = `hub ${dataset.name}:${file.path} ${file.sha256 ?? file.oid}`;
     const part = archivePart(dataset.pathOf(file), {
       key,
+      stamp: file.sha256 ?? file.oid,
       name,
       split,
       context,

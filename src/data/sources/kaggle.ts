@@ -1,8 +1,10 @@
 /** A data set on Kaggle, by version: its archive, fetched once. */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { UserError } from '../../run/errors.ts';
+import { Room } from '../cache/room.ts';
 import { fileSum } from '../cache/sums.ts';
+import { touch } from '../cache/whole.ts';
 import { HubFailure } from '../hub/failure.ts';
 import { ask } from '../hub/http.ts';
 import { retrying } from '../hub/retry.ts';
@@ -22,22 +24,77 @@ const VIEW_SIZE_LIMIT = 4 * 2 ** 20;
 export async function kaggleParts({ path, split }: Source, context: SourceContext): Promise<Part[]> {
   const { owner, name, version: given } = parse(path);
   const settings = kaggleSettings();
-  const folder = join(context.cacheDir, 'kaggle', owner, name);
+  const { cacheDir, room = new Room(cacheDir) } = context;
+  const folder = join(cacheDir, 'kaggle', owner, name);
   const dataset = `${owner}/${name}`;
   try {
     const version = given ?? context.revision ?? (await newest(dataset, folder, context, settings));
     const archive = join(folder, `${version}.zip`);
     const shown = `kaggle:${dataset}@${version}`;
     const address = `${settings.endpoint}/api/v1/datasets/download/${dataset}?datasetVersionNumber=${version}`;
-    await download({ ...context, address, target: archive, name: shown }, settings);
+    const wanted = { ...context, address, target: archive, name: shown };
+    const held = heldFile(room, archive, () =>
+      download({ ...wanted, onGrow: room.growing(shown) }, settings).catch((error) => {
+        throw explain(error, path, settings);
+      }),
+    );
+    await held.open();
     const pins: Part['pins'] = async (options) => {
-      const sum = await fileSum(archive, context.cacheDir, options);
+      const sum = await fileSum(archive, cacheDir, options);
       return [{ name: `${version}.zip`, ...sum, revision: version }];
     };
-    return [archivePart(archive, { key: shown, name: shown, split, context, pins })];
+    const part = archivePart(archive, { key: shown, stamp: shown, name: shown, split, context, pins });
+    return [heldPart(part, held)];
   } catch (error) {
     throw explain(error, path, settings);
   }
+}
+
+/** A file that another may evict while it is not open. */
+interface HeldFile {
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param fetch brings it back, if it is not there */
+function heldFile(room: Room, path: string, fetch: () => Promise<void>): HeldFile {
+  let release: (() => Promise<void>) | undefined;
+  const close = async () => {
+    await release?.();
+    release = undefined;
+  };
+  const open = async () => {
+    release ??= await room.hold(relative(room.cacheDir, path).replace(/\.zip$/, ''));
+    try {
+      await fetch();
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    // The time of the archive itself says whether it changed.
+    const used = path.replace(/zip$/, 'used');
+    await writeFile(used, '').catch(() => {});
+    await touch(used);
+  };
+  return { open, close };
+}
+
+function heldPart(part: Part, file: HeldFile): Part {
+  return {
+    ...part,
+    list: async (signal) => {
+      await file.open();
+      return part.list(signal);
+    },
+    read: async function* (listing, wanted, signal) {
+      await file.open();
+      yield* part.read(listing, wanted, signal);
+    },
+    close: async () => {
+      await part.close?.();
+      await file.close();
+    },
+  };
 }
 
 function parse(path: string): { owner: string; name: string; version?: string } {

@@ -47,6 +47,7 @@ export async function nabirdsParts(source: Source, context: SourceContext): Prom
     list: () => list(set, source),
     read: (listing, wanted, signal) => readFiles(set, listing, wanted, signal),
     pins: set.pins,
+    isCached: !found.isDirectory(),
     looseImages: found.isDirectory(),
     close: set.close,
   };

@@ -1,4 +1,5 @@
 /** What every kind of source can tell: the one shape that folders, parquet files, archives and hubs are brought to. */
+import type { Room } from '../cache/room.ts';
 
 /** An image that could not be used, and why in one sentence. */
 export interface Skipped {
@@ -33,6 +34,8 @@ export interface SourceContext {
   size: number;
   /** Folder for what is fetched and unpacked; decoded pixels are there too. */
   cacheDir: string;
+  /** What may lie there; absent: any number of bytes. */
+  room?: Room;
   /** The revision to stay on, of a source that has revisions and was opened before. */
   revision?: string;
   onProgress?: (progress: SourceProgress) => void;
@@ -121,6 +124,8 @@ export interface Part {
    * `verify`: read every byte again, whatever sizes and times say; `onBytes` is told of those that are read.
    */
   pins?(options: PinOptions): Promise<Pin[]>;
+  /** Whether what is read of it lies in the cache, unpacked or fetched. */
+  isCached?: boolean;
   /** Whether each image is a file of its own beside those of `pins`: a list, and what it names. */
   looseImages?: boolean;
   /** Pixels of an image. Absent: the bytes are an image file. */

@@ -1,0 +1,73 @@
+/** What running processes need of the cache at present, written down where all of them can read it. */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newName, removeLeftovers, temporaryPath } from './whole.ts';
+
+/** What is held by a process that did not say so for a day is not held any more. */
+const BEAT_MS = 3600 * 1000;
+
+/** Of this process, by the folder of the cache. */
+const own = new Map<string, Holds>();
+
+/**
+ * Until the returned function is called, nobody evicts this piece of the cache.
+ * @param name of the piece, see `Piece`; it need not be there yet
+ */
+export async function hold(cacheDir: string, name: string): Promise<() => Promise<void>> {
+  const holds = own.get(cacheDir) ?? new Holds(cacheDir);
+  own.set(cacheDir, holds);
+  await holds.change(name, 1);
+  let isHeld = true;
+  return async () => {
+    if (isHeld) await holds.change(name, -1);
+    isHeld = false;
+  };
+}
+
+/** The names of all pieces that this process or another holds. */
+export async function heldNames(cacheDir: string): Promise<Set<string>> {
+  const folder = folderOf(cacheDir);
+  const isHolds = (name: string) => name.endsWith('.held');
+  const names = await removeLeftovers(folder, await readdir(folder).catch(() => []), isHolds);
+  const texts = names.filter(isHolds).map((name) => readFile(join(folder, name), 'utf8').catch(() => ''));
+  return new Set((await Promise.all(texts)).flatMap((text) => text.split('\n')));
+}
+
+function folderOf(cacheDir: string): string {
+  return join(cacheDir, 'held');
+}
+
+/** The file of this process: a name a line. */
+class Holds {
+  readonly #folder: string;
+  readonly #name = newName();
+  readonly #counts = new Map<string, number>();
+  #beat: NodeJS.Timeout | undefined;
+  /** Writes go one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(cacheDir: string) {
+    this.#folder = folderOf(cacheDir);
+  }
+
+  async change(name: string, by: number): Promise<void> {
+    const count = (this.#counts.get(name) ?? 0) + by;
+    if (count > 0) this.#counts.set(name, count);
+    else this.#counts.delete(name);
+    if (count !== Math.max(by, 0)) return this.#turn;
+    // Who can't write here fails where it matters.
+    this.#turn = this.#turn.then(() => this.#write()).catch(() => {});
+    return this.#turn;
+  }
+
+  async #write(): Promise<void> {
+    const path = join(this.#folder, `${this.#name}.held`);
+    clearInterval(this.#beat);
+    if (this.#counts.size === 0) return rm(path, { force: true });
+    await mkdir(this.#folder, { recursive: true });
+    const temporary = temporaryPath(this.#folder, this.#name);
+    await writeFile(temporary, [...this.#counts.keys()].join('\n'));
+    await rename(temporary, path);
+    this.#beat = setInterval(() => void this.#write().catch(() => {}), BEAT_MS).unref();
+  }
+}
