@@ -88,7 +88,16 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       await saveJson(run, 'run.json', { ...description, ...known });
       const { position } = start;
       const all = [...(resumed?.remarks ?? []), ...remarks, ...endRemark(options, position, clock.total)];
-      tell(startEvent(options, { run, network, stepsPerEpoch: plan.stepsPerEpoch, position, remarks: all }));
+      tell(
+        startEvent(options, {
+          run,
+          network,
+          stepsPerEpoch: plan.stepsPerEpoch,
+          position,
+          spent: clock.total,
+          remarks: all,
+        }),
+      );
       const training = {
         ...options,
         ...plan,
@@ -316,14 +325,21 @@ function nameSources({ data, birds, notBirds }: Settled, chosen: TrainOptions) {
 
 function startEvent(
   { imageSize, epochs, time, timed, network: name, resume }: Settled,
-  began: { run: string; network: Network; stepsPerEpoch: number; position: Position; remarks: string[] },
+  began: {
+    run: string;
+    network: Network;
+    stepsPerEpoch: number;
+    position: Position;
+    spent: number;
+    remarks: string[];
+  },
 ): StartEvent {
-  const { run, network, stepsPerEpoch, position, remarks } = began;
+  const { run, network, stepsPerEpoch, position, spent, remarks } = began;
   return {
     ...{ type: 'start', run, network: name, imageSize, stepsPerEpoch, remarks },
     weights: parameterCount(networkShapes(network)),
     epochs: timed ? null : epochs,
-    budget: time ?? null,
+    ...{ budget: time ?? null, spent },
     resumed: resume === undefined ? null : { step: position.step, epoch: position.epoch },
   };
 }

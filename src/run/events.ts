@@ -36,6 +36,8 @@ export interface StartEvent {
   stepsPerEpoch: number;
   /** Seconds that the run may take; null: any. */
   budget: number | null;
+  /** Of these gone so far: for reading, and for the processes before. */
+  spent: number;
   /** Epochs and steps done before, of a run that is gone on with. */
   resumed: { step: number; epoch: number } | null;
   /** What a person should know: what is not as it was, that it runs on battery. */

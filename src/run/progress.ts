@@ -1,7 +1,7 @@
 /** Events of a training, to lines in the terminal. */
 
 import { isComplete } from '../data/meter.ts';
-import type { TrainEvent } from './events.ts';
+import type { StartEvent, TrainEvent } from './events.ts';
 import { healthLines, listLines, lockLines } from './inventory.ts';
 import type { DataEvent } from './plan.ts';
 import { isTold } from './record.ts';
@@ -85,7 +85,7 @@ function eventLines(event: Lasting, predict: string): string[] {
     case 'start':
       return [
         `Network ${event.network}: ${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
-          `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${event.budget === null ? '' : `, at most ${duration(event.budget)}`}. Results go to ${event.run}`,
+          `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${budgetText(event)}. Results go to ${event.run}`,
         ...(event.resumed
           ? [`Going on after step ${event.resumed.step}, in epoch ${event.resumed.epoch + 1}`]
           : []),
@@ -121,6 +121,12 @@ function eventLines(event: Lasting, predict: string): string[] {
     case 'end':
       return endLines(event.results, event.run, predict);
   }
+}
+
+/** A run that is gone on with has used some of its time. */
+function budgetText({ budget, spent, resumed }: StartEvent): string {
+  if (budget === null) return '';
+  return `, at most ${duration(budget)}${resumed ? ` (${duration(Math.min(spent, budget))} of it used)` : ''}`;
 }
 
 /** With more classes than this, the lines and the confusion matrix would not be read. */

@@ -167,12 +167,15 @@ function takeStep(state: DashboardState, event: StepEvent): void {
   else state.secondsLeft = firstGuess(state);
 }
 
-/** What is left at the pace so far, before an epoch has told better; undefined where only the clock knows. */
+/** What is left by the pace so far and by the clock, before an epoch has told better. */
 function firstGuess({ start, time, step, steps }: DashboardState): number | undefined {
-  if (!start || start.epochs === null) return undefined;
+  if (!start) return undefined;
   const trained = time.data + time.device + time.host + time.saving;
+  const clock =
+    start.budget === null ? undefined : Math.max(0, start.budget - start.spent - trained - time.validation);
+  if (start.epochs === null) return clock;
   const left = (trained / steps) * (start.epochs * start.stepsPerEpoch - step);
-  return start.budget === null ? left : Math.min(left, start.budget);
+  return Math.min(left, clock ?? left);
 }
 
 function takeEpoch(state: DashboardState, event: EpochEvent): void {

@@ -96,6 +96,17 @@ describe('plain', () => {
     expect(parts[3]).toMatch(/^Epoch {2}3\/10 .*\n$/);
   });
 
+  test('a limit of time; gone on with, what of it is used', () => {
+    const start: TrainEvent = {
+      ...{ type: 'start', run: 'r', network: 'birbs', imageSize: 8, weights: 9, epochs: null },
+      ...{ stepsPerEpoch: 5, budget: 180, spent: 70, resumed: null, remarks: [] },
+    };
+    expect(print([start])).toContain('Epochs of 5 steps, at most 3 min 0 s. Results');
+    const resumed = { step: 7, epoch: 1 };
+    expect(print([{ ...start, resumed }])).toContain('at most 3 min 0 s (1 min 10 s of it used). Results');
+    expect(print([{ ...start, resumed, spent: 900 }])).toContain('(3 min 0 s of it used)');
+  });
+
   test('names can do nothing to a terminal', () => {
     const bad = 'a\x1b[2J\x9b1m\r\n\u202eb';
     const reading: TrainEvent = {

@@ -54,10 +54,10 @@ test('gone on with: curves, recalls and the best of before; time left by the pac
   expect(state.secondsLeft).toBeCloseTo(9.9);
 });
 
-test('where only the clock knows the end, nothing is said of it before the first epoch', () => {
+test('where the clock knows the end: what it has left, less what was used before', () => {
   const state = take(newState(), device, data(), { ...start, epochs: null, budget: 60 }, step(1));
-  expect(state.secondsLeft).toBeUndefined();
-  expect(take(begun(), { ...start, budget: 5 }, step(1)).secondsLeft).toBe(5);
+  expect(state.secondsLeft).toBeCloseTo(57.9);
+  expect(take(begun(), { ...start, budget: 5 }, step(1)).secondsLeft).toBeCloseTo(2.9);
 });
 
 test('a rollback takes back the curves', () => {
