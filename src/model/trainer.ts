@@ -202,7 +202,7 @@ export async function* trainEpochs(
     position: structuredClone(start.position),
     good: start,
     moving: average > 0 ? new Average(average, start) : undefined,
-    history: new LossHistory(training.dataset.names.length, start.losses),
+    history: historyOf(training, start.losses),
     savedAt: clock.total,
     begun: { seconds: clock.total, epochs: start.position.epoch },
     signal,
@@ -237,6 +237,12 @@ export async function* trainEpochs(
     yield { type: 'snapshot', snapshot: loop.good };
     throw error;
   }
+}
+
+function historyOf({ dataset, val, balance }: Training, before: Float32Array | undefined): LossHistory {
+  const { labels, classNames } = dataset;
+  const images = { labels, classes: classNames.length, validation: val, balanced: balance !== 'none' };
+  return new LossHistory(images, before);
 }
 
 /** The state of an interrupted training, or the last good one where the last step spoilt it. */
@@ -471,7 +477,7 @@ async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<Rol
   const blamed = [batch - 1, batch].filter((number) => number >= Math.max(first, good.position.batch));
   loop.position = structuredClone(good.position);
   loop.position.guard = afterRollback(good.position.guard, position.guard, blamed);
-  loop.history = new LossHistory(dataset.names.length, good.losses);
+  loop.history = historyOf(loop, good.losses);
   if (loop.moving && good.average) loop.moving.values = good.average.slice();
   const places = blamed.flatMap((number) => [
     ...order.subarray((number - first) * batchSize, (number - first + 1) * batchSize),

@@ -19,7 +19,7 @@ ${
 }
 ${
   suspects.length > 0 &&
-  html`<h3>Labels to check</h3><p class="hint">Images whose label it never came to believe, from the first epoch to the last. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
+  html`<h3>Labels to check</h3><p class="hint">Images of training and validation whose label it trusted less than a guess, on the whole and the last time. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
 }</section>`;
 }
 

@@ -76,7 +76,7 @@ export interface Picture {
   thumbnail?: string;
 }
 
-/** A training image whose label the network does not come to believe. */
+/** An image of training or validation whose label the network does not come to believe. */
 export interface Suspect {
   name: string;
   label: string;

@@ -38,7 +38,7 @@ export async function examine(event: EvaluatedEvent, classes: number): Promise<F
   return {
     ...{ type: 'findings', epoch, step, isBest, calibration },
     ...choosePictures(event, classes, calibration),
-    suspects: history.suspects(classes, MOST_PICTURES),
+    suspects: history.suspects(MOST_PICTURES),
   };
 }
 

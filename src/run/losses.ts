@@ -9,24 +9,42 @@ export interface ImageLosses {
   times: number;
 }
 
+/** The images that there is a history of. */
+export interface LabelledImages {
+  /** Of all images. */
+  labels: Int32Array;
+  classes: number;
+  /** Positions of those that are not learnt. */
+  validation: Uint32Array;
+  /** Whether training shows or weighs rare classes above their share. */
+  balanced: boolean;
+}
+
 /** Fewer looks say nothing of a label. */
 const LEAST_TIMES = 3;
 
 /** Losses of the images of a data set, in twelve bytes an image. */
 export class LossHistory {
-  /** Sums, last ones and times of all images, in this order. */
-  readonly #numbers: Float32Array;
-  readonly #images: number;
+  readonly #images: LabelledImages;
+  readonly #sums: Float32Array;
+  readonly #last: Float32Array;
+  readonly #times: Float32Array;
 
-  /** @param before the `numbers` of a history of the same images to go on with; begun anew where it is of others */
-  constructor(images: number, before?: Float32Array) {
+  /** @param before the `numbers` of a history of the same images to go on with; of another number it is left */
+  constructor(images: LabelledImages, before?: Float32Array) {
+    const count = images.labels.length;
+    const fits = before?.length === 3 * count;
+    const row = (i: number) => (fits ? before.slice(i * count, (i + 1) * count) : new Float32Array(count));
     this.#images = images;
-    this.#numbers = before?.length === 3 * images ? before.slice() : new Float32Array(3 * images);
+    [this.#sums, this.#last, this.#times] = [row(0), row(1), row(2)];
   }
 
   /** All that is known, float32 [3, images]: what a checkpoint keeps. */
   get numbers(): Float32Array {
-    return this.#numbers.slice();
+    const count = this.#sums.length;
+    const all = new Float32Array(3 * count);
+    for (const [i, row] of [this.#sums, this.#last, this.#times].entries()) all.set(row, i * count);
+    return all;
   }
 
   /**
@@ -34,34 +52,60 @@ export class LossHistory {
    * @param losses cross-entropy of the label of each, in nats; what is no number is not counted
    */
   add(positions: Uint32Array, losses: ArrayLike<number>): void {
-    const [sums, last, times] = this.#rows();
-    for (const [i, position] of positions.entries()) {
-      const loss = losses[i]!;
+    for (let i = 0; i < positions.length; i++) {
+      const [position, loss] = [positions[i]!, losses[i]!];
       if (!Number.isFinite(loss)) continue;
-      sums[position]! += loss;
-      last[position] = loss;
-      times[position]! += 1;
+      this.#sums[position]! += loss;
+      this.#last[position] = loss;
+      this.#times[position]! += 1;
     }
   }
 
   /**
-   * The images whose labels may be wrong, the likeliest first: looked at several times, and to the end with less trust
-   * in the label than in a guess (a loss above that of equal probabilities).
+   * The images whose labels may be wrong, the likeliest first: looked at several times, and on the whole and at last
+   * with less trust in the label than in a guess (a loss above that of equal probabilities).
    */
-  suspects(classes: number, most: number): ImageLosses[] {
-    const guessing = Math.log(classes);
-    const [sums, last, looks] = this.#rows();
-    const found: ImageLosses[] = [];
-    for (const [position, times] of looks.entries()) {
-      const [meanLoss, lastLoss] = [sums[position]! / times, last[position]!];
-      if (times >= LEAST_TIMES && Math.min(meanLoss, lastLoss) > guessing)
-        found.push({ position, meanLoss, lastLoss, times });
-    }
-    return found.sort((a, b) => b.meanLoss - a.meanLoss).slice(0, most);
+  suspects(most: number): ImageLosses[] {
+    const { labels } = this.#images;
+    const rarity = this.#rarities();
+    const doubt = ({ position, meanLoss }: ImageLosses) => meanLoss + rarity[labels[position]!]!;
+    // A loss falls where its image is learnt: training and validation images are ranked by themselves.
+    const ranked = this.#doubted().flatMap(({ seen, doubted }) =>
+      doubted
+        .sort((a, b) => doubt(b) - doubt(a))
+        .slice(0, most)
+        .map((image, rank) => ({ image, place: (rank + 0.5) / seen })),
+    );
+    ranked.sort((a, b) => a.place - b.place);
+    return ranked.slice(0, most).map(({ image }) => image);
   }
 
-  #rows(): [Float32Array, Float32Array, Float32Array] {
-    const row = (i: number) => this.#numbers.subarray(i * this.#images, (i + 1) * this.#images);
-    return [row(0), row(1), row(2)];
+  /** Those of training, then those of validation. */
+  #doubted(): { seen: number; doubted: ImageLosses[] }[] {
+    const { labels, classes, validation } = this.#images;
+    const kindOf = new Uint8Array(labels.length);
+    for (const position of validation) kindOf[position] = 1;
+    const kinds = [0, 1].map(() => ({ seen: 0, doubted: [] as ImageLosses[] }));
+    const guessing = Math.log(classes);
+    for (const [position, times] of this.#times.entries()) {
+      if (times < LEAST_TIMES) continue;
+      const kind = kinds[kindOf[position]!]!;
+      const [meanLoss, lastLoss] = [this.#sums[position]! / times, this.#last[position]!];
+      kind.seen += 1;
+      if (Math.min(meanLoss, lastLoss) > guessing) kind.doubted.push({ position, meanLoss, lastLoss, times });
+    }
+    return kinds;
+  }
+
+  /**
+   * What is added to the losses of each class. Balanced training takes all classes for equally frequent; of two labels
+   * that it doubts alike that of the rarer class is likelier wrong, by Bayes' rule with the shares that the classes
+   * have (Saerens, Latinne and Decaestecker 2002).
+   */
+  #rarities(): number[] {
+    const { labels, classes, balanced } = this.#images;
+    const counts = new Array<number>(classes).fill(0);
+    for (const label of labels) counts[label]! += 1;
+    return counts.map((count) => (balanced ? Math.log(labels.length / Math.max(1, count)) : 0));
   }
 }

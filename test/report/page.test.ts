@@ -44,7 +44,9 @@ const images = () => ({
 const logits = Float32Array.of(3, 0, 0, 4, 0, 3, 0, 0.2);
 const evaluated = {
   ...{ positions: Uint32Array.of(0, 1, 2, 3), logits, labels: dataset.labels },
-  history: new LossHistory(4),
+  history: new LossHistory({
+    ...{ labels: dataset.labels, classes: 2, validation: Uint32Array.of(0, 1, 2, 3), balanced: true },
+  }),
 };
 
 async function lines(): Promise<LogLine[]> {

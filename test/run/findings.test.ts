@@ -4,11 +4,15 @@ import { calibrate } from '../../src/run/calibration.ts';
 import { choosePictures, examine } from '../../src/run/findings.ts';
 import { LossHistory } from '../../src/run/losses.ts';
 
+function historyOf(labels: Int32Array, validation: number[] = [], classes = 2): LossHistory {
+  return new LossHistory({ labels, classes, validation: Uint32Array.from(validation), balanced: true });
+}
+
 test('a validation shows calibration, pictures, suspects of all images', async () => {
   // The second image is called class 0 however often it is looked at.
   const logits = Float32Array.of(2, 0, 3, 0, 0, 1.5, 0, 0.1);
   const labels = Int32Array.of(0, 1, 1, 0);
-  const history = new LossHistory(20);
+  const history = historyOf(new Int32Array(20), [4, 9, 12, 19]);
   // The last one is of training.
   for (let i = 0; i < 3; i++) history.add(Uint32Array.of(4, 9, 12, 2), [0.1, 3, 0.2, 5]);
   const positions = Uint32Array.of(4, 9, 12, 19);
@@ -19,7 +23,7 @@ test('a validation shows calibration, pictures, suspects of all images', async (
   expect(found).toMatchObject({ type: 'findings', epoch: 3, step: 30, isBest: true });
   expect(found.calibration).toEqual(await calibrate(logits, labels, 2));
   expect(found.mistakes[0]).toMatchObject({ position: 9, truth: 1, guess: 0 });
-  expect(found.suspects.map(({ position }) => position)).toEqual([2, 9]);
+  expect(found.suspects.map(({ position }) => position)).toEqual([9, 2]);
 });
 
 describe('pictures', () => {
@@ -68,8 +72,17 @@ describe('pictures', () => {
   });
 });
 
-test('suspects: looked at often enough, never believed, the worst first', () => {
-  const histories = [
+/** Adds to each image its losses. */
+function addAll(history: LossHistory, losses: number[][]): LossHistory {
+  for (const [position, all] of losses.entries())
+    for (const loss of all) history.add(Uint32Array.of(position), [loss]);
+  return history;
+}
+
+describe('suspects', () => {
+  const positions = (history: LossHistory, most = 9) =>
+    history.suspects(most).map(({ position }) => position);
+  const losses = [
     [0.1, 0.1, 0.1],
     [2, 2, 2],
     [9, 9],
@@ -78,12 +91,37 @@ test('suspects: looked at often enough, never believed, the worst first', () => 
     [0.1, 0.1, 0.1, 1],
     [9, Number.NaN, 9, 9],
   ];
-  const history = new LossHistory(8);
-  for (const [position, losses] of histories.entries())
-    for (const loss of losses) history.add(Uint32Array.of(position), [loss]);
-  const found = history.suspects(2, 9);
-  expect(found.map(({ position }) => position)).toEqual([6, 3, 1]);
-  expect(found[1]).toEqual({ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 });
-  expect(history.suspects(10, 9).map(({ position }) => position)).toEqual([6, 3]);
-  expect(history.suspects(2, 1)).toHaveLength(1);
+
+  test('looked at often enough, never believed, the worst first', () => {
+    const history = addAll(historyOf(new Int32Array(8)), losses);
+    expect(positions(history)).toEqual([6, 3, 1]);
+    expect(history.suspects(9)[1]).toEqual({
+      ...{ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 },
+    });
+    expect(positions(history, 1)).toEqual([6]);
+    // Of ten classes a guess is worse.
+    expect(positions(addAll(historyOf(new Int32Array(8), [], 10), losses))).toEqual([6, 3]);
+  });
+
+  test('of two doubted alike that of the rarer class, if training was balanced', () => {
+    const labels = Int32Array.of(0, 0, 0, 0, 0, 0, 1, 1);
+    const doubts = [[2.5, 2.5, 2.5], [], [], [], [], [], [2, 2, 2], [1.3, 1.3, 1.3]];
+    // The shares are 3 to 1: a loss more by log 3.
+    expect(positions(addAll(historyOf(labels), doubts))).toEqual([6, 0, 7]);
+    const unbalanced = { labels, classes: 2, validation: new Uint32Array(0), balanced: false };
+    expect(positions(addAll(new LossHistory(unbalanced), doubts))).toEqual([0, 6, 7]);
+  });
+
+  test('of training and validation, each ranked among its own', () => {
+    // Of eight learnt images two are doubted, of four others three, and more.
+    const learnt = [[1, 1, 1], [0.9, 0.9, 0.9], ...Array(6).fill([0.1, 0.1, 0.1])];
+    const others = [
+      [5, 5, 5],
+      [6, 6, 6],
+      [4, 4, 4],
+      [0.1, 0.1, 0.1],
+    ];
+    const history = addAll(historyOf(new Int32Array(12), [8, 9, 10, 11]), [...learnt, ...others]);
+    expect(positions(history)).toEqual([0, 9, 1, 8, 10]);
+  });
 });

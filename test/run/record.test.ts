@@ -88,7 +88,9 @@ const evaluated = (number: number, isBest: boolean): EvaluatedEvent => ({
   positions: Uint32Array.of(0, 2, 3),
   logits: Float32Array.of(number, 0, number % 2 ? 0.5 : -0.5, 0, 0, number),
   labels: Int32Array.of(0, 1, 1),
-  history: new LossHistory(4),
+  history: new LossHistory({
+    ...{ labels: new Int32Array(4), classes: 2, validation: Uint32Array.of(0, 2, 3), balanced: true },
+  }),
 });
 const calibrationOf = async (name: string) =>
   JSON.parse((await loadWeights(join(folder, name))).metadata.calibration!);
