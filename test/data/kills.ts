@@ -1,6 +1,6 @@
 /**
- * Kills at random moments of the way from the hub to the pixel cache, each time taken up again: the same images, the same
- * pixels, nothing left behind. `npx tsx test/data/kills.ts 200 [seed]` is the campaign; a dozen are among the tests.
+ * Kills at random steps of each stage from the hub to the pixel cache, each time taken up again: the same images, the
+ * same pixels, nothing left behind. `npx tsx test/data/kills.ts 200 [seed]` is the campaign; some are among the tests.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openHub } from './hub_server.ts';
+import type { Death } from './kill_child.ts';
 import { parquet } from './made.ts';
 import { tarGzOf } from './made_archives.ts';
 
@@ -20,7 +21,13 @@ const IMAGES = 60;
 const CACHE_GB = 0.012;
 
 /** Kills of one run, one after the other. */
-const MOST = 8;
+const MOST = 6;
+
+/** Each gets as many kills as the others; "seal" is whatever gives a file of the pixel cache its name. */
+export const STAGES = ['resolve', 'list', 'download', 'unpack', 'verify', 'decode', 'seal'];
+
+/** Half of the kills come this long after their step at most, in the middle of whatever is going on then. */
+const LATER_MS = 8;
 
 export interface KillReport {
   /** Processes that were killed, by the stage they were at. */
@@ -31,7 +38,7 @@ export interface KillReport {
   problems: string[];
 }
 
-/** Kills `count` processes; the same seed draws the same moments. */
+/** Kills `count` processes; the same seed draws the same steps. */
 export async function kill(count: number, seed: number): Promise<KillReport> {
   const folder = mkdtempSync(join(tmpdir(), 'birbs-kills-'));
   const { hub, sources } = await makeSources(folder);
@@ -43,8 +50,9 @@ export async function kill(count: number, seed: number): Promise<KillReport> {
     for (let round = 0; killed < count; round++) {
       const run = join(folder, `run-${round}`);
       for (let more = 1 + Math.floor(random() * MOST); more > 0 && killed < count; more--) {
-        const ended = await start(run, sources, hub.endpoint, random() ** 2 * right.milliseconds);
-        // All is in the cache: the next ones would only start.
+        const death = draw(report.kills, right.steps, random);
+        const ended = await start(run, sources, hub.endpoint, death);
+        // What was done before is not done again: it did not get there.
         if (!ended.killed) break;
         killed += 1;
         report.kills[ended.stage] = (report.kills[ended.stage] ?? 0) + 1;
@@ -62,6 +70,18 @@ export async function kill(count: number, seed: number): Promise<KillReport> {
     rmSync(folder, { recursive: true, force: true });
   }
   return report;
+}
+
+/** A step of the stage that has fewest kills so far. */
+function draw(kills: Record<string, number>, steps: Record<string, number>, random: () => number): Death {
+  const missing = STAGES.filter((stage) => !steps[stage]);
+  if (missing.length > 0) throw new Error(`no steps at ${missing}`);
+  const fewest = Math.min(...STAGES.map((stage) => kills[stage] ?? 0));
+  const stages = STAGES.filter((stage) => (kills[stage] ?? 0) === fewest);
+  const stage = stages[Math.floor(random() * stages.length)]!;
+  const later = random() < 0.5;
+  const step = Math.floor(random() * steps[stage]!);
+  return { stage, step, milliseconds: later ? random() * LATER_MS : 0 };
 }
 
 /** Parquet on a hub that takes its time, an archive, a folder: each image another. */
@@ -99,11 +119,12 @@ function photo(number: number): Promise<Buffer> {
     .toBuffer();
 }
 
-/** A run to its end: what it found, what it left on disk, how long it took once it had started. */
+/** A run to its end: what it found, what it left on disk, how many steps it had at each stage. */
 async function clean(folder: string, sources: string[], endpoint: string) {
-  const { killed, said, errors, milliseconds } = await start(folder, sources, endpoint);
+  const { killed, said, errors } = await start(folder, sources, endpoint);
   if (killed || errors !== '') throw new Error(`a run that nobody killed ended with: ${errors}`);
-  return { result: said.at(-1)!, files: filesOf(folder), milliseconds };
+  const { steps } = JSON.parse(said.at(-2)!) as { steps: Record<string, number> };
+  return { result: said.at(-1)!, files: filesOf(folder), steps };
 }
 
 /** What is on disk: nothing unfinished, and whatever a run that nobody killed leaves. */
@@ -133,47 +154,31 @@ interface Ended {
   /** The lines it said. */
   said: string[];
   errors: string;
-  milliseconds: number;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const script = fileURLToPath(new URL('./kill_child.ts', import.meta.url));
 
-/** A run; killed so many milliseconds after it has started to read. */
-function start(folder: string, sources: string[], endpoint: string, killAfter?: number): Promise<Ended> {
+/** A run; with a death that it dies when it gets there. */
+function start(folder: string, sources: string[], endpoint: string, death?: Death): Promise<Ended> {
   const given = {
     ...{ data: sources, birds: [], notBirds: [], validation: [], imageSize: SIZE, fit: 'cover' },
     ...{ cacheDir: join(folder, 'cache'), cacheLimit: CACHE_GB, lock: join(folder, 'birbs.lock.json') },
   };
   const env = { ...process.env, HF_ENDPOINT: endpoint, HF_HUB_CACHE: join(folder, 'hub') };
-  const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(given)], {
-    cwd: root,
-    env,
-  });
-  let [said, errors, begin] = ['', '', 0];
-  let timer: NodeJS.Timeout | undefined;
+  const words = [given, ...(death ? [death] : [])].map((word) => JSON.stringify(word));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...words], { cwd: root, env });
+  let [said, errors] = ['', ''];
   child.stderr.on('data', (chunk) => (errors += chunk));
-  child.stdout.on('data', (chunk) => {
-    if (begin === 0 && killAfter !== undefined) timer = setTimeout(() => child.kill('SIGKILL'), killAfter);
-    begin ||= performance.now();
-    said += chunk;
-  });
+  child.stdout.on('data', (chunk) => (said += chunk));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (_, signal) => {
-      clearTimeout(timer);
       const lines = said.trimEnd().split('\n');
       const stages = lines.flatMap((line) =>
         line.startsWith('{"stage"') ? [JSON.parse(line).stage as string] : [],
       );
-      const milliseconds = performance.now() - begin;
-      resolve({
-        killed: signal === 'SIGKILL',
-        stage: stages.at(-1) ?? 'start',
-        said: lines,
-        errors,
-        milliseconds,
-      });
+      resolve({ killed: signal === 'SIGKILL', stage: stages.at(-1) ?? 'start', said: lines, errors });
     });
   });
 }
