@@ -5,6 +5,7 @@ const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<o
   decode: async () => (await import('./decode.ts')).decode(),
   data: async () => (await import('./data.ts')).data(),
   epoch: async () => (await import('./epoch.ts')).epoch(),
+  dashboard: async () => (await import('./dashboard.ts')).dashboard(),
   'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };
 

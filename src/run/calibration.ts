@@ -58,17 +58,18 @@ export async function calibrate(
 ): Promise<CalibrationReport> {
   const breathe = breather();
   const temperature = await fitTemperature(logits, labels, classes);
-  const raw = softmax(logits, classes);
+  const raw = answersOf(await probabilitiesOf(logits, classes, 1), classes, {});
   await breathe();
-  const calibrated = softmax(scaled(logits, temperature), classes);
-  await breathe();
+  const calibrated = await probabilitiesOf(logits, classes, temperature);
   const threshold = classes === 2 ? bestThreshold(calibrated, labels) : undefined;
-  const [plain, after] = [answersOf(calibrated, classes, {}), answersOf(calibrated, classes, { threshold })];
+  const plain = answersOf(calibrated, classes, {});
+  await breathe();
+  const after = answersOf(calibrated, classes, { threshold });
   await breathe();
   const bound = unsureBound(after, labels);
   await breathe();
   const reliability = {
-    before: reliabilityBins(answersOf(raw, classes, {}), labels),
+    before: reliabilityBins(raw, labels),
     after: reliabilityBins(plain, labels),
   };
   return {
@@ -91,6 +92,26 @@ export async function calibrate(
 /** Logits over the temperature. */
 export function scaled(logits: Float32Array, temperature: number): Float32Array {
   return temperature === 1 ? logits : logits.map((value) => value / temperature);
+}
+
+/** Values of a piece. */
+const PIECE = 2 ** 15;
+
+/** Rows of logits to rows of probabilities at a temperature; lets the event loop go on every few milliseconds. */
+export async function probabilitiesOf(
+  logits: Float32Array,
+  classes: number,
+  temperature: number,
+): Promise<Float64Array> {
+  const breathe = breather();
+  const result = new Float64Array(logits.length);
+  const piece = classes * Math.ceil(PIECE / classes);
+  for (let from = 0; from < logits.length; from += piece) {
+    const rows = logits.subarray(from, from + piece);
+    result.set(softmax(scaled(rows, temperature), classes), from);
+    await breathe();
+  }
+  return result;
 }
 
 /** A class, and how certain it is: 0.5 (two classes; 1 / classes of more) to 1. */

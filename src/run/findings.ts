@@ -1,8 +1,13 @@
 /** What a validation shows besides its metrics: how sure to be of answers, and which images are worth a look. */
-import type { EvaluatedEvent } from '../model/trainer.ts';
-import { answer, type Calibration, type CalibrationReport, calibrate, scaled } from './calibration.ts';
+import type { EvaluatedEvent } from '../model/events.ts';
+import {
+  answer,
+  type Calibration,
+  type CalibrationReport,
+  calibrate,
+  probabilitiesOf,
+} from './calibration.ts';
 import type { ImageLosses } from './losses.ts';
-import { softmax } from './metrics.ts';
 
 /** An answer to an image. */
 export interface Chosen {
@@ -37,18 +42,18 @@ export async function examine(event: EvaluatedEvent, classes: number): Promise<F
   const calibration = await calibrate(logits, labels, classes);
   return {
     ...{ type: 'findings', epoch, step, isBest, calibration },
-    ...choosePictures(event, classes, calibration),
+    ...(await choosePictures(event, classes, calibration)),
     suspects: history.suspects(MOST_PICTURES),
   };
 }
 
 /** @see Findings */
-export function choosePictures(
+export async function choosePictures(
   { positions, logits, labels }: Pick<EvaluatedEvent, 'positions' | 'logits' | 'labels'>,
   classes: number,
   calibration: Pick<Calibration, 'temperature' | 'threshold'>,
-): Pick<Findings, 'mistakes' | 'unsure'> {
-  const probabilities = softmax(scaled(logits, calibration.temperature), classes);
+): Promise<Pick<Findings, 'mistakes' | 'unsure'>> {
+  const probabilities = await probabilitiesOf(logits, classes, calibration.temperature);
   const all = Array.from(labels, (truth, row): Chosen => {
     const { label, certainty } = answer(probabilities, classes, row, calibration);
     return { position: positions[row]!, truth, guess: label, certainty };

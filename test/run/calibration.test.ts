@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { answer, calibrate, parseCalibration } from '../../src/run/calibration.ts';
+import { answer, calibrate, parseCalibration, probabilitiesOf, scaled } from '../../src/run/calibration.ts';
+import { softmax } from '../../src/run/metrics.ts';
 import { cases } from './cases.ts';
 
 describe("calibration agrees with scipy's minimizer, torchmetrics and a try of every threshold", () => {
@@ -26,6 +27,22 @@ describe("calibration agrees with scipy's minimizer, torchmetrics and a try of e
 /** Logits of two classes of which class 0 has this probability. */
 const logitsOf = (shares: number[]) =>
   Float32Array.from(shares.flatMap((share) => [Math.log(share / (1 - share)), 0]));
+
+test('many classes: the event loop goes on all the while', async () => {
+  const [count, classes] = [10_000, 200];
+  const logits = Float32Array.from({ length: count * classes }, (_, i) => ((i * 7919) % 101) / 25);
+  let turns = 0;
+  let on = true;
+  const turn = () => {
+    turns += 1;
+    if (on) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await probabilitiesOf(logits, classes, 2);
+  on = false;
+  expect(turns).toBeGreaterThan(0);
+  expect(await probabilitiesOf(logits, classes, 2)).toEqual(softmax(scaled(logits, 2), classes));
+});
 
 describe('threshold', () => {
   test('0.5 wherever it is among the best, else the middle of the gap nearest to it, in odds', async () => {

@@ -33,8 +33,8 @@ describe('pictures', () => {
   const positions = Uint32Array.of(10, 11, 12, 13, 14, 15);
   const rows = (chosen: { position: number }[]) => chosen.map(({ position }) => position - 10);
 
-  test('mistakes by certainty, doubts by the lack of it', () => {
-    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+  test('mistakes by certainty, doubts by the lack of it', async () => {
+    const { mistakes, unsure } = await choosePictures({ positions, logits, labels }, 2, {
       temperature: 1,
       threshold: 0.5,
     });
@@ -47,9 +47,9 @@ describe('pictures', () => {
     expect(rows(unsure).slice(0, 3)).toEqual([2, 3, 1]);
   });
 
-  test('answers are those of the threshold and the temperature', () => {
+  test('answers are those of the threshold and the temperature', async () => {
     const threshold = 1 / (1 + Math.exp(-0.1));
-    const { mistakes, unsure } = choosePictures({ positions, logits, labels }, 2, {
+    const { mistakes, unsure } = await choosePictures({ positions, logits, labels }, 2, {
       temperature: 2,
       threshold,
     });
@@ -58,8 +58,8 @@ describe('pictures', () => {
     expect(rows(unsure)[0]).toBe(2);
   });
 
-  test('never more than a page shows', () => {
-    const many = choosePictures(
+  test('never more than a page shows', async () => {
+    const many = await choosePictures(
       {
         positions: new Uint32Array(1000),
         logits: new Float32Array(2000),
