@@ -25,6 +25,7 @@ export {
   type StepResult,
   type Tensor,
 } from './model/addon.ts';
+export type { EpochEvent, RollbackEvent, StepEvent } from './model/events.ts';
 export {
   birbs,
   birbsBn,
@@ -43,7 +44,6 @@ export {
   type Size,
 } from './model/network.ts';
 export * as ops from './model/ops.ts';
-export type { EpochEvent, RollbackEvent, StepEvent } from './model/trainer.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
 export { type CalibrationReport, calibrate } from './run/calibration.ts';

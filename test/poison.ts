@@ -1,6 +1,6 @@
 /** Trainings with a device or batches that go wrong at some steps. */
 import { loadAddon, type NativeSession } from '../src/model/addon.ts';
-import type { RollbackEvent } from '../src/model/trainer.ts';
+import type { RollbackEvent } from '../src/model/events.ts';
 import type { TrainOptions } from '../src/options.ts';
 import type { TrainEvent } from '../src/run/events.ts';
 import type { Results } from '../src/run/results.ts';

@@ -1,12 +1,12 @@
 /** Epochs over batches, to native steps, to events. */
-import { type Balance, epochOrder } from '../data/balance.ts';
+import type { Balance } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/images.ts';
 import { UserError } from '../run/errors.ts';
 import { afterRollback, afterStep, trouble } from '../run/guard.ts';
 import { LossHistory } from '../run/losses.ts';
-import { imageLosses, type Metrics } from '../run/metrics.ts';
+import { imageLosses } from '../run/metrics.ts';
 import { noSums, type Position, type Snapshot } from '../run/position.ts';
 import { learningRateAt, type Schedule } from '../run/schedule.ts';
 import { afterEpoch, afterPlateau, isBetter, type Judge } from '../run/stopping.ts';
@@ -14,7 +14,9 @@ import { type Stopwatch, type TimeSplit, timeBetween } from '../run/timing.ts';
 import type { NativeSession, StepResult } from './addon.ts';
 import { Average } from './average.ts';
 import type { Canary } from './canary.ts';
+import { epochPositions } from './epoch.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
+import type { EpochEvent, EvaluatedEvent, RollbackEvent, SnapshotEvent, StepEvent, Stop } from './events.ts';
 
 export interface Training {
   session: NativeSession;
@@ -54,99 +56,6 @@ export interface Training {
   /** Holds the training while it is pending. */
   paused?: () => Promise<void> | undefined;
 }
-
-/** A step has ended. */
-export interface StepEvent {
-  type: 'step';
-  /** From 1. */
-  epoch: number;
-  /** Over the whole run, from 1. */
-  step: number;
-  /** Share of the epoch's batches done, to 1. */
-  progress: number;
-  loss: number;
-  accuracy: number;
-  learningRate: number;
-  gradientNorm: number;
-  /** Training images a second since the epoch began. */
-  imagesPerSecond: number;
-  /** That the device says it worked. */
-  deviceSeconds: number;
-  /** Where the wall time since the step before went. */
-  time: TimeSplit;
-}
-
-/** An epoch has ended and was validated; the weights are those of its end until the next event is asked for. */
-export interface EpochEvent {
-  type: 'epoch';
-  /** From 1. */
-  epoch: number;
-  /** Of the run; null where the time decides. */
-  epochs: number | null;
-  step: number;
-  /** Share of the epoch that was trained; below 1 where the time was up. */
-  progress: number;
-  /** Means over the training images of the epoch, dropout and augmentation included. */
-  trainLoss: number;
-  trainAccuracy: number;
-  validation: Metrics;
-  /** Whether this is the best validation so far. */
-  isBest: boolean;
-  learningRate: number;
-  /** Images trained on. */
-  images: number;
-  /** Of training, without validation. */
-  seconds: number;
-  imagesPerSecond: number;
-  /** At the pace so far. */
-  secondsLeft: number;
-}
-
-/** What the validation of the epoch before was counted from: of no use to those outside. */
-export interface EvaluatedEvent {
-  type: 'evaluated';
-  epoch: number;
-  step: number;
-  isBest: boolean;
-  /** In the data set, of each row. */
-  positions: Uint32Array;
-  /** float32 [count, classes] */
-  logits: Float32Array;
-  labels: Int32Array;
-  /** Of all images, this validation included; it goes on while training does. */
-  history: LossHistory;
-}
-
-/** The guard went back. */
-export interface RollbackEvent {
-  type: 'rollback';
-  kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump';
-  message: string;
-  epoch: number;
-  step: number;
-  /** The batches in question, over the whole run from 0, which are left out from now on. */
-  batches: number[];
-  /** Their images. */
-  images: string[];
-  loss: number;
-  gradientNorm: number;
-  recentLosses: number[];
-  /** The step that the weights are of again. */
-  backToStep: number;
-  learningRate: number;
-  newLearningRate: number;
-  rollbacks: number;
-  allowed: number;
-}
-
-/** There is a state worth saving; it is good as far as the steps behind it tell. */
-export interface SnapshotEvent {
-  type: 'snapshot';
-  snapshot: Snapshot;
-}
-
-/** Why a training ended before its last epoch. */
-export type Stop = 'time' | 'patience';
 
 /** The device could not take a step. */
 export class DeviceError extends Error {
@@ -573,30 +482,6 @@ async function validate(loop: Loop): Promise<Evaluation> {
   } finally {
     await session.setParameters(values);
   }
-}
-
-/** An epoch should show this many images where there are enough. */
-const IMAGES_AN_EPOCH = 1000;
-
-/**
- * How many fresh draws an epoch joins. Undersampling a rare class leaves few images a draw (on the demo 128 of 6,300):
- * epochs of a handful of steps would only validate. Never more images than there are.
- */
-export function roundsAnEpoch(balance: Balance, drawn: number, images: number): number {
-  if (balance !== 'undersample' || drawn >= IMAGES_AN_EPOCH) return 1;
-  return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
-}
-
-/** The images of an epoch, in the order in which they are learnt. */
-async function epochPositions(
-  training: Pick<Training, 'images' | 'dataset' | 'train' | 'balance' | 'rounds' | 'seed'>,
-  epoch: number,
-): Promise<Uint32Array> {
-  const { images, dataset, train, balance, rounds, seed } = training;
-  const draws: number[] = [];
-  for (let round = (epoch - 1) * rounds; round < epoch * rounds; round++)
-    draws.push(...(await epochOrder(dataset, train, { balance, seed, round })));
-  return images.arrange(Uint32Array.from(draws), epoch);
 }
 
 /** A failure is told where the promise is awaited; until then it must not end the process. */

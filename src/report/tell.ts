@@ -1,6 +1,6 @@
 /** From what a run keeps to what a report tells. */
 import { basename } from 'node:path';
-import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../model/events.ts';
 import type { Chosen, Findings } from '../run/findings.ts';
 import type { ImageLosses } from '../run/losses.ts';
 import type { DataEvent } from '../run/plan.ts';

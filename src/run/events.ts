@@ -1,7 +1,7 @@
 /** What a training tells, as plain objects. */
 import type { DatasetProgress } from '../data/dataset.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../model/events.ts';
 import type { RateSweep } from '../model/find_rate.ts';
-import type { EpochEvent, RollbackEvent, StepEvent } from '../model/trainer.ts';
 import type { ChosenDevice } from './device.ts';
 import type { PastEvent } from './past.ts';
 import type { DataEvent } from './plan.ts';

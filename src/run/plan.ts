@@ -3,7 +3,7 @@ import { type Balance, countClasses, epochOrder } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
-import { roundsAnEpoch } from '../model/trainer.ts';
+import { roundsAnEpoch } from '../model/epoch.ts';
 import type { TrainOptions } from '../options.ts';
 import { UserError } from './errors.ts';
 import type { Schedule } from './schedule.ts';

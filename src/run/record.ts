@@ -2,7 +2,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEventFile, type EventFile } from '../export/tensorboard.ts';
-import type { Network } from '../model/network.ts';
 import type {
   EpochEvent,
   EvaluatedEvent,
@@ -10,7 +9,8 @@ import type {
   SnapshotEvent,
   StepEvent,
   Stop,
-} from '../model/trainer.ts';
+} from '../model/events.ts';
+import type { Network } from '../model/network.ts';
 import type { Report } from '../report/page.ts';
 import type { LogLine } from '../report/tell.ts';
 import { type AdviceFacts, adviceOn } from './advice.ts';

@@ -1,5 +1,5 @@
 /** What a run came to. */
-import type { Stop } from '../model/trainer.ts';
+import type { Stop } from '../model/events.ts';
 import type { CalibrationReport } from './calibration.ts';
 import type { Intervals } from './intervals.ts';
 import type { EpochMetrics } from './position.ts';

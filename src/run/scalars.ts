@@ -1,5 +1,5 @@
 /** The numbers of an epoch under the names that tables and charts have for them. */
-import type { EpochEvent, StepEvent } from '../model/trainer.ts';
+import type { EpochEvent, StepEvent } from '../model/events.ts';
 import type { Metrics } from './metrics.ts';
 
 const METRICS = [

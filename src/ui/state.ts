@@ -1,6 +1,6 @@
 /** What the dashboard knows: each event of a training takes it a little further. */
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
-import type { EpochEvent, StepEvent } from '../model/trainer.ts';
+import type { EpochEvent, StepEvent } from '../model/events.ts';
 import type { StartEvent, TrainEvent } from '../run/events.ts';
 import type { PastEvent } from '../run/past.ts';
 import type { Results } from '../run/results.ts';

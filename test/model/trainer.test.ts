@@ -4,7 +4,8 @@ import { batches } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { Images } from '../../src/data/images.ts';
 import type { NativePixels, NativeSession, StepResult } from '../../src/model/addon.ts';
-import { roundsAnEpoch, type Training, trainEpochs } from '../../src/model/trainer.ts';
+import { epochPositions, roundsAnEpoch } from '../../src/model/epoch.ts';
+import { type Training, trainEpochs } from '../../src/model/trainer.ts';
 import { type Snapshot, startPosition } from '../../src/run/position.ts';
 import { Stopwatch } from '../../src/run/timing.ts';
 
@@ -198,6 +199,14 @@ describe('the history of losses', () => {
     );
     expect(other.times).toEqual(fresh.times);
   });
+});
+
+test('an epoch may have more images than a call may have arguments', async () => {
+  const labels = new Int32Array(400_000);
+  const training = { ...makeTraining(async () => {}), balance: 'none' as const, rounds: 1 };
+  const dataset = { ...training.dataset, labels };
+  const order = await epochPositions({ ...training, dataset, train: Uint32Array.from(labels.keys()) }, 1);
+  expect(order.toSorted()).toEqual(Uint32Array.from(labels.keys()));
 });
 
 describe('how many draws an epoch joins', () => {

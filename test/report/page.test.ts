@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
-import type { EpochEvent, RollbackEvent, StepEvent } from '../../src/model/trainer.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../../src/model/events.ts';
 import { openReport, reportFailure } from '../../src/report/page.ts';
 import type { LogLine, RunDescription } from '../../src/report/tell.ts';
 import { calibrate } from '../../src/run/calibration.ts';

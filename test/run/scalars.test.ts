@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
-import type { EpochEvent, StepEvent } from '../../src/model/trainer.ts';
+import type { EpochEvent, StepEvent } from '../../src/model/events.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from '../../src/run/scalars.ts';
 
 const validation = {

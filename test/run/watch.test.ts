@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EpochEvent, StepEvent } from '../../src/model/trainer.ts';
+import type { EpochEvent, StepEvent } from '../../src/model/events.ts';
 import { noTime } from '../../src/run/timing.ts';
 import { openWatch } from '../../src/run/watch.ts';
 

@@ -1,5 +1,5 @@
 /** The words of the pages that a training sends. */
-import type { RollbackEvent } from '../../model/trainer.ts';
+import type { RollbackEvent } from '../../model/events.ts';
 import type { Results } from '../results.ts';
 import type { NoticeEvent } from '../watch.ts';
 import { percent } from '../words.ts';

@@ -1,0 +1,32 @@
+/** Which images an epoch is made of. */
+import { type Balance, epochOrder } from '../data/balance.ts';
+import type { Training } from './trainer.ts';
+
+/** An epoch should show this many images where there are enough. */
+const IMAGES_AN_EPOCH = 1000;
+
+/**
+ * How many fresh draws an epoch joins. Undersampling a rare class leaves few images a draw (on the demo 128 of 6,300):
+ * epochs of a handful of steps would only validate. Never more images than there are.
+ */
+export function roundsAnEpoch(balance: Balance, drawn: number, images: number): number {
+  if (balance !== 'undersample' || drawn >= IMAGES_AN_EPOCH) return 1;
+  return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
+}
+
+/** The images of an epoch, in the order in which they are learnt. */
+export async function epochPositions(
+  training: Pick<Training, 'images' | 'dataset' | 'train' | 'balance' | 'rounds' | 'seed'>,
+  epoch: number,
+): Promise<Uint32Array> {
+  const { images, dataset, train, balance, rounds, seed } = training;
+  const draws: Uint32Array[] = [];
+  for (let round = (epoch - 1) * rounds; round < epoch * rounds; round++)
+    draws.push(await epochOrder(dataset, train, { balance, seed, round }));
+  const order = new Uint32Array(draws.reduce((sum, draw) => sum + draw.length, 0));
+  draws.reduce((end, draw) => {
+    order.set(draw, end);
+    return end + draw.length;
+  }, 0);
+  return images.arrange(order, epoch);
+}

@@ -1,0 +1,98 @@
+/** What the epochs of a training tell. */
+import type { LossHistory } from '../run/losses.ts';
+import type { Metrics } from '../run/metrics.ts';
+import type { Snapshot } from '../run/position.ts';
+import type { TimeSplit } from '../run/timing.ts';
+
+/** A step has ended. */
+export interface StepEvent {
+  type: 'step';
+  /** From 1. */
+  epoch: number;
+  /** Over the whole run, from 1. */
+  step: number;
+  /** Share of the epoch's batches done, to 1. */
+  progress: number;
+  loss: number;
+  accuracy: number;
+  learningRate: number;
+  gradientNorm: number;
+  /** Training images a second since the epoch began. */
+  imagesPerSecond: number;
+  /** That the device says it worked. */
+  deviceSeconds: number;
+  /** Where the wall time since the step before went. */
+  time: TimeSplit;
+}
+
+/** An epoch has ended and was validated; the weights are those of its end until the next event is asked for. */
+export interface EpochEvent {
+  type: 'epoch';
+  /** From 1. */
+  epoch: number;
+  /** Of the run; null where the time decides. */
+  epochs: number | null;
+  step: number;
+  /** Share of the epoch that was trained; below 1 where the time was up. */
+  progress: number;
+  /** Means over the training images of the epoch, dropout and augmentation included. */
+  trainLoss: number;
+  trainAccuracy: number;
+  validation: Metrics;
+  /** Whether this is the best validation so far. */
+  isBest: boolean;
+  learningRate: number;
+  /** Images trained on. */
+  images: number;
+  /** Of training, without validation. */
+  seconds: number;
+  imagesPerSecond: number;
+  /** At the pace so far. */
+  secondsLeft: number;
+}
+
+/** What the validation of the epoch before was counted from: of no use to those outside. */
+export interface EvaluatedEvent {
+  type: 'evaluated';
+  epoch: number;
+  step: number;
+  isBest: boolean;
+  /** In the data set, of each row. */
+  positions: Uint32Array;
+  /** float32 [count, classes] */
+  logits: Float32Array;
+  labels: Int32Array;
+  /** Of all images, this validation included; it goes on while training does. */
+  history: LossHistory;
+}
+
+/** The guard went back. */
+export interface RollbackEvent {
+  type: 'rollback';
+  kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump';
+  message: string;
+  epoch: number;
+  step: number;
+  /** The batches in question, over the whole run from 0, which are left out from now on. */
+  batches: number[];
+  /** Their images. */
+  images: string[];
+  loss: number;
+  gradientNorm: number;
+  recentLosses: number[];
+  /** The step that the weights are of again. */
+  backToStep: number;
+  learningRate: number;
+  newLearningRate: number;
+  rollbacks: number;
+  allowed: number;
+}
+
+/** There is a state worth saving; it is good as far as the steps behind it tell. */
+export interface SnapshotEvent {
+  type: 'snapshot';
+  snapshot: Snapshot;
+}
+
+/** Why a training ended before its last epoch. */
+export type Stop = 'time' | 'patience';
