@@ -84,7 +84,7 @@ function troubleSection(story: RunStory): Html {
   const { incidents, data, betterThanMajority, best, resumed } = story;
   const skipped = skippedShare(story);
   const notes = [
-    resumed.length > 0 && endedBefore(resumed),
+    resumed.length > 0 && inPieces(resumed),
     best &&
       !betterThanMajority &&
       'It is no better than always giving the same answer: more images, more epochs or another learning rate may help.',
@@ -104,11 +104,11 @@ function troubleSection(story: RunStory): Html {
 const MOST_RESUMED = 5;
 
 /** Killed, stopped or failed: what it had learnt is not lost, and the rest is taken again. */
-function endedBefore(resumed: RunStory['resumed']): string {
-  const times = resumed.length === 1 ? 'Once' : `${count(resumed.length)} times`;
+function inPieces(resumed: RunStory['resumed']): string {
+  const times = resumed.length === 1 ? 'once' : `${count(resumed.length)} times`;
   const told = resumed.slice(-MOST_RESUMED).map(({ at, step }) => `${moment(at)} after step ${count(step)}`);
   const lately = resumed.length > MOST_RESUMED ? ', lately' : '';
-  return `${times} it was ended before its time and gone on with from its last checkpoint${lately}: ${told.join(', ')}.`;
+  return `It did not run in one piece: ${times} it was ended and gone on with from its last checkpoint${lately}: ${told.join(', ')}.`;
 }
 
 const MOST_IMAGES = 12;

@@ -143,6 +143,8 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
         case 'epoch':
           final = { epoch: event.epoch, ...event.validation };
           bestIsNew ||= event.isBest;
+          // An epoch that ended early is validated once more where it is gone on with.
+          lines = lines.filter((line) => line.type !== 'epoch' || line.epoch !== event.epoch);
           lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
         case 'evaluated': {

@@ -169,7 +169,7 @@ describe('what it says', () => {
     expect(said).toContain('Went back to step 96, left out the batch');
     expect(said).toContain('critical, epoch 4, step 100');
     expect(said).toMatch(
-      /Once it was ended before its time and gone on with from its last checkpoint: \S+ \S+ after step 200\./,
+      /It did not run in one piece: once it was ended and gone on with from its last checkpoint: \S+ \S+ after step 200\./,
     );
     expect(said).toMatch(/Gone on with once: \S+ \S+, after step 200; the version was 0\.0\.9/);
     expect(said).toMatch(/IMG_11\.jpg , and 20 more/);

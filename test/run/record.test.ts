@@ -201,6 +201,21 @@ test('gone on with, the log ends where the checkpoint does', async () => {
   expect(log().map((line) => line.step)).toEqual([1, 20]);
 });
 
+test('an epoch that is gone on with is a line', async () => {
+  const first = await open();
+  for (const event of [epoch(1, 0.7, true), epoch(2, 0.8, true)]) await first.add(event);
+  await first.add({ type: 'snapshot', snapshot: at(20, 1) });
+  await first.end('done', 'time');
+  const again = await open(at(20, 1));
+  await again.add({ ...epoch(2, 0.9, true), step: 25 });
+  await again.add({ type: 'snapshot', snapshot: at(25, 2) });
+  await again.end('done');
+  expect(log().map((line) => [line.epoch, line.step])).toEqual([
+    [1, 10],
+    [2, 25],
+  ]);
+});
+
 test('a rollback takes the steps since out of the log, and leaves a file', async () => {
   const record = await open();
   for (const number of [1, 20, 40]) await record.add(step(number));
