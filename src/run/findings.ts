@@ -43,7 +43,7 @@ export async function examine(event: EvaluatedEvent, classes: number): Promise<F
   return {
     ...{ type: 'findings', epoch, step, isBest, calibration },
     ...(await choosePictures(event, classes, calibration)),
-    suspects: history.suspects(MOST_PICTURES),
+    suspects: await history.suspects(MOST_PICTURES),
   };
 }
 

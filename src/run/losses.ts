@@ -1,4 +1,5 @@
 /** What the network made of each image, time after time: a label that it never comes to believe may be wrong. */
+import { breather } from './breather.ts';
 
 /** The history of one image. */
 export interface ImageLosses {
@@ -19,6 +20,9 @@ export interface LabelledImages {
   /** Whether training shows or weighs rare classes above their share. */
   balanced: boolean;
 }
+
+/** Images that are gone through before other work may go on. */
+const IMAGES_A_TURN = 10_000;
 
 /** Fewer looks say nothing of a label. */
 const LEAST_TIMES = 3;
@@ -65,36 +69,30 @@ export class LossHistory {
    * The images whose labels may be wrong, the likeliest first: looked at several times, and on the whole and at last
    * with less trust in the label than in a guess (a loss above that of equal probabilities).
    */
-  suspects(most: number): ImageLosses[] {
-    const { labels } = this.#images;
-    const rarity = this.#rarities();
-    const doubt = ({ position, meanLoss }: ImageLosses) => meanLoss + rarity[labels[position]!]!;
-    // A loss falls where its image is learnt: training and validation images are ranked by themselves.
-    const ranked = this.#doubted().flatMap(({ seen, doubted }) =>
-      doubted
-        .sort((a, b) => doubt(b) - doubt(a))
-        .slice(0, most)
-        .map((image, rank) => ({ image, place: (rank + 0.5) / seen })),
-    );
-    ranked.sort((a, b) => a.place - b.place);
-    return ranked.slice(0, most).map(({ image }) => image);
-  }
-
-  /** Those of training, then those of validation. */
-  #doubted(): { seen: number; doubted: ImageLosses[] }[] {
+  async suspects(most: number): Promise<ImageLosses[]> {
+    const breathe = breather();
     const { labels, classes, validation } = this.#images;
+    const guessing = Math.log(classes);
+    const rarity = this.#rarities();
+    // A loss falls where its image is learnt: training and validation images are ranked by themselves.
+    const kinds = [0, 1].map((): Ranking => ({ seen: 0, worst: [] }));
     const kindOf = new Uint8Array(labels.length);
     for (const position of validation) kindOf[position] = 1;
-    const kinds = [0, 1].map(() => ({ seen: 0, doubted: [] as ImageLosses[] }));
-    const guessing = Math.log(classes);
     for (const [position, times] of this.#times.entries()) {
+      if (position % IMAGES_A_TURN === 0) await breathe();
       if (times < LEAST_TIMES) continue;
       const kind = kinds[kindOf[position]!]!;
       const [meanLoss, lastLoss] = [this.#sums[position]! / times, this.#last[position]!];
       kind.seen += 1;
-      if (Math.min(meanLoss, lastLoss) > guessing) kind.doubted.push({ position, meanLoss, lastLoss, times });
+      if (Math.min(meanLoss, lastLoss) <= guessing) continue;
+      const image = { position, meanLoss, lastLoss, times };
+      keepWorst(kind.worst, { image, doubt: meanLoss + rarity[labels[position]!]! }, most);
     }
-    return kinds;
+    return kinds
+      .flatMap(({ seen, worst }) => worst.map(({ image }, rank) => ({ image, place: (rank + 0.5) / seen })))
+      .sort((a, b) => a.place - b.place)
+      .slice(0, most)
+      .map(({ image }) => image);
   }
 
   /**
@@ -108,4 +106,22 @@ export class LossHistory {
     for (const label of labels) counts[label]! += 1;
     return counts.map((count) => (balanced ? Math.log(labels.length / Math.max(1, count)) : 0));
   }
+}
+
+interface Doubted {
+  image: ImageLosses;
+  doubt: number;
+}
+
+interface Ranking {
+  /** Images looked at several times, doubted or not. */
+  seen: number;
+  worst: Doubted[];
+}
+
+function keepWorst(worst: Doubted[], one: Doubted, most: number): void {
+  if (worst.length === most && one.doubt <= worst[most - 1]!.doubt) return;
+  const place = worst.findIndex(({ doubt }) => doubt < one.doubt);
+  worst.splice(place < 0 ? worst.length : place, 0, one);
+  if (worst.length > most) worst.pop();
 }

@@ -80,8 +80,8 @@ function addAll(history: LossHistory, losses: number[][]): LossHistory {
 }
 
 describe('suspects', () => {
-  const positions = (history: LossHistory, most = 9) =>
-    history.suspects(most).map(({ position }) => position);
+  const positions = async (history: LossHistory, most = 9) =>
+    (await history.suspects(most)).map(({ position }) => position);
   const losses = [
     [0.1, 0.1, 0.1],
     [2, 2, 2],
@@ -92,27 +92,27 @@ describe('suspects', () => {
     [9, Number.NaN, 9, 9],
   ];
 
-  test('looked at often enough, never believed, the worst first', () => {
+  test('looked at often enough, never believed, the worst first', async () => {
     const history = addAll(historyOf(new Int32Array(8)), losses);
-    expect(positions(history)).toEqual([6, 3, 1]);
-    expect(history.suspects(9)[1]).toEqual({
+    expect(await positions(history)).toEqual([6, 3, 1]);
+    expect((await history.suspects(9))[1]).toEqual({
       ...{ position: 3, meanLoss: expect.closeTo(10 / 3, 5), lastLoss: 4, times: 3 },
     });
-    expect(positions(history, 1)).toEqual([6]);
+    expect(await positions(history, 1)).toEqual([6]);
     // Of ten classes a guess is worse.
-    expect(positions(addAll(historyOf(new Int32Array(8), [], 10), losses))).toEqual([6, 3]);
+    expect(await positions(addAll(historyOf(new Int32Array(8), [], 10), losses))).toEqual([6, 3]);
   });
 
-  test('of two doubted alike that of the rarer class, if training was balanced', () => {
+  test('of two doubted alike that of the rarer class, if training was balanced', async () => {
     const labels = Int32Array.of(0, 0, 0, 0, 0, 0, 1, 1);
     const doubts = [[2.5, 2.5, 2.5], [], [], [], [], [], [2, 2, 2], [1.3, 1.3, 1.3]];
     // The shares are 3 to 1: a loss more by log 3.
-    expect(positions(addAll(historyOf(labels), doubts))).toEqual([6, 0, 7]);
+    expect(await positions(addAll(historyOf(labels), doubts))).toEqual([6, 0, 7]);
     const unbalanced = { labels, classes: 2, validation: new Uint32Array(0), balanced: false };
-    expect(positions(addAll(new LossHistory(unbalanced), doubts))).toEqual([0, 6, 7]);
+    expect(await positions(addAll(new LossHistory(unbalanced), doubts))).toEqual([0, 6, 7]);
   });
 
-  test('of training and validation, each ranked among its own', () => {
+  test('of training and validation, each ranked among its own', async () => {
     // Of eight learnt images two are doubted, of four others three, and more.
     const learnt = [[1, 1, 1], [0.9, 0.9, 0.9], ...Array(6).fill([0.1, 0.1, 0.1])];
     const others = [
@@ -122,6 +122,6 @@ describe('suspects', () => {
       [0.1, 0.1, 0.1],
     ];
     const history = addAll(historyOf(new Int32Array(12), [8, 9, 10, 11]), [...learnt, ...others]);
-    expect(positions(history)).toEqual([0, 9, 1, 8, 10]);
+    expect(await positions(history)).toEqual([0, 9, 1, 8, 10]);
   });
 });
