@@ -59,7 +59,7 @@ function rarityNote(names: string[], { precision, confusion, recall }: EpochMetr
   const share = confusion[0]!.reduce((a, b) => a + b, 0) / confusion.flat().reduce((a, b) => a + b, 0);
   if (names.length !== 2 || !(precision < 0.5 && recall > 0.5)) return html``;
   const name = classHtml(names[0]!);
-  return html`<p>Only ${percent(precision)} of what it calls ${name} is: of these images ${percent(share)} are, so that even few mistakes with the others outnumber them. Where ${name} is as frequent as all else it would be ${percent(balancedPrecision(confusion))}.</p>`;
+  return html`<p>When it says ${name} it is right only ${percent(precision)} of the time: ${percent(share)} of these images are, so that even few mistakes with the others outnumber them. Among as many of both it would be ${percent(balancedPrecision(confusion))}.</p>`;
 }
 
 /** If both classes had as many images. */

@@ -52,7 +52,7 @@ export function tellStory(told: Told): RunStory {
     ...{ status: results.status, reason: told.reason, startedAt, toldAt: new Date().toISOString() },
     ...{ seconds: results.seconds, steps: results.steps, imagesPerSecond: results.imagesPerSecond },
     epochs: { done: results.epochs, planned: plannedEpochs(of('epoch').at(-1), options) },
-    ...{ device, classNames, commandLine, resumed, options, environment: tool },
+    ...{ device, classNames, commandLine: typed(commandLine), resumed, options, environment: tool },
     network: { name: String(options.network), imageSize: Number(options.imageSize), weights },
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
     ...{ betterThanMajority: results.betterThanMajority, best: results.best },
@@ -96,6 +96,13 @@ function plannedEpochs(
 /** As this person starts it. */
 function commandOf([script = '']: string[], name: string): string {
   return /\btrain\.ts$/.test(script) ? `npx tsx src/${name}.ts` : `npx birbs-metal ${name}`;
+}
+
+/** What a person would type again, where the script is ours. */
+function typed(line: string[]): string[] {
+  const [script = '', ...words] = line;
+  if (/\btrain\.ts$/.test(script)) return ['npx', 'tsx', 'src/train.ts', ...words];
+  return /\b(birbs-metal|cli\.js)$/.test(script) ? ['npx', 'birbs-metal', ...words] : line;
 }
 
 function stepPoint({ epoch, progress, loss, learningRate, gradientNorm }: StepEvent) {

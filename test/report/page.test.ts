@@ -21,7 +21,7 @@ afterAll(() => rmSync(join(folder, '..'), { recursive: true }));
 
 const description: RunDescription = {
   tool: { 'birbs-metal': '1.2.3', node: 'v20' },
-  commandLine: ['src/train.ts', '--data', 'my photos'],
+  commandLine: ['/elsewhere/src/train.ts', '--data', 'my photos'],
   startedAt: new Date(Date.now() - 5000).toISOString(),
   device: { name: 'cpu', description: 'oneDNN', reason: 'there is no GPU' },
   options: { network: 'birbs-bn', imageSize: 16, epochs: 20, data: ['my photos'] },
@@ -112,7 +112,7 @@ test('a running training, then its end: the same pictures are not made twice', a
   expect(text).toContain('1 of 20 epochs, 4 steps in 4 s, 64 images a second, on cpu');
   expect(text).toContain(`npx tsx src/predict.ts --model ${folder} photo.jpg`);
   expect(text).toContain('waiting for data 1 s 25.0%');
-  expect(text).toContain('--data &#39;my photos&#39;');
+  expect(text).toContain('npx tsx src/train.ts --data &#39;my photos&#39;');
   expect(page().match(/<img /g)).toHaveLength(1 + 4);
 });
 
