@@ -1,4 +1,6 @@
 /** One request to the hub: redirects, the token, silence on the line. */
+import { UserError } from '../../run/errors.ts';
+import { request } from '../../run/request.ts';
 import { version } from '../../run/version.ts';
 import { HubFailure } from './failure.ts';
 import { waitOf } from './retry.ts';
@@ -34,11 +36,11 @@ export interface HubAnswer {
  * Asks once, following redirects; the token goes to the hub alone, whoever sends us elsewhere.
  * @throws HubFailure when there is no answer with a good status
  */
-export async function ask(address: string, request: HubRequest, settings: HubSettings): Promise<HubAnswer> {
+export async function ask(address: string, wanted: HubRequest, settings: HubSettings): Promise<HubAnswer> {
   let url = onEndpoint(new URL(address), settings);
   let linkedEtag: string | undefined;
   for (let hop = 0; hop <= HOPS; hop++) {
-    const answer = await askHost(url, request, settings);
+    const answer = await askHost(url, wanted, settings);
     linkedEtag ??= answer.headers.get('X-Linked-ETag')?.replace(/^(W\/)?"|"$/g, '');
     if (![301, 302, 303, 307, 308].includes(answer.status)) {
       if (answer.status >= 200 && answer.status < 300) return { ...answer, linkedEtag };
@@ -95,7 +97,7 @@ async function askHost(
     ...(authorization && home ? { Authorization: authorization } : {}),
   };
   const response = await line.waitFor(
-    fetch(url.href, { method, headers: all, body, redirect: 'manual', signal: line.signal }),
+    request(url, { method, headers: all, body, redirect: 'manual', signal: line.signal }),
     { isFirst: true },
   );
   const reader = response.body?.getReader();
@@ -161,6 +163,7 @@ class Line {
     } catch (error) {
       this.end();
       this.#outer?.throwIfAborted();
+      if (error instanceof UserError) throw error;
       throw silent ? this.#silence(isFirst) : this.#failure(error);
     } finally {
       clearTimeout(timer);
@@ -181,11 +184,13 @@ class Line {
 
   #failure(error: unknown): HubFailure {
     const { host } = this.#url;
-    const { code, message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-    const told = code ?? message;
+    const { code, message } = firstCause(error as Error) as NodeJS.ErrnoException;
+    const { proxy } = error as { proxy?: string };
+    // What a proxy answers is told in words.
+    const told = proxy ? `${message} through the proxy ${proxy}` : (code ?? message);
     const unreachable =
       /^(ECONNREFUSED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(NET|HOST)UNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
-    if (unreachable.test(told)) {
+    if (unreachable.test(code ?? '')) {
       return new HubFailure(`can't be reached (${told})`, { passing: true, host, unreachable: true });
     }
     const certificate = /CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(told);
@@ -194,4 +199,8 @@ class Line {
       { passing: !certificate, host },
     );
   }
+}
+
+function firstCause(error: Error): Error {
+  return error.cause instanceof Error ? firstCause(error.cause) : error;
 }

@@ -1,5 +1,6 @@
 /** The ways a page may go: a webhook, a command, a notification of the Mac. */
 import { execFile, spawn } from 'node:child_process';
+import { request } from '../request.ts';
 import type { Page, Severity } from './page.ts';
 
 /** Delivers a page. Rejects with {@link Refused} where trying again is in vain, else with any error. */
@@ -37,7 +38,7 @@ export function webhook(url: URL, shape: Shape): Channel {
       const { body, headers } = encode(page);
       const signal = AbortSignal.timeout(ANSWER_MS);
       // A page goes where it was sent to and nowhere else.
-      const answer = await fetch(url, { method: 'POST', body, headers, signal, redirect: 'manual' }).catch(
+      const answer = await request(url, { method: 'POST', body, headers, signal, redirect: 'manual' }).catch(
         (error: Error) => {
           throw new Error(causeOf(error));
         },

@@ -1,4 +1,5 @@
 /** A sign of life for somebody else to wait for: who hears nothing any more calls for help. */
+import { request } from '../request.ts';
 
 const BEAT_MS = 60_000;
 const ANSWER_MS = 10_000;
@@ -15,7 +16,7 @@ export interface Heartbeat {
 export function startHeartbeat(url: URL, everyMs = BEAT_MS): Heartbeat {
   const beat = async (address: URL) => {
     const signal = AbortSignal.timeout(ANSWER_MS);
-    await fetch(address, { signal, redirect: 'manual' })
+    await request(address, { signal, redirect: 'manual' })
       .then((answer) => answer.body?.cancel())
       .catch(() => {});
   };
