@@ -218,6 +218,7 @@ function compareGradients(device: DeviceName, network: Network): Promise<Outcome
     const { worst, at } = worstDifference([
       ['loss', [found.loss], [expected.loss]],
       ['logits', found.logits, expected.logits],
+      ['losses of the images', found.imageLosses, expected.imageLosses],
       ['gradient norm', [found.gradientNorm], [expected.gradientNorm]],
       ...eachParameter(ours!, 'gradient of ', found.gradients, expected.gradients),
     ]);
