@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import sharp, { type Sharp } from 'sharp';
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
+import { isTaggedSrgb } from './profile.ts';
 import { sniff } from './sniff.ts';
 
 // One thread an image and many images at once is faster than many threads an image; no image is decoded twice.
@@ -33,7 +34,7 @@ export async function decodeImage(bytes: Uint8Array, { size, fit }: DecodeOption
   const kind = sniff(bytes);
   if (!kind.readable) throw new UserError(`${kind.description}, not ${READABLE}`);
   try {
-    const image = sharp(bytes, { limitInputPixels: PIXEL_LIMIT });
+    const image = sharp(bytes, { limitInputPixels: PIXEL_LIMIT, ignoreIcc: isTaggedSrgb(bytes) });
     return await toPixels(image.autoOrient().resize(size, size, { fit, background: '#fff' }), size);
   } catch (error) {
     throw new UserError(await reasonOf(bytes, kind.description, error as Error));

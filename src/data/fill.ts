@@ -1,7 +1,7 @@
 /** Brings the images of a part into the pixel cache: read, decoded, kept; nothing twice. */
 import type { Fit } from '../model/network.ts';
 import { UserError } from '../run/errors.ts';
-import { readHeader } from './cache/header.ts';
+import { type Header, readHeader } from './cache/header.ts';
 import { lookOf } from './cache/look.ts';
 import { type Memo, readMemo, writeMemo } from './cache/memo.ts';
 import { contentHash, type PixelCache } from './cache/pixels.ts';
@@ -144,9 +144,8 @@ export async function fillPart(
 const WEIGHT_IN_FLIGHT = 64 * 2 ** 20;
 
 /** About the bytes it takes to decode an image: its file, and of some files all pixels at once. */
-function weightOf(bytes: Uint8Array): number {
-  const { width, height } = readHeader(bytes);
-  return bytes.length + width * height;
+function weightOf(length: number, { width, height }: Header): number {
+  return length + width * height;
 }
 
 async function decodeAll(
@@ -173,14 +172,17 @@ async function decodeAll(
         onDone?.(0);
         continue;
       }
-      const { index, bytes } = image;
-      const weight = weightOf(bytes);
+      const { index, bytes, release } = image;
+      const { length } = bytes;
+      const header = readHeader(bytes);
+      const weight = weightOf(length, header);
       while (isFull(weight)) await Promise.race(running);
-      const task = once(bytes).then((decoded) => {
-        note(prepared, index, bytes.length, decoded);
+      const task = once(bytes, header).then((decoded) => {
+        note(prepared, index, length, decoded);
         running.delete(task);
         inFlight -= weight;
-        onDone?.(bytes.length);
+        release?.();
+        onDone?.(length);
       });
       running.add(task);
       inFlight += weight;
@@ -215,27 +217,27 @@ function decodeOnce(
   cache: PixelCache,
   decode: (bytes: Uint8Array) => Promise<Uint8Array>,
   size: number,
-): (bytes: Uint8Array) => Promise<Decoded> {
+): (bytes: Uint8Array, header: Header) => Promise<Decoded> {
   const inWork = new Map<string, Promise<Decoded>>();
-  const start = async (content: string, bytes: Uint8Array): Promise<Decoded> => {
+  const start = async (content: string, bytes: Uint8Array, header: Header): Promise<Decoded> => {
     try {
       const pixels = await decode(bytes).catch((error) => {
         if (error instanceof UserError) return error.message;
         throw error;
       });
       if (typeof pixels === 'string') return { content, pixelHash: '', look: '', reason: pixels };
-      const look = lookOf(bytes, pixels, size);
+      const look = lookOf(header, pixels, size);
       return { content, look, pixelHash: await cache.add(content, pixels, look) };
     } finally {
       inWork.delete(content);
     }
   };
-  return async (bytes) => {
+  return async (bytes, header) => {
     const content = contentHash(bytes);
     if (cache.has(content)) {
       return { content, pixelHash: cache.pixelHash(content), look: cache.look(content) };
     }
-    const running = inWork.get(content) ?? start(content, bytes);
+    const running = inWork.get(content) ?? start(content, bytes, header);
     inWork.set(content, running);
     return running;
   };

@@ -399,7 +399,7 @@ describe('headers', () => {
         ...{ animated: pages > 1, alpha: hasAlpha },
       };
       expect([what, readHeader(bytes)]).toEqual([what, expected]);
-      const look = lookOf(bytes, new Uint8Array(8 * 8 * 3), 8);
+      const look = lookOf(readHeader(bytes), new Uint8Array(8 * 8 * 3), 8);
       expect([look.length, headerOf(look)]).toEqual([LOOK_DIGITS, expected]);
       // Cut anywhere, it says what it can.
       for (let length = 0; length < bytes.length; length += 7) readHeader(bytes.subarray(0, length));

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { alikePairs } from '../../src/data/alike.ts';
+import { readHeader } from '../../src/data/cache/header.ts';
 import { lookOf } from '../../src/data/cache/look.ts';
 import { printOf } from '../../src/data/cache/print.ts';
 import { loadDataset } from '../../src/data/dataset.ts';
@@ -131,7 +132,7 @@ describe('groups', () => {
 describe('a data set with near copies', () => {
   test('where a source has grouped both of a pair, looks are not asked', async () => {
     const bytes = await scene(1);
-    const look = lookOf(bytes, await decodeImage(bytes, { size: 32, fit: 'cover' }), 32);
+    const look = lookOf(readHeader(bytes), await decodeImage(bytes, { size: 32, fit: 'cover' }), 32);
     const pairs = (first?: string, second?: string) =>
       alikePairs(
         [

@@ -1,5 +1,5 @@
 /** What the cache knows of an image beside its pixels: its print and its header, as a text of fixed length. */
-import { FORMATS, type Header, readHeader } from './header.ts';
+import { FORMATS, type Header } from './header.ts';
 import { PRINT_BYTES, printOf } from './print.ts';
 
 const HEADER_BYTES = 8;
@@ -15,13 +15,12 @@ const BLANK = 'A'.repeat(LOOK_DIGITS - HEADER_DIGITS);
 const FLAGS = ['turned', 'cmyk', 'deep', 'animated', 'alpha'] as const;
 
 /**
- * @param bytes the image file
+ * @param header of the image file
  * @param pixels what was decoded from it, uint8 RGB, size * size * 3
  */
-export function lookOf(bytes: Uint8Array, pixels: Uint8Array, size: number): string {
+export function lookOf(header: Header, pixels: Uint8Array, size: number): string {
   const look = Buffer.alloc(PRINT_BYTES + HEADER_BYTES);
   look.set(new Uint8Array(printOf(pixels, size).buffer));
-  const header = readHeader(bytes);
   look[PRINT_BYTES] = FORMATS.indexOf(header.format);
   look[PRINT_BYTES + 1] = FLAGS.reduce((bits, flag, i) => bits | (Number(header[flag]) << i), 0);
   look.writeUIntLE(Math.min(header.width, 0xffffff), PRINT_BYTES + 2, 3);

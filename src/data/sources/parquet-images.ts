@@ -1,5 +1,6 @@
 /** The bytes of the wanted images of a parquet file, a window of rows at a time. */
 
+import { MessageChannel } from 'node:worker_threads';
 import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './parquet-reader.ts';
 import { eighths, neededWindows, type Span } from './parquet-windows.ts';
 import type { Listing, SourceImage } from './part.ts';
@@ -24,9 +25,37 @@ export async function* readImages(
     if (!window) return;
     next = readNext(reader, file, queue, shape.indexed, signal);
     const end = window.span.first + window.span.limit;
+    const shared = new SharedBuffer(window.buffer);
     for (; index < listing.count && places.rows[index]! < end; index++) {
-      if (places.rows[index]! >= window.span.first && wanted(index)) yield imageOf(window, places, index);
+      if (places.rows[index]! >= window.span.first && wanted(index))
+        yield imageOf(window, places, index, shared);
     }
+    shared.close();
+  }
+}
+
+/** Buffers that are sent to nobody are freed at once. */
+const nobody = new MessageChannel();
+nobody.port2.close();
+
+/** A buffer that is freed when nobody needs it any more. */
+class SharedBuffer {
+  readonly #buffer: ArrayBuffer;
+  #holders = 1;
+
+  constructor(buffer: ArrayBuffer) {
+    this.#buffer = buffer;
+  }
+
+  /** @returns to be called once, when the holder is done */
+  share(): () => void {
+    this.#holders += 1;
+    return () => this.close();
+  }
+
+  close(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) nobody.port1.postMessage(null, [this.#buffer]);
   }
 }
 
@@ -89,6 +118,7 @@ function imageOf(
   { span, buffer, starts, ends, firsts, paths }: ReadWindow,
   places: Places,
   index: number,
+  shared: SharedBuffer,
 ): SourceImage {
   const row = places.rows[index]! - span.first;
   const image = firsts[row]! + places.images[index]!;
@@ -96,7 +126,10 @@ function imageOf(
   if (start === undefined || image >= firsts[row + 1]!) {
     return { index, problem: 'is not in its row any more', lasting: false };
   }
-  if (start >= 0) return { index, bytes: new Uint8Array(buffer, start, ends[image]! - start) };
+  if (start >= 0) {
+    const bytes = new Uint8Array(buffer, start, ends[image]! - start);
+    return { index, bytes, release: shared.share() };
+  }
   const path = paths?.[image];
   const problem = path ? `has no image bytes, only the path "${path.slice(0, 200)}"` : 'has no image bytes';
   return { index, problem, lasting: true };

@@ -134,9 +134,12 @@ export interface Part {
   close?(): Promise<void>;
 }
 
-/** An image of a part, or why its bytes can't be had; `lasting`: nor next time, if nothing changes. */
+/**
+ * An image of a part, or why its bytes can't be had; `lasting`: nor next time, if nothing changes. Who is done with the
+ * bytes may `release` them: they are gone at once, where the garbage collector would have to be run for them.
+ */
 export type SourceImage =
-  | { index: number; bytes: Uint8Array }
+  | { index: number; bytes: Uint8Array; release?: () => void }
   | { index: number; problem: string; lasting: boolean };
 
 /** Bytes that can be read at any place: a file on disk, or one behind a hub of which only ranges are fetched. */
