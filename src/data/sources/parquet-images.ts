@@ -19,11 +19,11 @@ export async function* readImages(
   for (let i = 0; i < listing.count; i++) if (wanted(i)) rows.add(places.rows[i]!);
   const queue = neededWindows(shape, (row) => rows.has(row));
   // The next window is read while this one is decoded.
-  let next = readNext(reader, file, queue, shape.indexed, signal);
+  let next = readNext(reader, file, queue, signal);
   for (let index = 0; ; ) {
     const window = await next;
     if (!window) return;
-    next = readNext(reader, file, queue, shape.indexed, signal);
+    next = readNext(reader, file, queue, signal);
     const end = window.span.first + window.span.limit;
     const shared = new SharedBuffer(window.buffer);
     for (; index < listing.count && places.rows[index]! < end; index++) {
@@ -86,10 +86,9 @@ function readNext(
   reader: ParquetReader,
   file: ParquetFile,
   queue: Span[],
-  indexed: boolean,
   signal?: AbortSignal,
 ): Promise<ReadWindow | undefined> {
-  const reading = firstOf(reader, file, queue, indexed, signal);
+  const reading = firstOf(reader, file, queue, signal);
   // Told when it is awaited, if it ever is.
   reading.catch(() => {});
   return reading;
@@ -100,14 +99,13 @@ async function firstOf(
   reader: ParquetReader,
   file: ParquetFile,
   queue: Span[],
-  indexed: boolean,
   signal?: AbortSignal,
 ): Promise<ReadWindow | undefined> {
   for (let span = queue.shift(); span; span = queue.shift()) {
     try {
       return { span, ...(await reader.images(file, span, signal)) };
     } catch (error) {
-      if (!(error instanceof TooLarge) || !indexed || span.limit === 1) throw error;
+      if (!(error instanceof TooLarge) || span.limit === 1) throw error;
       queue.unshift(...eighths(span));
     }
   }

@@ -116,12 +116,12 @@ class Choice {
   }
 
   /** Row groups, and windows of large ones; not where pages can't be read alone and half of a group costs all of it. */
-  #spansOf({ groups, indexed }: Shape): Span[] {
+  #spansOf({ groups }: Shape): Span[] {
     const rows = groups.reduce((sum, group) => sum + group.rows, 0);
     const bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
     const wished = (this.#left * bytes) / Math.max(1, rows) / PLACES;
     this.#windowBytes ??= Math.max(LEAST_BYTES, wished);
-    return windowsOf(groups, (group) => group.bytes, indexed ? this.#windowBytes : Number.POSITIVE_INFINITY);
+    return windowsOf(groups, ({ bytes, inPages }) => (inPages ? bytes : 0), this.#windowBytes);
   }
 }
 

@@ -7,11 +7,10 @@ import type { Part, RandomAccess, SourceLabel } from './part.ts';
 const DEADLINE_SECONDS = 120;
 
 /**
- * What one call may ask for: a page and its dictionary come in one piece, however large, and so does a row group
- * without an index of its pages. In memory a piece takes about three times its bytes: with more, files are refused.
+ * What one call may ask for, or answer with: with an index of the pages, a page and its dictionary come in one piece,
+ * which takes about three times its bytes in memory; in a pass, only an image does.
  */
 const PIECE_BYTES = 256 * 2 ** 20;
-const PASS_BYTES = 1536 * 2 ** 20;
 
 /** More rows in a file are not believed; nor are more than it has bytes. */
 const ROW_LIMIT = 10_000_000;
@@ -34,8 +33,6 @@ export interface ParquetFile {
 
 /** What the footer tells. */
 export interface Shape {
-  /** Whether single pages can be read. */
-  indexed: boolean;
   /** Whether a row holds a list of images. */
   many: boolean;
   groups: RowGroup[];
@@ -43,6 +40,8 @@ export interface Shape {
 
 export interface RowGroup {
   rows: number;
+  /** Whether pages can be read alone: there is an index of them, and they are small. */
+  inPages: boolean;
   /** Of the images. */
   bytes: number;
   /** Of what `rows` reads. */
@@ -54,7 +53,7 @@ export interface Window {
   group: number;
   offset: number;
   limit: number;
-  /** Its row group is read once for all its windows, which are asked for in their order. */
+  /** Its row group is read once for all its windows, if they are asked for in their order. */
   inPasses?: boolean;
 }
 
@@ -100,7 +99,6 @@ export class ParquetReader {
   readonly #wanted: { labelled: boolean; texts: boolean };
   readonly #deadline: number;
   readonly #pieceBytes: number;
-  readonly #passBytes: number;
 
   /**
    * @param wanted what `rows` is to tell: labels, and whose text speaks of birds
@@ -108,12 +106,11 @@ export class ParquetReader {
    */
   constructor(
     wanted: { labelled: boolean; texts: boolean },
-    { deadlineSeconds = DEADLINE_SECONDS, pieceBytes = PIECE_BYTES, passBytes = PASS_BYTES } = {},
+    { deadlineSeconds = DEADLINE_SECONDS, pieceBytes = PIECE_BYTES } = {},
   ) {
     this.#wanted = wanted;
     this.#deadline = deadlineSeconds;
     this.#pieceBytes = pieceBytes;
-    this.#passBytes = passBytes;
   }
 
   /** @throws UserError that names the file: not there, not parquet, damaged, other columns */
@@ -152,8 +149,7 @@ export class ParquetReader {
       const { groups } = await this.#ensure(file, signal);
       const seconds = (groups[window.group]?.bytes ?? 0) / 2 ** 20;
       const where = `"${file.name}", row group ${window.group}`;
-      const bytesAllowed = window.inPasses ? this.#passBytes : this.#pieceBytes;
-      const message = { operation, request: window, bytesAllowed };
+      const message = { operation, request: window, bytesAllowed: this.#pieceBytes };
       return this.#call(message, where, seconds, signal);
     });
   }
@@ -164,7 +160,7 @@ export class ParquetReader {
     await this.#open?.access.close?.();
     this.#open = undefined;
     const access = await file.open(signal);
-    const opening = { file, access, shape: { indexed: false, many: false, groups: [] } };
+    const opening = { file, access, shape: { many: false, groups: [] } };
     this.#open = opening;
     try {
       const request = { size: access.size, ...this.#wanted };
@@ -189,7 +185,7 @@ export class ParquetReader {
       signal?.throwIfAborted();
       if (error instanceof UserError) throw error;
       if (error instanceof Refusal && error.tooLarge)
-        throw new TooLarge(`${where}: ${tooLarge(this.#pieceBytes, this.#passBytes)}`);
+        throw new TooLarge(`${where}: ${tooLarge(this.#pieceBytes)}`);
       throw new UserError(`${where}: ${(error as Error).message}`);
     }
   }
@@ -241,11 +237,10 @@ class Refusal extends Error {
   }
 }
 
-function tooLarge(pieceBytes: number, passBytes: number): string {
-  const [page, all] = [pieceBytes, passBytes].map((bytes) => Math.round(bytes / 2 ** 20));
+function tooLarge(pieceBytes: number): string {
   return (
-    `it has a page of more than ${page} MB, or no index of its pages and more than ${all} MB, which is too much to read ` +
-    'at once; use a file with smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
+    `it has an image or a page of more than ${Math.round(pieceBytes / 2 ** 20)} MB, which is too much to read at once; ` +
+    'use a file with smaller row groups (in Python: pyarrow.parquet.write_table(table, path, row_group_size=100))'
   );
 }
 

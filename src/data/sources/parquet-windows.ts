@@ -37,17 +37,17 @@ export function windowsOf(
 }
 
 /**
- * Windows over the image bytes of the wanted rows; where single pages can be read, larger gaps are left out.
+ * Windows over the image bytes of the wanted rows; larger gaps are left out where they need not be read, or are read
+ * in passing.
  * @param isWanted by row in the file
  */
-export function neededWindows({ groups, indexed }: Shape, isWanted: (row: number) => boolean): Span[] {
+export function neededWindows({ groups }: Shape, isWanted: (row: number) => boolean): Span[] {
   return windowsOf(groups, ({ bytes }) => bytes).flatMap((span) => {
-    const { rows, bytes } = groups[span.group]!;
-    const gap = indexed ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
-    const runs = wantedRuns(span, isWanted, gap);
-    // All of the row group is fetched in any case: in one pass, if its windows stay as they are.
-    const inPasses = !indexed && (span.offset > 0 || span.limit < rows);
-    return inPasses && runs.length > 0 ? [{ ...span, inPasses }] : runs;
+    const { rows, bytes, inPages } = groups[span.group]!;
+    const inPasses = !inPages && span.limit < rows;
+    const canLeaveOut = inPages || inPasses;
+    const gap = canLeaveOut ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
+    return wantedRuns(inPasses ? { ...span, inPasses } : span, isWanted, gap);
   });
 }
 
@@ -58,16 +58,17 @@ function wantedRuns(span: Span, isWanted: (row: number) => boolean, gap: number)
     const run = runs.at(-1);
     const offset = span.offset + row - span.first;
     if (run && row - (run.first + run.limit) < gap) run.limit = offset - run.offset + 1;
-    else runs.push({ group: span.group, offset, limit: 1, first: row });
+    else runs.push({ ...span, offset, limit: 1, first: row });
   }
   return runs;
 }
 
 /** A window in eighths. */
-export function eighths({ group, offset, limit, first }: Span): Span[] {
+export function eighths(span: Span): Span[] {
+  const { offset, limit, first } = span;
   const step = Math.ceil(limit / 8);
   return Array.from({ length: Math.ceil(limit / step) }, (_, i) => ({
-    group,
+    ...span,
     offset: offset + i * step,
     limit: Math.min(step, limit - i * step),
     first: first + i * step,

@@ -2,73 +2,24 @@
  * The far side of the guard in parquet-reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
  * it. Plain JavaScript, so that a worker starts without a loader.
  */
-import { MessageChannel, parentPort } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
+import { AskedBlob, allow, answered, askedSoFar, freeCopied } from './parquet-asked.js';
+import { chunkOf, footerOf, hasSmallPages } from './parquet-chunk.js';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
+import { Pass } from './parquet-pass.js';
 
 /** @typedef {import('./parquet-reader.ts').Window} Window */
-
-/** One call asks for no more bytes than this: what it decodes to has to fit into memory as well. */
-let bytesLeft = 0;
 
 /** What a call may ask for when it is to tell about the file. */
 const FOOTER_BYTES = 64 * 2 ** 20;
 
-/** @type {Map<number, (buffer: ArrayBuffer) => void>} */
-const asked = new Map();
-let asks = 0;
-
-/** What parquet-wasm has copied into its own memory: it would lie here until there is much of it. */
-/** @type {ArrayBuffer[]} */
-let copied = [];
-
-/** Buffers that are sent to nobody are freed at once. */
-const nobody = new MessageChannel();
-nobody.port2.close();
-
-/** @type {(error: Error) => void} Ends the call that a read belongs to. */
-let fail = () => {};
-
-/**
- * What parquet-wasm asks a Blob for. It ends the process when a read rejects or comes back short; so a failed read
- * never ends here, and the call is given up by whoever answers reads.
- */
-class AskedBlob {
-  /**
-   * @param {number} start
-   * @param {number} end
-   */
-  constructor(start, end) {
-    this.start = start;
-    this.end = end;
-  }
-
-  get size() {
-    return this.end - this.start;
-  }
-
-  slice(start = 0, end = this.size) {
-    return new AskedBlob(this.start + start, this.start + end);
-  }
-
-  /** @returns {Promise<ArrayBuffer>} */
-  arrayBuffer() {
-    bytesLeft -= this.end - this.start;
-    if (bytesLeft < 0) {
-      fail(Object.assign(new Error('too large'), { tooLarge: true }));
-      return new Promise(() => {});
-    }
-    return new Promise((resolve) => {
-      asked.set(++asks, resolve);
-      parentPort?.postMessage({ read: asks, begin: this.start, end: this.end });
-    });
-  }
-}
-
 /**
  * @typedef {object} Opened
  * @property {ParquetFile} parquet
+ * @property {number} size of the file
+ * @property {import('hyparquet').FileMetaData} [footer] Read only where row groups are large.
  * @property {number} groups
  * @property {import('./parquet-columns.js').ImageColumn} image
  * @property {string} leaf of the image bytes
@@ -81,11 +32,13 @@ class AskedBlob {
 /** @type {Opened | undefined} */
 let opened;
 
-/**
- * A row group that is read once, from one window to the next.
- *
- * @type {{ group: number, step: number, row: number, batches: ReadableStreamDefaultReader } | undefined}
- */
+/** Of smaller row groups it does not matter how large their pages are. */
+const LARGE_BYTES = 8 * 2 ** 20;
+
+const NOT_PARQUET = 'not a parquet file, or a damaged one';
+
+/** A row group that is read once, from one window to the next. */
+/** @type {{ group: number, pass: Pass } | undefined} */
 let passing;
 
 /** @param {{ size: number, labelled: boolean, texts: boolean }} request */
@@ -93,11 +46,11 @@ async function open({ size, labelled, texts }) {
   await endPass();
   opened?.parquet.free();
   opened = undefined;
-  const asksBefore = asks;
+  const asksBefore = askedSoFar();
   const blob = /** @type {Blob} */ (/** @type {unknown} */ (new AskedBlob(0, size)));
-  const parquet = await ParquetFile.fromFile(blob).catch(refuse('not a parquet file, or a damaged one'));
+  const parquet = await ParquetFile.fromFile(blob).catch(refuse(NOT_PARQUET));
   // The end, the footer; and where there is one, the page index.
-  const indexed = asks - asksBefore > 2;
+  const indexed = askedSoFar() - asksBefore > 2;
   const metadata = parquet.metadata();
   const groups = metadata.rowGroups();
   const { fields } = tableFromIPC(parquet.schema().intoIPCStream()).schema;
@@ -109,6 +62,7 @@ async function open({ size, labelled, texts }) {
   const label = labelled ? labelColumn(fields, image.name, features) : undefined;
   opened = {
     parquet,
+    size,
     groups: groups.length,
     image,
     leaf: (image.struct ? leafOf('bytes') : leaves.find((path) => path[0] === image.name)?.join('.')) ?? '',
@@ -117,7 +71,23 @@ async function open({ size, labelled, texts }) {
     texts: texts ? textColumns(fields) : [],
     classNames: label === undefined ? undefined : namesIn(features[label]),
   };
-  return { indexed, many: image.many, groups: groups.map(groupOf) };
+  const sums = groups.map(groupOf);
+  /** @type {boolean[]} */
+  const inPages = [];
+  for (const [group, { bytes }] of sums.entries())
+    inPages.push(indexed && (bytes <= LARGE_BYTES || (await areSmall(group))));
+  return { many: image.many, groups: sums.map((sum, group) => ({ ...sum, inPages: inPages[group] })) };
+}
+
+/** @param {number} group */
+async function areSmall(group) {
+  return hasSmallPages(await footer(), group, current().leaf).catch(refuse(NOT_PARQUET));
+}
+
+async function footer() {
+  const { size } = current();
+  current().footer ??= await footerOf(size).catch(refuse(NOT_PARQUET));
+  return /** @type {import('hyparquet').FileMetaData} */ (current().footer);
 }
 
 /** @param {string} problem what it means that parquet-wasm refuses */
@@ -140,7 +110,7 @@ async function refuseImages(parquet, fields, groups) {
     // Whatever goes wrong here, what is wrong with the file is known already.
     /** @type {Promise<undefined>} */
     const tooLarge = new Promise((resolve) => {
-      fail = () => resolve(undefined);
+      allow(FOOTER_BYTES, () => resolve(undefined));
     });
     const reading = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
     const read = await Promise.race([reading, tooLarge]);
@@ -328,9 +298,19 @@ function parsed(json) {
  * number of each row's first image, with their count at the end.
  *
  * @param {Window} window
+ * @param {number} bytesAllowed
  */
-async function images(window) {
-  const { leaf, image, path } = current();
+async function images(window, bytesAllowed) {
+  const found = await (window.inPasses ? readOn(window, bytesAllowed) : imagesIn(window));
+  const { path } = current();
+  return path !== undefined && found.starts.includes(-1)
+    ? { ...found, paths: await pathsOf(window, path) }
+    : found;
+}
+
+/** @param {Window} window */
+async function imagesIn(window) {
+  const { leaf, image } = current();
   const table = await read(window, [leaf]);
   const column = table.getChild(image.name);
   const single = image.struct && !image.many ? column?.getChild('bytes') : column;
@@ -353,7 +333,6 @@ async function images(window) {
     starts: Float64Array.from(starts),
     ends: Float64Array.from(ends),
     firsts: Int32Array.from(firsts),
-    paths: path !== undefined && starts.includes(-1) ? await pathsOf(window, path) : undefined,
   };
 }
 
@@ -365,7 +344,7 @@ async function images(window) {
  */
 async function pathsOf(window, leaf) {
   const { image } = current();
-  const column = (await read({ ...window, inPasses: false }, [leaf])).getChild(image.name);
+  const column = (await read(window, [leaf])).getChild(image.name);
   /** @type {(string | null)[]} */
   const paths = [];
   for (let row = 0; row < window.limit; row++) {
@@ -379,18 +358,11 @@ async function pathsOf(window, leaf) {
  * @param {Window} window
  * @param {string[]} columns
  */
-async function read({ group, offset, limit, inPasses }, columns) {
-  const { groups } = current();
-  // parquet-wasm ends the process on a group that is not there.
-  if (!Number.isInteger(group) || group < 0 || group >= groups) {
-    throw new Error(`it has ${groups} row groups, no number ${group}`);
-  }
-  const reading = inPasses
-    ? readOn({ group, offset, limit }, columns)
-    : current().parquet.read({ rowGroups: [group], columns, offset, limit });
+async function read({ group, offset, limit }, columns) {
+  expectGroup(group);
+  const reading = current().parquet.read({ rowGroups: [group], columns, offset, limit });
   const table = await reading.catch(refuse(`row group ${group} can't be read, the file is damaged`));
-  nobody.port1.postMessage(null, copied);
-  copied = [];
+  freeCopied();
   const rows = tableFromIPC(table.intoIPCStream());
   if (rows.numRows !== limit) {
     throw new Error(
@@ -400,34 +372,41 @@ async function read({ group, offset, limit, inPasses }, columns) {
   return rows;
 }
 
+/** @param {number} group */
+function expectGroup(group) {
+  const { groups } = current();
+  // parquet-wasm ends the process on a group that is not there.
+  if (!Number.isInteger(group) || group < 0 || group >= groups) {
+    throw new Error(`it has ${groups} row groups, no number ${group}`);
+  }
+}
+
 /**
- * The next window of a row group of which no page can be read alone. All windows of it but the last are of one size.
+ * The images of the next window of a row group of which no page can be read alone.
  *
  * @param {Window} window
- * @param {string[]} columns
+ * @param {number} bytesAllowed
  */
-async function readOn({ group, offset, limit }, columns) {
-  if (passing?.group !== group || passing.row > offset || (offset - passing.row) % passing.step !== 0) {
-    await endPass();
-    const options = { rowGroups: [group], columns, offset, batchSize: limit };
-    const batches = (await current().parquet.stream(options)).getReader();
-    passing = { group, step: limit, row: offset, batches };
-  }
-  for (; ; passing.row += passing.step) {
-    const { done, value } = await passing.batches.read();
-    if (done) throw new Error(`it has no row ${offset}`);
-    if (passing.row === offset) {
-      passing.row += passing.step;
-      return value;
+async function readOn({ group, offset, limit }, bytesAllowed) {
+  expectGroup(group);
+  try {
+    if (passing?.group !== group || passing.pass.row > offset) {
+      await endPass();
+      passing = { group, pass: new Pass(chunkOf(await footer(), group, current().leaf)) };
     }
-    value.free();
+    // A row that is larger than all the others comes alone.
+    return await passing.pass.read(offset, offset + limit, limit > 1 ? bytesAllowed / 4 : bytesAllowed);
+  } catch (error) {
+    await endPass();
+    if (/** @type {{ tooLarge?: boolean }} */ (error).tooLarge) throw error;
+    return refuse(`row group ${group} can't be read, the file is damaged`)(/** @type {Error} */ (error));
   }
 }
 
 async function endPass() {
   const ended = passing;
   passing = undefined;
-  await ended?.batches.cancel().catch(() => {});
+  await ended?.pass.end();
 }
 
 function current() {
@@ -439,17 +418,11 @@ const operations = { open, rows, images };
 
 parentPort?.on('message', async ({ bytes, buffer, operation, request, bytesAllowed }) => {
   if (bytes !== undefined) {
-    const resolve = asked.get(bytes);
-    asked.delete(bytes);
-    copied.push(buffer);
-    return resolve?.(buffer);
+    return answered(bytes, buffer);
   }
-  bytesLeft = bytesAllowed ?? FOOTER_BYTES;
-  const failed = new Promise((_, reject) => {
-    fail = reject;
-  });
+  const failed = new Promise((_, reject) => allow(bytesAllowed ?? FOOTER_BYTES, reject));
   try {
-    const working = operations[/** @type {keyof typeof operations} */ (operation)](request);
+    const working = operations[/** @type {keyof typeof operations} */ (operation)](request, bytesAllowed);
     const answer = await Promise.race([working, failed]);
     const transferred = 'buffer' in answer ? [/** @type {ArrayBuffer} */ (answer.buffer)] : [];
     parentPort?.postMessage({ answer }, transferred);

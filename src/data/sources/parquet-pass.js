@@ -1,0 +1,81 @@
+/** One pass over the images of a row group, page after page, in memory that does not depend on their sizes. */
+import { Pages } from './parquet-pages.js';
+import { Room } from './parquet-room.js';
+
+/** @typedef {import('./parquet-pages.js').Page} Page */
+
+export class Pass {
+  /** The next row. */
+  row = 0;
+  #chunk;
+  #pages;
+  /** @type {Page | undefined} */
+  #page;
+
+  /** @param {import('./parquet-chunk.js').Chunk} chunk */
+  constructor(chunk) {
+    this.#chunk = chunk;
+    this.#pages = new Pages(chunk);
+  }
+
+  /**
+   * The images of the rows from `begin`, which is not passed yet, to `end`.
+   *
+   * @param {number} begin
+   * @param {number} end
+   * @param {number} mostBytes
+   */
+  async read(begin, end, mostBytes) {
+    while (this.row < begin) await this.#row(undefined, begin - this.row);
+    const room = new Room(mostBytes);
+    while (this.row < end) {
+      await this.#row(room);
+      room.endRow();
+    }
+    return room.images();
+  }
+
+  async end() {
+    const page = this.#page;
+    this.#page = undefined;
+    await page?.end();
+    await this.#pages.end();
+  }
+
+  /**
+   * @param {Room} [room] absent: it is passed
+   * @param {number} [passed] rows from here on that are
+   */
+  async #row(room, passed = 0) {
+    const { repeats, item, defined } = this.#chunk;
+    let page = await this.#open(passed);
+    if (typeof page === 'number') {
+      this.row += page;
+      return;
+    }
+    if (!page) throw new Error(`it has no row ${this.row}`);
+    do {
+      const level = page.definitions?.[page.at] ?? defined;
+      page.at += 1;
+      if (level === defined) await (room ? page.values.next(room.place) : page.values.pass());
+      else if (!repeats || level >= item) room?.addNone();
+      if (!repeats) break;
+      page = /** @type {Page | undefined} */ (await this.#open());
+    } while (page && page.repetitions?.[page.at] !== 0);
+    this.row += 1;
+  }
+
+  /**
+   * The page of the next entry; a number: so many rows were passed.
+   *
+   * @param {number} [passed]
+   */
+  async #open(passed) {
+    if (this.#page && this.#page.at < this.#page.count) return this.#page;
+    await this.#page?.end();
+    this.#page = undefined;
+    const next = await this.#pages.next(passed);
+    if (typeof next !== 'number') this.#page = next;
+    return next;
+  }
+}
