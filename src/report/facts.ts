@@ -10,7 +10,7 @@ const MOST_RESUMED = 20;
 export function dataSection({ data, classNames }: RunStory): Html {
   if (!data)
     return html`<section id="data"><h2>What did it learn from?</h2><p class="none">It ended before the images were read.</p></section>`;
-  const { sources, duplicates, dropped, hash, lock } = data;
+  const { sources, health, dropped, hash, lock } = data;
   return html`<section id="data"><h2>What did it learn from?</h2>${balanceTable(data, classNames)}
 <h3>Sources</h3><div class="scroll"><table><thead><tr><th scope="col">source</th><th scope="col">images</th><th scope="col" class="text">revision</th></tr></thead><tbody>${sources
     .slice(0, MOST_NAMES)
@@ -18,7 +18,7 @@ export function dataSection({ data, classNames }: RunStory): Html {
       ({ source, images, revision }) =>
         html`<tr><th scope="row">${nameHtml(source)}</th><td>${count(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
     )}</tbody></table></div>
-<dl><dt>Repeated images</dt><dd>${count(duplicates)}; they stay on one side of the split</dd>${
+<dl><dt>Worth knowing</dt><dd>${health.length > 0 ? shorten(health.join('. '), 600) : 'no image repeats another one or looks like it'}</dd>${
     dropped > 0 &&
     html`<dt>Left out</dt><dd>${count(dropped)} training images that the validation has too</dd>`
   }<dt>Hash of the data</dt><dd><code>${hash}</code></dd>${lock && html`<dt>Lock</dt><dd><code>${lock}</code></dd>`}</dl>${skippedPart(data)}</section>`;

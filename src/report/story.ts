@@ -106,7 +106,8 @@ export interface DataFacts {
   balance: string;
   sources: { source: string; images: number; revision?: string }[];
   skipped: { name: string; reason: string }[];
-  duplicates: number;
+  /** Sentences on repeated, alike and odd images. */
+  health: string[];
   /** Training images left out because the validation has them. */
   dropped: number;
   hash: string;

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../model/events.ts';
 import type { Chosen, Findings } from '../run/findings.ts';
+import { healthLines } from '../run/inventory.ts';
 import type { ImageLosses } from '../run/losses.ts';
 import type { DataEvent } from '../run/plan.ts';
 import type { Results } from '../run/results.ts';
@@ -69,7 +70,7 @@ export function tellStory(told: Told): RunStory {
       parts: activities.map((name) => ({ name: ACTIVITIES[name], seconds: results.time[name] })),
       advice: results.advice,
     },
-    data: data && { ...data, lock: data.lock?.root },
+    data: data && { ...data, health: healthLines(data), lock: data.lock?.root },
     predict: `${commandOf(commandLine, 'predict')} --model ${folder}`,
     resume: `${commandOf(commandLine, 'train')} --resume ${folder}`,
   };

@@ -14,6 +14,7 @@ import { computeMetrics } from '../../src/run/metrics.ts';
 import { noTime } from '../../src/run/timing.ts';
 import type { NoticeEvent } from '../../src/run/watch.ts';
 import { temporaryFolder } from '../images.ts';
+import { data } from '../ui/events.ts';
 
 const folder = join(temporaryFolder('page'), 'night');
 mkdirSync(folder);
@@ -141,6 +142,18 @@ test('pictures that can not be had leave the rest', async () => {
   );
   expect(page()).not.toContain('<img ');
   expect(said()).toContain('Worst mistakes');
+});
+
+test('what is odd about the images', async () => {
+  const { type: _, ...known } = { ...data(), nearDuplicates: 3, oddities: { turned: 0, tiny: 2, blank: 0 } };
+  const told = { ...description, data: known };
+  await openReport({ folder, description: told, dataset, images: images(), weights: 1 }).write(
+    await lines(),
+    await results('done'),
+  );
+  expect(said()).toMatch(
+    /3 images look like another one; .*\. Out of the ordinary: 2 smaller than --image-size/,
+  );
 });
 
 test('over before the images were read', async () => {

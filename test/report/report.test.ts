@@ -123,6 +123,7 @@ describe('what it says', () => {
     expect(said).toContain('npx tsx src/predict.ts --model runs/night photo.jpg');
     expect(said).not.toContain('--resume');
     expect(said).toContain('Decoding limits you');
+    expect(said).toContain('they stay on its side of the split. Out of the ordinary: 3 blank');
     expect(said).toMatch(/saying bird at a probability of 45\.5% or more: 92\.1%, against 91\.5% at 50%/);
   });
 

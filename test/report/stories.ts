@@ -138,7 +138,10 @@ export async function goodStory({
           reason: 'it is text, not JPEG, PNG, WebP, GIF, AVIF or TIFF',
         },
       ],
-      duplicates: 14,
+      health: [
+        '14 images repeat another one; they stay on its side of the split',
+        'Out of the ordinary: 3 blank',
+      ],
       dropped: 0,
       hash: 'b2f1c09d6c3a1c1f52b9f1b7aa83ff15f9b9a9f04c2a3f4b7c6d7e8f90112233',
     },
