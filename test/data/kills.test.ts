@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { kill } from './kills.ts';
+import { kill, STAGES } from './kills.ts';
 
-test('a dozen kills between hub and cache: the same images, the same pixels, nothing left', async () => {
-  const { kills, problems } = await kill(12, 7);
+test('a kill at each stage between hub and cache: the same images, the same pixels, nothing left', async () => {
+  const { kills, problems } = await kill(STAGES.length, 7);
   expect(problems).toEqual([]);
-  expect(Object.keys(kills).length).toBeGreaterThan(1);
+  // Half of them come a little later, and may fall into the next stage.
+  expect(Object.keys(kills).length).toBeGreaterThan(3);
 }, 240_000);

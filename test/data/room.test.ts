@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
 import { piecesOf } from '../../src/data/cache/pieces.ts';
 import { Room } from '../../src/data/cache/room.ts';
+import { host } from '../../src/data/cache/whole.ts';
 import { type DatasetOptions, type DatasetProgress, loadDataset } from '../../src/data/dataset.ts';
 import { openImages } from '../../src/data/loader.ts';
 import { archiveParts } from '../../src/data/sources/archive.ts';
@@ -86,10 +87,14 @@ test('what a process holds stays until it lets go or is killed', async () => {
   );
   child.kill();
   await child.ended;
+  // What it had in its hands when it was killed.
+  const unfinished = `archives/.x-0-${host}-${child.pid}.tmp`;
+  write(join(folder, 'cache'), { [`${unfinished}/images`]: 'x' });
   await load(folder, two, 30 * FILE_BYTES, { imageSize: 8 });
   expect(archives(folder)).not.toContain(first);
   expect(await bytesIn(folder)).toBeLessThanOrEqual(30 * FILE_BYTES);
   expect(readdirSync(join(folder, 'cache/held'))).toEqual([]);
+  expect(existsSync(join(folder, 'cache', unfinished))).toBe(false);
 });
 
 test('an archive and its pixels may pass the limit together: told, and over when the images are decoded', async () => {
@@ -223,5 +228,6 @@ function holder(cache: string, name: string) {
     said: new Promise<string>((resolve) => child.stdout.setEncoding('utf8').once('data', resolve)),
     ended: new Promise((resolve) => child.once('close', resolve)),
     kill: () => child.kill('SIGKILL'),
+    pid: child.pid,
   };
 }

@@ -3,7 +3,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { loadAddon } from '../../model/addon.ts';
-import { newName } from './whole.ts';
+import { newName, removeLeftovers, temporaryPath } from './whole.ts';
 
 /** All that is named the same up to the first dot: a segment and its index, an unpacked archive, ranges of a file. */
 export interface Piece {
@@ -86,12 +86,22 @@ export async function removePiece(piece: Piece): Promise<boolean> {
   return true;
 }
 
+/** A folder that a killed process was removing, and what lies unfinished on other shelves. */
+export async function removeUnfinished(cacheDir: string): Promise<void> {
+  for (const shelf of await shelvesOf(cacheDir)) {
+    const folder = join(cacheDir, shelf);
+    await removeLeftovers(
+      folder,
+      (await entriesOf(folder)).map(({ name }) => name),
+    );
+  }
+}
+
 /** A folder is there whole or not at all; its name in between says whose work it is. */
 async function removeWhole(path: string): Promise<void> {
   const isFolder = (await stat(path).catch(() => null))?.isDirectory();
   if (!isFolder) return rm(path, { force: true });
-  const id = newName().replace(/-(\d+)$/, '.$1');
-  const gone = join(dirname(path), `.${basename(path)}-${id}.tmp`);
+  const gone = temporaryPath(dirname(path), `${basename(path)}-${newName()}`);
   await rename(path, gone);
   await rm(gone, { recursive: true, force: true });
 }

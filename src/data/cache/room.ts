@@ -1,7 +1,7 @@
 /** The size of the cache: what was unused for longest gives way, what anybody uses stays. */
 import { UserError } from '../../run/errors.ts';
 import { heldNames, hold } from './holds.ts';
-import { isMemory, type Piece, piecesOf, pixelsIn, removePiece } from './pieces.ts';
+import { isMemory, type Piece, piecesOf, pixelsIn, removePiece, removeUnfinished } from './pieces.ts';
 
 /** What was found out about files goes only when it was of no use for so long. */
 const MEMORY_MS = 30 * 24 * 3600 * 1000;
@@ -31,6 +31,7 @@ async function evict(cacheDir: string, limit: number, isFree: (piece: Piece) => 
   const pieces = await piecesOf(cacheDir);
   let excess = sizeOf(pieces) - limit;
   if (excess <= 0) return [];
+  await removeUnfinished(cacheDir);
   const held = await heldNames(cacheDir);
   const isOld = ({ used }: Piece) => used < Date.now() - MEMORY_MS;
   const evicted: Piece[] = [];

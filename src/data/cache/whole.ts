@@ -80,7 +80,7 @@ export async function removeLeftovers(
     const [, writerHost, pid] = /-([0-9a-f]{8})-(\d+)\.\w+$/.exec(name) ?? [];
     const dead = writerHost === host && !isAlive(Number(pid));
     if (!dead && (await ageOf(join(folder, name))) < DAY_MS) continue;
-    await rm(join(folder, name), { force: true });
+    await rm(join(folder, name), { recursive: true, force: true });
     gone.add(name);
   }
   return names.filter((name) => !gone.has(name));
