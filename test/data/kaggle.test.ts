@@ -1,6 +1,6 @@
 /** Kaggle as a source, on two ports of this machine: its API, and the place where the archives are. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -122,6 +122,7 @@ async function open(kaggle: Kaggle, text: string, given: Partial<SourceContext> 
   const context = { role: 'data', labelled: true, size: 8, cacheDir, ...given } as const;
   const [part] = await partsOf(await parseSource(text), context);
   onTestFinished(() => part!.close?.());
+  await part!.list();
   return part!;
 }
 
@@ -185,22 +186,28 @@ describe('a data set on Kaggle', () => {
     expect(readdirSync(join(cacheDir, 'kaggle/owner/birds'))).toEqual([]);
   });
 
-  test('an archive that gave way while nobody used it is fetched again when it is needed', async () => {
+  test('an archive that gave way is not missed while what was unpacked of it is there, else it is fetched again', async () => {
     const kaggle = await startKaggle([first]);
-    const room = new Room(join(kaggle.folder, 'cache'), 1.5 * first.length);
+    const cache = join(kaggle.folder, 'cache');
+    const room = new Room(cache, 1.5 * first.length);
     const part = await open(kaggle, 'kaggle:owner/birds@1', { room });
-    const listing = await part.list();
+    const [listing, pins] = [await part.list(), await part.pins!({ verify: false })];
+    const again = async () => {
+      const read: number[] = [];
+      for await (const { index } of part.read(listing, () => true)) read.push(index);
+      const found = await part.pins!({ verify: false });
+      await part.close!();
+      return [read, found, readdirSync(join(cache, 'kaggle/owner/birds'))];
+    };
     await part.close!();
     await room.settle();
-    // Of the two, the archive was unused for longer than what was unpacked of it.
-    const folder = join(kaggle.folder, 'cache/kaggle/owner/birds');
-    expect(readdirSync(folder)).toEqual([]);
-    const names: number[] = [];
-    for await (const { index } of part.read(listing, () => true)) names.push(index);
-    expect([names, readdirSync(folder)]).toEqual([
-      [0, 1],
-      ['1.used', '1.zip'],
-    ]);
+    kaggle.requests.length = 0;
+    expect([await again(), kaggle.requests]).toEqual([[[0, 1], pins, []], []]);
+    rmSync(join(cache, 'archives'), { recursive: true });
+    expect(await again()).toEqual([[0, 1], pins, ['1.zip']]);
+    // What is there is looked at: another one is not taken for it.
+    writeFileSync(join(cache, 'kaggle/owner/birds/1.zip'), second);
+    expect(await part.pins!({ verify: false })).not.toEqual(pins);
   });
 
   test.each([
@@ -216,7 +223,7 @@ describe('a data set on Kaggle', () => {
     expect(kaggle.requests[1]!.range).toBe(range);
     expect(kaggle.requests.filter(({ host }) => host === 'storage').length).toBe(answers);
     expect(readFileSync(join(folder, '1.zip')).equals(first)).toBe(true);
-    expect(readdirSync(folder)).toEqual(['1.used', '1.zip']);
+    expect(readdirSync(folder)).toEqual(['1.zip']);
   });
 
   test.each<[string, Kaggle['faults'][number]]>([

@@ -25,6 +25,15 @@ const SPARE_BYTES = 64 * 2 ** 20;
 export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'room' | 'onProgress' | 'signal'> {
   /** Whether the md5 of a tar archive is taken while it is read. */
   md5?: boolean;
+  /** Of an archive that comes from elsewhere: what is unpacked of it is good without it. */
+  remote?: RemoteArchive;
+}
+
+export interface RemoteArchive {
+  /** What its content is known by. */
+  stamp: string;
+  /** Brings it to its path. */
+  fetch: () => Promise<unknown>;
 }
 
 /**
@@ -33,9 +42,9 @@ export interface UnpackOptions extends Pick<SourceContext, 'cacheDir' | 'room' |
  *   written to; the signal's reason
  */
 export async function unpack(path: string, options: UnpackOptions): Promise<Unpacked> {
-  const { cacheDir, room = new Room(cacheDir) } = options;
-  const stamp = await stampOf(path);
-  const folder = folderFor(cacheDir, await realpath(path), stamp);
+  const { cacheDir, room = new Room(cacheDir), remote } = options;
+  const stamp = remote?.stamp ?? (await stampOf(path));
+  const folder = folderFor(cacheDir, remote ? path : await realpath(path), stamp);
   const release = await room.hold(relative(cacheDir, folder));
   try {
     const unpacked = await unpackOnce(folder, path, stamp, { ...options, room });
@@ -65,6 +74,7 @@ async function unpackOnce(
       if (!(await isInWork(folder))) break;
       await wait(BEAT_MS / 5, undefined, { signal: options.signal });
     }
+    await options.remote?.fetch();
     await unpackTo(folder, path, stamp, options);
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -86,12 +96,13 @@ async function stampOf(path: string): Promise<string> {
 async function unpackTo(folder: string, path: string, stamp: string, options: RoomyOptions): Promise<void> {
   const id = `${basename(folder)}-${randomBytes(4).toString('hex')}-${host}`;
   const temporary = join(dirname(folder), `.${id}.${process.pid}.tmp`);
+  const before = await stampOf(path);
   await mkdir(temporary);
   const beat = setInterval(() => void utimes(temporary, new Date(), new Date()).catch(() => {}), BEAT_MS);
   beat.unref();
   try {
     const { contents, md5 } = await readArchive(path, temporary, options);
-    if ((await stampOf(path)) !== stamp) {
+    if ((await stampOf(path)) !== before) {
       throw new UserError(`"${path}" changed while it was unpacked; run again when nothing writes to it`);
     }
     await writeIndex(temporary, stamp, contents, md5);

@@ -25,7 +25,7 @@ export async function fileSum(
   { verify, onBytes, signal }: PinOptions,
 ): Promise<FileSum> {
   const key = resolve(path);
-  const memo = join(cacheDir, 'sums', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+  const memo = memoPath(key, cacheDir);
   const stamp = await stampOf(path);
   const known = verify ? undefined : await recall(memo, key, stamp);
   if (known) return known;
@@ -37,6 +37,16 @@ export async function fileSum(
   return sum;
 }
 
+/** The sum of a file when it was last read, whatever became of it since. */
+export async function lastSum(path: string, cacheDir: string): Promise<FileSum | undefined> {
+  const key = resolve(path);
+  return recall(memoPath(key, cacheDir), key);
+}
+
+function memoPath(key: string, cacheDir: string): string {
+  return join(cacheDir, 'sums', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+}
+
 async function stampOf(path: string): Promise<string> {
   const { size, mtimeMs, ino } = await stat(path).catch((error) => {
     throw unreadable(path, error);
@@ -44,10 +54,11 @@ async function stampOf(path: string): Promise<string> {
   return `${size}:${mtimeMs}:${ino}`;
 }
 
-async function recall(memo: string, key: string, stamp: string): Promise<FileSum | undefined> {
+async function recall(memo: string, key: string, stamp?: string): Promise<FileSum | undefined> {
   try {
     const { size, sha256, ...rest } = JSON.parse(await readFile(memo, 'utf8'));
-    const right = rest.key === key && rest.stamp === stamp && /^[0-9a-f]{64}$/.test(sha256);
+    const right =
+      rest.key === key && (stamp === undefined || rest.stamp === stamp) && /^[0-9a-f]{64}$/.test(sha256);
     if (!right) return undefined;
     await touch(memo);
     return { size, sha256 };

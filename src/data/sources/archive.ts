@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { TEXT_NAMES } from '../archive/collector.ts';
-import { type UnpackOptions, unpack } from '../archive/unpack.ts';
+import { type RemoteArchive, type UnpackOptions, unpack } from '../archive/unpack.ts';
 import type { Unpacked } from '../archive/unpacked.ts';
 import { fileSum } from '../cache/sums.ts';
 import { stampOf } from './local-file.ts';
@@ -24,8 +24,9 @@ export async function archiveParts({ path, split }: Source, context: SourceConte
 export interface ArchiveOptions extends Pick<Part, 'pins'> {
   /** What the cache knows it by. */
   key: string;
-  /** Changes whenever its bytes may have changed: only then it is listed, and unpacked for that, again. */
-  stamp: string;
+  /** Of an archive on this disk: changes whenever its bytes may have changed, and only then it is listed again. */
+  stamp?: string;
+  remote?: RemoteArchive;
   /** What stands before the names of its files for a person. */
   name: string;
   split?: Source['split'];
@@ -34,10 +35,11 @@ export interface ArchiveOptions extends Pick<Part, 'pins'> {
 
 /**
  * The archive as a part of a source; unpacked when it is first listed or read.
- * @param path of a file on disk; whether it is a zip or a tar is told by its first bytes
+ * @param path of a file on disk, now or when it is fetched; whether it is a zip or a tar is told by its first bytes
  */
-export function archivePart(path: string, { key, stamp, name, split, context, pins }: ArchiveOptions): Part {
-  const archive = openOnce(path, context);
+export function archivePart(path: string, options: ArchiveOptions): Part {
+  const { key, remote, stamp = remote?.stamp, name, split, context, pins } = options;
+  const archive = openOnce(path, { ...context, remote });
   const tree = treePart({
     key: `archive ${key}`,
     name,

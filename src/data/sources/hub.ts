@@ -117,27 +117,17 @@ function archiveParts({ source, context, dataset, choice, onBytes }: Opened): Pa
     const key = `hub ${dataset.name}:${file.path} ${file.sha256 ?? file.oid}`;
     const part = archivePart(dataset.pathOf(file), {
       key,
-      stamp: file.sha256 ?? file.oid,
+      remote: { stamp: file.sha256 ?? file.oid, fetch: () => downloads.path(file, context.signal) },
       name,
       split,
       context,
       pins: pinsOf(dataset, file),
     });
-    return {
-      ...part,
-      list: async (signal) => {
-        await downloads.path(file, signal);
-        return part.list(signal);
-      },
-      read: async function* (listing, wanted, signal) {
-        await downloads.path(file, signal);
-        yield* part.read(listing, wanted, signal);
-      },
-      close: async () => {
-        await downloads.stop(file);
-        await part.close?.();
-      },
+    const close = async () => {
+      await downloads.stop(file);
+      await part.close?.();
     };
+    return { ...part, close };
   });
 }
 

@@ -1,10 +1,9 @@
 /** A data set on Kaggle, by version: its archive, fetched once. */
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { Room } from '../cache/room.ts';
-import { fileSum } from '../cache/sums.ts';
-import { touch } from '../cache/whole.ts';
+import { fileSum, lastSum } from '../cache/sums.ts';
 import { HubFailure } from '../hub/failure.ts';
 import { ask } from '../hub/http.ts';
 import { retrying } from '../hub/retry.ts';
@@ -32,19 +31,27 @@ export async function kaggleParts({ path, split }: Source, context: SourceContex
     const archive = join(folder, `${version}.zip`);
     const shown = `kaggle:${dataset}@${version}`;
     const address = `${settings.endpoint}/api/v1/datasets/download/${dataset}?datasetVersionNumber=${version}`;
-    const wanted = { ...context, address, target: archive, name: shown };
-    const held = heldFile(room, archive, () =>
-      download({ ...wanted, onGrow: room.growing(shown) }, settings).catch((error) => {
+    const wanted = { address, target: archive, name: shown };
+    const file = heldFile(room, archive, () =>
+      download({ ...context, ...wanted, onGrow: room.growing(shown) }, settings).catch((error) => {
         throw explain(error, path, settings);
       }),
     );
-    await held.open();
     const pins: Part['pins'] = async (options) => {
-      const sum = await fileSum(archive, cacheDir, options);
+      const isThere = (await stat(archive).catch(() => null)) !== null;
+      // It gave way to others, and is not needed while what was unpacked of it is there.
+      const last = isThere || options.verify ? undefined : await lastSum(archive, cacheDir);
+      if (!last) await file.open();
+      const sum = last ?? (await fileSum(archive, cacheDir, options));
       return [{ name: `${version}.zip`, ...sum, revision: version }];
     };
-    const part = archivePart(archive, { key: shown, stamp: shown, name: shown, split, context, pins });
-    return [heldPart(part, held)];
+    const remote = { stamp: shown, fetch: file.open };
+    const part = archivePart(archive, { key: shown, remote, name: shown, split, context, pins });
+    const close = async () => {
+      await part.close?.();
+      await file.close();
+    };
+    return [{ ...part, close }];
   } catch (error) {
     throw explain(error, path, settings);
   }
@@ -71,30 +78,8 @@ function heldFile(room: Room, path: string, fetch: () => Promise<void>): HeldFil
       await close();
       throw error;
     }
-    // The time of the archive itself says whether it changed.
-    const used = path.replace(/zip$/, 'used');
-    await writeFile(used, '').catch(() => {});
-    await touch(used);
   };
   return { open, close };
-}
-
-function heldPart(part: Part, file: HeldFile): Part {
-  return {
-    ...part,
-    list: async (signal) => {
-      await file.open();
-      return part.list(signal);
-    },
-    read: async function* (listing, wanted, signal) {
-      await file.open();
-      yield* part.read(listing, wanted, signal);
-    },
-    close: async () => {
-      await part.close?.();
-      await file.close();
-    },
-  };
 }
 
 function parse(path: string): { owner: string; name: string; version?: string } {
