@@ -17,8 +17,8 @@ import { tarGzOf } from './made_archives.ts';
 const SIZE = 96;
 /** Of each source. */
 const IMAGES = 60;
-/** So that a segment is sealed every few images. */
-const CACHE_GB = 0.012;
+/** So that a segment is sealed every few images, and the archive gives way when its images are decoded. */
+const CACHE_GB = 0.006;
 
 /** Kills of one run, one after the other. */
 const MOST = 6;
