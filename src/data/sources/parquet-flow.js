@@ -33,7 +33,9 @@ export class FilePart {
    */
   async peek(count) {
     const wanted = Math.min(count, this.left);
-    if (!this.#holds(wanted)) await this.#fetch(Math.min(Math.max(wanted, PIECE_BYTES), this.left));
+    // After a leap of more than a piece, the next may be as long.
+    const leapt = this.position > this.#pieceBegin + this.#piece.length;
+    if (!this.#holds(wanted)) await this.#fetch(Math.min(leapt ? wanted : PIECE_BYTES, this.left));
     const at = this.position - this.#pieceBegin;
     return this.#piece.subarray(at, at + wanted);
   }
@@ -56,6 +58,7 @@ export class FilePart {
 
   /** Nothing more is read. */
   close() {
+    this.#pieceBegin += this.#piece.length;
     free([this.#piece.buffer]);
     this.#piece = new Uint8Array(0);
   }
