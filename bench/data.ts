@@ -29,6 +29,9 @@ const ROUNDS = 3;
 const REPEATS = 3;
 const MB = 2 ** 20;
 const PYTORCH = fileURLToPath(new URL('pytorch_data.py', import.meta.url));
+const PYARROW = fileURLToPath(new URL('pyarrow_shard.py', import.meta.url));
+const PEAK_AIM = 'aim: at most';
+const run = promisify(execFile);
 const MEMORY = fileURLToPath(new URL('data_memory.ts', import.meta.url));
 
 export async function* data(): AsyncGenerator<BenchResult | MissingRival> {
@@ -110,21 +113,34 @@ async function readPart(part: Part): Promise<{ images: number; bytes: number }> 
   return { images, bytes };
 }
 
-/** A shard of a gigabyte in row groups of 100 MB. */
-async function* memory(folder: string, photos: Uint8Array[]) {
+/** A shard of a gigabyte: in row groups of 100 MB, and in one of which no page can be read alone. */
+async function* memory(folder: string, photos: Uint8Array[]): AsyncGenerator<BenchResult | MissingRival> {
   const path = join(folder, 'large.parquet');
   const mean = photos.reduce((sum, { length }) => sum + length, 0) / photos.length;
   const count = Math.ceil(2 ** 30 / mean);
   const imageAt = (row: number) => Buffer.concat([photos[row % photos.length]!, Buffer.from(`${row}`)]);
   await writeShard(path, count, imageAt, { rowsAGroup: Math.round((100 * MB) / mean), layout: 'image' });
-  const words = ['--import', 'tsx', MEMORY, path];
-  const { stdout } = await promisify(execFile)(process.execPath, words);
-  const what = `peak of ${count} images in ${Math.round(statSync(path).size / MB)} MB, row groups of 100 MB`;
+  yield await peak(path, `${count} images, row groups of 100 MB`);
+  const files = join(folder, 'photos');
+  await mkdir(files);
+  for (const [i, bytes] of photos.entries()) await writeFile(join(files, `${i}.jpg`), bytes);
+  const what = `${count} images, one row group without page index, by pyarrow`;
+  const python = process.env.BIRBS_PYTHON ?? 'python3';
+  const written = await run(python, [PYARROW, files, String(count), path]).catch((error: Error) => error);
+  if (written instanceof Error) {
+    const missing = written.message.trim().split('\n').at(-1)!;
+    yield { bench: 'data', case: what, rivalName: PEAK_AIM, missing };
+  } else yield await peak(path, what);
+}
+
+/** Megabytes of a process that brings the file to pixels; the file is gone then. */
+async function peak(path: string, name: string): Promise<BenchResult | MissingRival> {
+  const { stdout } = await run(process.execPath, ['--import', 'tsx', MEMORY, path]);
+  const what = `peak of ${Math.round(statSync(path).size / MB)} MB: ${name}`;
   await rm(path);
-  const [peak, rivalName] = [Number(stdout), 'aim: at most'];
-  if (Number.isNaN(peak)) {
-    yield { bench: 'data', case: what, rivalName, missing: 'this system has no /proc/self/status' };
-  } else yield line(what, 'MB', peak, 400, rivalName);
+  if (!Number.isNaN(Number(stdout))) return line(what, 'MB', Number(stdout), 400, PEAK_AIM);
+  const missing = 'this system has no /proc/self/status';
+  return { bench: 'data', case: what, rivalName: PEAK_AIM, missing };
 }
 
 async function localParts(path: string): Promise<Part[]> {
