@@ -1,8 +1,10 @@
 /** Where the pixels of images are, brought there if need be. */
+import { dirname } from 'node:path';
 import { loadAddon, type NativePixels } from '../model/addon.ts';
 import { UserError } from '../run/errors.ts';
 import type { Origins } from './assemble.ts';
 import type { PixelCache } from './cache/pixels.ts';
+import { letGo } from './cache/room.ts';
 import { type FillOptions, fillPart } from './fill.ts';
 
 /** Where the images at some positions are. */
@@ -95,6 +97,7 @@ export class Supply {
   /** Ends what runs in the background. */
   async close(): Promise<void> {
     for (const { part } of this.#origins.parts) await part.close?.();
+    await letGo(dirname(this.#cache.folder));
   }
 
   #contents(positions: Uint32Array): string[] {

@@ -78,7 +78,7 @@ test('what a process holds stays until it lets go or is killed', async () => {
   await load(folder, one, 1e9);
   const [first] = archives(folder);
   age(join(folder, 'cache/archives', first!), 60);
-  const child = holder(join(folder, 'cache'), join('archives', first!));
+  const child = holder(join(folder, 'cache'), join(folder, 'cache/archives', first!));
   expect(await child.said).toBe('held\n');
   const { notes } = await load(folder, two, 30 * FILE_BYTES);
   expect(archives(folder)).toContain(first);
@@ -90,9 +90,10 @@ test('what a process holds stays until it lets go or is killed', async () => {
   // What it had in its hands when it was killed.
   const unfinished = `archives/.x-0-${host}-${child.pid}.tmp`;
   write(join(folder, 'cache'), { [`${unfinished}/images`]: 'x' });
-  await load(folder, two, 30 * FILE_BYTES, { imageSize: 8 });
+  const { dataset } = await load(folder, two, 30 * FILE_BYTES, { imageSize: 8 });
   expect(archives(folder)).not.toContain(first);
   expect(await bytesIn(folder)).toBeLessThanOrEqual(30 * FILE_BYTES);
+  await dataset.supply.close();
   expect(readdirSync(join(folder, 'cache/held'))).toEqual([]);
   expect(existsSync(join(folder, 'cache', unfinished))).toBe(false);
 });
@@ -189,7 +190,7 @@ test('ranges of a file of the hub count without their holes, and go when nobody 
 test('what was found out stays for a month, and what is not ours for ever', async () => {
   const folder = testFolder();
   const path = await pack(folder, 'one.tar', 10, 1);
-  await load(folder, path, 1e9);
+  await (await load(folder, path, 1e9)).dataset.supply.close();
   const cache = join(folder, 'cache');
   write(cache, { 'mine.txt': 'x'.repeat(100_000), 'photos/a.png': 'x'.repeat(100_000) });
   const memos = () =>
@@ -209,6 +210,33 @@ test('what was found out stays for a month, and what is not ours for ever', asyn
   ]);
   expect(await all.excess()).toBe(0);
 });
+
+test('what a process decodes stays while it decodes more, whatever the room that others need', async () => {
+  const folder = testFolder();
+  const [one, two] = [await pack(folder, 'one.tar', 20, 1), await pack(folder, 'two.tar', 20, 2)];
+  // Room for one archive: each process finds the cache too full all the time.
+  const both = [one, two].map((path) => decoder(folder, path, 30 * FILE_BYTES));
+  expect(await Promise.all(both)).toEqual(['20\n', '20\n']);
+});
+
+/** A process that decodes an archive; what it says. */
+function decoder(folder: string, path: string, limit: number): Promise<string> {
+  const script = `${path}.mts`;
+  const module = new URL('../../src/data/dataset.ts', import.meta.url).href;
+  const given = options(folder, { data: [path], imageSize: 64, cacheLimit: limit / 1e9 });
+  writeFileSync(
+    script,
+    `import { loadDataset } from ${JSON.stringify(module)};
+     await loadDataset(${JSON.stringify(given)}).then(
+       ({ names }) => console.log(names.length),
+       ({ message }) => console.log(message),
+     );`,
+  );
+  const child = spawn(process.execPath, ['--import', 'tsx', script], { cwd: root });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+  return new Promise((resolve) => child.once('close', () => resolve(said)));
+}
 
 /** A process that holds a piece of the cache. */
 function holder(cache: string, name: string) {

@@ -1,7 +1,7 @@
 /** Brings an archive into the cache, once; whatever happens, what lies there under its name is whole. */
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { mkdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { UserError } from '../../run/errors.ts';
 import { Room } from '../cache/room.ts';
@@ -45,7 +45,7 @@ export async function unpack(path: string, options: UnpackOptions): Promise<Unpa
   const { cacheDir, room = new Room(cacheDir), remote } = options;
   const stamp = remote?.stamp ?? (await stampOf(path));
   const folder = folderFor(cacheDir, remote ? path : await realpath(path), stamp);
-  const release = await room.hold(relative(cacheDir, folder));
+  const release = await room.hold(folder);
   try {
     const unpacked = await unpackOnce(folder, path, stamp, { ...options, room });
     unpacked.onClose = release;

@@ -10,16 +10,16 @@ const BEAT_MS = 3600 * 1000;
 const own = new Map<string, Holds>();
 
 /**
- * Until the returned function is called, nobody evicts this piece of the cache.
- * @param name of the piece, see `Piece`; it need not be there yet
+ * Until the returned function is called, nobody evicts these pieces of the cache.
+ * @param names of the pieces, see `Piece`; they need not be there yet
  */
-export async function hold(cacheDir: string, name: string): Promise<() => Promise<void>> {
+export async function hold(cacheDir: string, names: string[]): Promise<() => Promise<void>> {
   const holds = own.get(cacheDir) ?? new Holds(cacheDir);
   own.set(cacheDir, holds);
-  await holds.change(name, 1);
+  await holds.change(names, 1);
   let isHeld = true;
   return async () => {
-    if (isHeld) await holds.change(name, -1);
+    if (isHeld) await holds.change(names, -1);
     isHeld = false;
   };
 }
@@ -50,11 +50,15 @@ class Holds {
     this.#folder = folderOf(cacheDir);
   }
 
-  async change(name: string, by: number): Promise<void> {
-    const count = (this.#counts.get(name) ?? 0) + by;
-    if (count > 0) this.#counts.set(name, count);
-    else this.#counts.delete(name);
-    if (count !== Math.max(by, 0)) return this.#turn;
+  async change(names: string[], by: 1 | -1): Promise<void> {
+    let isOther = false;
+    for (const name of names) {
+      const count = (this.#counts.get(name) ?? 0) + by;
+      if (count > 0) this.#counts.set(name, count);
+      else this.#counts.delete(name);
+      isOther ||= count === 0 || count === by;
+    }
+    if (!isOther) return this.#turn;
     // Who can't write here fails where it matters.
     this.#turn = this.#turn.then(() => this.#write()).catch(() => {});
     return this.#turn;

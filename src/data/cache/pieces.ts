@@ -1,7 +1,7 @@
 /** What lies in the cache, in the pieces that come and go as a whole. */
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { loadAddon } from '../../model/addon.ts';
 import { newName, removeLeftovers, temporaryPath } from './whole.ts';
 
@@ -14,6 +14,12 @@ export interface Piece {
   bytes: number;
   /** When it was last used, in ms. */
   used: number;
+}
+
+/** Of the piece that a file or folder belongs to. */
+export function pieceName(cacheDir: string, path: string): string {
+  const stem = basename(path).split('.')[0];
+  return stem ? relative(cacheDir, join(dirname(path), stem)) : '';
 }
 
 /** All pieces of a cache. Other files in its folder are nobody's. */
@@ -38,11 +44,11 @@ async function piecesOn(cacheDir: string, shelf: string): Promise<Piece[]> {
   const entries = await entriesOf(join(cacheDir, shelf));
   const facts = await Promise.all(entries.map((entry) => factsOf(join(cacheDir, shelf, entry.name), entry)));
   for (const [i, entry] of entries.entries()) {
-    const [stem] = entry.name.split('.');
-    const name = stem ? join(shelf, stem) : '';
+    const path = join(cacheDir, shelf, entry.name);
+    const name = pieceName(cacheDir, path);
     const piece = pieces.get(name) ?? { name, paths: [], bytes: 0, used: 0 };
     pieces.set(name, piece);
-    piece.paths.push(join(cacheDir, shelf, entry.name));
+    piece.paths.push(path);
     piece.bytes += facts[i]!.bytes;
     piece.used = Math.max(piece.used, facts[i]!.used);
   }

@@ -1,7 +1,15 @@
 /** The size of the cache: what was unused for longest gives way, what anybody uses stays. */
 import { UserError } from '../../run/errors.ts';
 import { heldNames, hold } from './holds.ts';
-import { isMemory, type Piece, piecesOf, pixelsIn, removePiece, removeUnfinished } from './pieces.ts';
+import {
+  isMemory,
+  type Piece,
+  pieceName,
+  piecesOf,
+  pixelsIn,
+  removePiece,
+  removeUnfinished,
+} from './pieces.ts';
 
 /** What was found out about files goes only when it was of no use for so long. */
 const MEMORY_MS = 30 * 24 * 3600 * 1000;
@@ -12,7 +20,8 @@ const AHEAD_SHARE = 24;
 
 /**
  * Evicts until `bytes` more fit, what was unused for longest first. Segments that a living process has open
- * (`openPixels`) stay, and so do those of `keep` and whatever is held: then the limit is exceeded by them.
+ * (`openPixels`) stay, and so does whatever is held: then the limit is exceeded by them. The segments of `keep` are
+ * held from now on, until this process calls it again or `letGo`.
  * @param limit bytes of all that is in the cache folder
  * @returns the pixel files that are gone
  */
@@ -22,8 +31,22 @@ export async function makeRoom(
   bytes: number,
   keep: ReadonlySet<string>,
 ): Promise<string[]> {
-  const isFree = (piece: Piece) => !keep.has(pixelsIn(piece) ?? '');
-  return (await evict(cacheDir, limit - bytes, isFree)).flatMap((piece) => pixelsIn(piece) ?? []);
+  const names = [...keep].map((path) => pieceName(cacheDir, path));
+  const release = await hold(cacheDir, names);
+  const before = kept.get(cacheDir);
+  kept.set(cacheDir, release);
+  await before?.();
+  return (await evict(cacheDir, limit - bytes, () => true)).flatMap((piece) => pixelsIn(piece) ?? []);
+}
+
+/** What ends it, by the folder of the cache. */
+const kept = new Map<string, () => Promise<void>>();
+
+/** Ends what `makeRoom` holds for this process. */
+export async function letGo(cacheDir: string): Promise<void> {
+  const release = kept.get(cacheDir);
+  kept.delete(cacheDir);
+  await release?.();
 }
 
 /** Evicts until there are at most so many bytes. */
@@ -65,9 +88,10 @@ export class Room {
     this.limit = limit;
   }
 
-  /** Nobody evicts this piece (see `Piece`) until the returned function is called. */
-  async hold(name: string): Promise<() => Promise<void>> {
-    const release = await hold(this.cacheDir, name);
+  /** Nobody evicts what this file or folder is part of until the returned function is called. */
+  async hold(path: string): Promise<() => Promise<void>> {
+    const name = pieceName(this.cacheDir, path);
+    const release = await hold(this.cacheDir, [name]);
     this.#released.delete(name);
     return async () => {
       await release();

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { Room } from '../cache/room.ts';
 import { fileSum } from '../cache/sums.ts';
@@ -157,7 +157,7 @@ export class HubDataset {
     const { settings } = this.#connection;
     const name = this.nameOf(file.path);
     const folder = join(this.#cacheDir, 'ranges');
-    const release = await room.hold(relative(room.cacheDir, join(folder, file.sha256 ?? file.oid)));
+    const release = await room.hold(join(folder, file.sha256 ?? file.oid));
     try {
       const access = await remoteFile(this.#connection, {
         ...{ file, name, folder, onBytes, onGrow: room.growing() },

@@ -1,6 +1,6 @@
 /** A data set on Kaggle, by version: its archive, fetched once. */
 import { readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { UserError } from '../../run/errors.ts';
 import { Room } from '../cache/room.ts';
 import { fileSum, lastSum } from '../cache/sums.ts';
@@ -71,7 +71,7 @@ function heldFile(room: Room, path: string, fetch: () => Promise<void>): HeldFil
     release = undefined;
   };
   const open = async () => {
-    release ??= await room.hold(relative(room.cacheDir, path).replace(/\.zip$/, ''));
+    release ??= await room.hold(path);
     try {
       await fetch();
     } catch (error) {
