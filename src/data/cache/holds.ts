@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { newName, removeLeftovers, temporaryPath } from './whole.ts';
 
-/** What is held by a process that did not say so for a day is not held any more. */
+/** So often a process says again what it holds: what was not told for a day is not held any more. */
 const BEAT_MS = 3600 * 1000;
 
 /** Of this process, by the folder of the cache. */
@@ -58,7 +58,10 @@ class Holds {
       else this.#counts.delete(name);
       isOther ||= count === 0 || count === by;
     }
-    if (!isOther) return this.#turn;
+    return isOther ? this.#tell() : this.#turn;
+  }
+
+  #tell(): Promise<void> {
     // Who can't write here fails where it matters.
     this.#turn = this.#turn.then(() => this.#write()).catch(() => {});
     return this.#turn;
@@ -72,6 +75,6 @@ class Holds {
     const temporary = temporaryPath(this.#folder, this.#name);
     await writeFile(temporary, [...this.#counts.keys()].join('\n'));
     await rename(temporary, path);
-    this.#beat = setInterval(() => void this.#write().catch(() => {}), BEAT_MS).unref();
+    this.#beat = setInterval(() => void this.#tell(), BEAT_MS).unref();
   }
 }

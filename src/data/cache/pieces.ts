@@ -108,6 +108,9 @@ async function removeWhole(path: string): Promise<void> {
   const isFolder = (await stat(path).catch(() => null))?.isDirectory();
   if (!isFolder) return rm(path, { force: true });
   const gone = temporaryPath(dirname(path), `${basename(path)}-${newName()}`);
-  await rename(path, gone);
+  await rename(path, gone).catch((error) => {
+    // Another process was as fast.
+    if (error.code !== 'ENOENT') throw error;
+  });
   await rm(gone, { recursive: true, force: true });
 }
