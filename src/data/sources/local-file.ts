@@ -22,15 +22,21 @@ export async function localFile(path: string, stamp: string): Promise<RandomAcce
     await handle.close();
     throw changed(path);
   }
+  const unchanged = async () => {
+    if (stampOf(await handle.stat()) !== stamp) throw changed(path);
+  };
   return {
     name: path,
     size,
     stamp,
+    descriptor: handle.fd,
     read: async (begin, end) => {
       const bytes = await readExactly(handle, begin, end);
-      if (!bytes || stampOf(await handle.stat()) !== stamp) throw changed(path);
+      if (!bytes) throw changed(path);
+      await unchanged();
       return bytes;
     },
+    unchanged,
     close: () => handle.close(),
   };
 }

@@ -1,9 +1,16 @@
-/** Bytes of the file, asked of the other side of the guard. Only the thread of parquet-worker.js uses it. */
+/**
+ * Bytes of the file: of one on this machine read here, of others asked of the other side of the guard. Only the thread
+ * of parquet-worker.js uses it.
+ */
+import { readSync } from 'node:fs';
 import { MessageChannel, parentPort } from 'node:worker_threads';
 
 /** @type {Map<number, (buffer: ArrayBuffer) => void>} */
 const asked = new Map();
 let asks = 0;
+
+/** @type {{ size: number, descriptor?: number }} */
+let file = { size: 0 };
 
 /** What the call at hand may still ask for through blobs: parquet-wasm keeps all of it in memory. */
 let bytesLeft = 0;
@@ -30,23 +37,67 @@ export function allow(bytesAllowed, giveUp) {
   fail = giveUp;
 }
 
+/**
+ * Another file.
+ *
+ * @param {{ size: number, descriptor?: number }} opened with a descriptor if it is on this machine
+ */
+export function askOf(opened) {
+  file = opened;
+}
+
 /** How often was asked so far. */
 export function askedSoFar() {
   return asks;
 }
 
 /**
- * Exactly these bytes; a read that fails never ends here, as whoever answers it gives the call up.
+ * Exactly these bytes. A read that fails never ends, but the call that it belongs to does: parquet-wasm ends the
+ * process when a read rejects or comes back short.
  *
  * @param {number} begin
  * @param {number} end
  * @returns {Promise<ArrayBuffer>}
  */
-export function ask(begin, end) {
+export async function ask(begin, end) {
+  asks += 1;
+  if (!(begin >= 0 && begin <= end && end <= file.size)) {
+    return givenUp(`damaged: it points to bytes ${begin} to ${end} of ${file.size}; fetch it again`);
+  }
+  if (file.descriptor !== undefined) return readHere(file.descriptor, begin, end);
   return new Promise((resolve) => {
-    asked.set(++asks, resolve);
+    asked.set(asks, resolve);
     parentPort?.postMessage({ read: asks, begin, end });
   });
+}
+
+/**
+ * @param {number} descriptor
+ * @param {number} begin
+ * @param {number} end
+ */
+function readHere(descriptor, begin, end) {
+  const bytes = new Uint8Array(end - begin);
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(descriptor, bytes, done, bytes.length - done, begin + done);
+      if (count === 0) return givenUp('it was changed while it was read; start again');
+      done += count;
+    }
+    return bytes.buffer;
+  } catch (error) {
+    return givenUp(`it can't be read (${/** @type {Error} */ (error).message}); check that disk`);
+  }
+}
+
+/**
+ * @param {string} message
+ * @param {{ tooLarge?: boolean }} [about]
+ * @returns {Promise<never>}
+ */
+function givenUp(message, about) {
+  fail(Object.assign(new Error(message), { isStuck: true, ...about }));
+  return new Promise(() => {});
 }
 
 /**
@@ -69,10 +120,7 @@ export function freeCopied() {
   copied = [];
 }
 
-/**
- * What parquet-wasm asks a Blob for. It ends the process when a read rejects or comes back short; so a failed read
- * never ends here.
- */
+/** What parquet-wasm asks a Blob for. */
 export class AskedBlob {
   /**
    * @param {number} start
@@ -94,10 +142,7 @@ export class AskedBlob {
   /** @returns {Promise<ArrayBuffer>} */
   async arrayBuffer() {
     bytesLeft -= this.end - this.start;
-    if (bytesLeft < 0) {
-      fail(Object.assign(new Error('too large'), { tooLarge: true }));
-      return new Promise(() => {});
-    }
+    if (bytesLeft < 0) return givenUp('too large', { tooLarge: true });
     const buffer = await ask(this.start, this.end);
     copied.push(buffer);
     return buffer;

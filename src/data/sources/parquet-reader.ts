@@ -25,7 +25,7 @@ export interface ParquetFile {
   size: number;
   /** Changes whenever the bytes may have changed. */
   stamp: string;
-  /** On a disk of this machine: reading more than is needed costs little. What is read of it is given away. */
+  /** On a disk of this machine: reading more than is needed costs little. */
   isLocal?: boolean;
   open(signal?: AbortSignal): Promise<RandomAccess>;
   pins?: Part['pins'];
@@ -83,10 +83,9 @@ export interface Images {
 /** The window has to be smaller. */
 export class TooLarge extends UserError {}
 
-type Said =
-  | { answer: unknown }
-  | { error: string; tooLarge?: boolean }
-  | { read: number; begin: number; end: number };
+type Refused = { error: string; tooLarge?: boolean; isStuck?: boolean };
+
+type Said = { answer: unknown } | Refused | { read: number; begin: number; end: number };
 
 /**
  * parquet-wasm panics on many faults, which would end the process; here whatever happens to its thread is one ordinary
@@ -163,7 +162,7 @@ export class ParquetReader {
     const opening = { file, access, shape: { many: false, groups: [] } };
     this.#open = opening;
     try {
-      const request = { size: access.size, ...this.#wanted };
+      const request = { size: access.size, descriptor: access.descriptor, ...this.#wanted };
       const shape = await this.#call({ operation: 'open', request }, `"${file.name}"`, 0, signal);
       this.#open.shape = checked(shape as Shape, file, access.size);
       return this.#open.shape;
@@ -178,10 +177,15 @@ export class ParquetReader {
     this.#worker ??= this.#start();
     const read = (begin: number, end: number) => this.#bytes(begin, end, signal);
     try {
-      return await ask(this.#worker, message, read, this.#deadline + extraSeconds, signal);
-    } catch (error) {
+      const answer = await ask(this.#worker, message, read, this.#deadline + extraSeconds, signal);
+      await this.#open?.access.unchanged?.();
+      return answer;
+    } catch (caught) {
+      // What was changed may look damaged.
+      const change = await this.#open?.access.unchanged?.().catch((error) => error);
+      const error = change instanceof UserError ? change : caught;
       // After a plain refusal the thread is as good as before, but for a read that it still waits for.
-      if (!(error instanceof Refusal) || error.tooLarge) await this.close();
+      if (!(error instanceof Refusal) || error.isStuck) await this.close();
       signal?.throwIfAborted();
       if (error instanceof UserError) throw error;
       if (error instanceof Refusal && error.tooLarge)
@@ -192,10 +196,7 @@ export class ParquetReader {
 
   /** Bytes of the open file, in a buffer of their own. */
   async #bytes(begin: number, end: number, signal?: AbortSignal): Promise<ArrayBuffer> {
-    const { access, file } = this.#open!;
-    if (!(begin >= 0 && begin <= end && end <= access.size)) {
-      throw new Error(`damaged: it points to bytes ${begin} to ${end} of ${access.size}; fetch it again`);
-    }
+    const { access } = this.#open!;
     const bytes = await access.read(begin, end, signal);
     if (bytes.length !== end - begin) {
       throw new Error(
@@ -203,8 +204,7 @@ export class ParquetReader {
       );
     }
     // It moves to the thread: others need theirs still. (A Buffer's slice would be no copy.)
-    const isOwn = file.isLocal && bytes.length === bytes.buffer.byteLength;
-    return (isOwn ? bytes : new Uint8Array(bytes)).buffer as ArrayBuffer;
+    return new Uint8Array(bytes).buffer;
   }
 
   #start(): Worker {
@@ -229,11 +229,13 @@ function checked(shape: Shape, { name }: ParquetFile, size: number): Shape {
 
 /** What the thread says of its own accord: it lives on. */
 class Refusal extends Error {
-  constructor(
-    message: string,
-    readonly tooLarge = false,
-  ) {
-    super(message);
+  readonly tooLarge?: boolean;
+  /** It still waits for a read. */
+  readonly isStuck?: boolean;
+
+  constructor({ error, tooLarge, isStuck }: Refused) {
+    super(error);
+    [this.tooLarge, this.isStuck] = [tooLarge, isStuck];
   }
 }
 
@@ -270,7 +272,7 @@ function ask(
     };
     const onMessage = (said: Said) => {
       if ('read' in said) onRead(said.read, said.begin, said.end);
-      else if ('error' in said) end(() => reject(new Refusal(said.error, said.tooLarge)));
+      else if ('error' in said) end(() => reject(new Refusal(said)));
       else end(() => resolve(said.answer));
     };
     const onError = (error: Error) =>

@@ -5,7 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
-import { AskedBlob, allow, answered, askedSoFar, freeCopied } from './parquet-asked.js';
+import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './parquet-asked.js';
 import { chunkOf, footerOf, hasSmallPages } from './parquet-chunk.js';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
 import { Pass } from './parquet-pass.js';
@@ -41,11 +41,12 @@ const NOT_PARQUET = 'not a parquet file, or a damaged one';
 /** @type {{ group: number, pass: Pass } | undefined} */
 let passing;
 
-/** @param {{ size: number, labelled: boolean, texts: boolean }} request */
-async function open({ size, labelled, texts }) {
+/** @param {{ size: number, descriptor?: number, labelled: boolean, texts: boolean }} request */
+async function open({ size, descriptor, labelled, texts }) {
   await endPass();
   opened?.parquet.free();
   opened = undefined;
+  askOf({ size, descriptor });
   const asksBefore = askedSoFar();
   const blob = /** @type {Blob} */ (/** @type {unknown} */ (new AskedBlob(0, size)));
   const parquet = await ParquetFile.fromFile(blob).catch(refuse(NOT_PARQUET));
@@ -427,7 +428,9 @@ parentPort?.on('message', async ({ bytes, buffer, operation, request, bytesAllow
     const transferred = 'buffer' in answer ? [/** @type {ArrayBuffer} */ (answer.buffer)] : [];
     parentPort?.postMessage({ answer }, transferred);
   } catch (error) {
-    const { message, tooLarge } = /** @type {Error & { tooLarge?: boolean }} */ (error);
-    parentPort?.postMessage({ error: message, tooLarge });
+    const { message, tooLarge, isStuck } = /** @type {Error & { tooLarge?: boolean, isStuck?: boolean }} */ (
+      error
+    );
+    parentPort?.postMessage({ error: message, tooLarge, isStuck });
   }
 });

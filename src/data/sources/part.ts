@@ -152,5 +152,9 @@ export interface RandomAccess {
   stamp: string;
   /** Exactly the bytes from `begin` to `end` (not included); rejects with a sentence rather than give others. */
   read(begin: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Of an open file of this machine, which another thread may read by itself; then it asks `unchanged`. */
+  descriptor?: number;
+  /** Rejects when the bytes may be others by now. */
+  unchanged?(): Promise<void>;
   close?(): Promise<void>;
 }
