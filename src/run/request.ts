@@ -8,7 +8,7 @@ const agents = new Map<string, EnvHttpProxyAgent>();
 /**
  * As `fetch`. HTTPS_PROXY, HTTP_PROXY and NO_PROXY mean what they mean to others, lower case first; what is asked of an
  * https address is encrypted all the way through the proxy.
- * @throws UserError for a proxy that can't be one; a failure beyond that has `proxy`, the host of it
+ * @throws UserError for a proxy that can't be one, or refuses; a failure beyond that has `proxy`, the host of it
  */
 export async function request(address: string | URL, init: RequestInit = {}): Promise<Response> {
   const proxy = proxyFor(new URL(address), process.env);
@@ -29,8 +29,18 @@ export async function request(address: string | URL, init: RequestInit = {}): Pr
     const answer = await undici.fetch(address, { ...(init as UndiciInit), dispatcher: agent });
     return answer as unknown as Response;
   } catch (error) {
-    throw Object.assign(error as Error, { proxy: proxy.host });
+    const [, refusal] = /^Proxy response \((4\d\d)\)/.exec(firstCause(error as Error).message) ?? [];
+    if (refusal === undefined) throw Object.assign(error as Error, { proxy: proxy.host });
+    throw new UserError(
+      `The proxy ${proxy.host} does not lead to ${new URL(address).host} (it answers ${refusal}); ` +
+        'put the right name and password into HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT), or ask who runs it',
+    );
   }
+}
+
+/** What is behind an error, and behind that. */
+export function firstCause(error: Error): Error {
+  return error.cause instanceof Error ? firstCause(error.cause) : error;
 }
 
 const THIS_MACHINE = /^(localhost|127(\.\d+){3}|\[::1\])$/;

@@ -117,7 +117,14 @@ test('a proxy that refuses, or is not there, is named; without its password', as
   const proxy = await startProxy(0, 407);
   vi.stubEnv('HTTPS_PROXY', `http://wren:pass@127.0.0.1:${proxy.port}`);
   await expect(ask('https://hub.example/', {}, settings)).rejects.toMatchObject({
-    message: `broke the connection (Proxy response (407) !== 200 when HTTP Tunneling through the proxy 127.0.0.1:${proxy.port})`,
+    name: 'UserError',
+    message: `The proxy 127.0.0.1:${proxy.port} does not lead to hub.example (it answers 407); put the right name and password into HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT), or ask who runs it`,
+  });
+  const broken = await startProxy(0, 502);
+  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${broken.port}`);
+  await expect(ask('https://hub.example/', {}, settings)).rejects.toMatchObject({
+    message: `broke the connection (Proxy response (502) !== 200 when HTTP Tunneling through the proxy 127.0.0.1:${broken.port})`,
+    facts: { passing: true },
   });
   vi.stubEnv('HTTPS_PROXY', 'http://wren:pass@127.0.0.1:1');
   await expect(ask('https://hub.example/', {}, settings)).rejects.toMatchObject({

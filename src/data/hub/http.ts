@@ -1,6 +1,6 @@
 /** One request to the hub: redirects, the token, silence on the line. */
 import { UserError } from '../../run/errors.ts';
-import { request } from '../../run/request.ts';
+import { firstCause, request } from '../../run/request.ts';
 import { version } from '../../run/version.ts';
 import { HubFailure } from './failure.ts';
 import { waitOf } from './retry.ts';
@@ -199,8 +199,4 @@ class Line {
       { passing: !certificate, host },
     );
   }
-}
-
-function firstCause(error: Error): Error {
-  return error.cause instanceof Error ? firstCause(error.cause) : error;
 }
