@@ -15,7 +15,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
+import { assemble, type OpenSource } from '../../src/data/assemble.ts';
 import { type Dataset, type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
+import type { PreparedPart } from '../../src/data/fill.ts';
+import type { Source } from '../../src/data/sources/part.ts';
 import { options, outcome, parquet, plain, testFolder, write } from './made.ts';
 
 /** `bird` and `not-bird`, every image another. */
@@ -440,6 +443,21 @@ describe('refusals', () => {
       /^UserError: The cache folder "taken" can't be used \((EEXIST|ENOTDIR)\)|^UserError: The cache folder ".*taken" can't be used/,
     );
   });
+});
+
+test('more that was skipped than a call takes arguments', async () => {
+  const skipped = Array.from({ length: 300_000 }, (_, i) => ({ name: `${i}.png`, reason: 'is gone' }));
+  const labelNames = [{ value: 'a' }, { value: 'b' }];
+  const part: PreparedPart = {
+    part: { key: 'x', nameOf: String, list: () => Promise.reject(), async *read() {} },
+    listing: { count: 2, labels: Int32Array.of(0, 1), labelNames, skipped, ignored: 0 },
+    ...{ contents: ['1', '2'], pixelHashes: ['1', '2'], looks: ['', ''], sizes: new Float64Array(2) },
+    ...{ reasons: new Map(), passing: new Map(), remembered: true },
+  };
+  const source: Source = { text: 'x', kind: 'folder', path: 'x' };
+  const opened: OpenSource = { role: 'data', source, parts: [part], classOf: (_, i) => 'ab'[i] };
+  const { facts } = await assemble([opened], { folder: testFolder(), size: 8 });
+  expect([facts.labels.length, facts.skipped.length]).toEqual([2, 300_000]);
 });
 
 test('CIFAR: every label fits the folder its image came from', async () => {
