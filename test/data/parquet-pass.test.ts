@@ -180,6 +180,26 @@ describe('what is read', () => {
     expect(Math.max(...ranges.map(([begin, end]) => end - begin))).toBeLessThan(9 * 2 ** 20);
   });
 
+  test('how many images a row has, where only they can tell', async () => {
+    const rows = Array.from({ length: 30 }, (_, i) =>
+      Array.from({ length: i % 4 }, (_, k) => noise(300_000, i + k)),
+    );
+    const table = new Table({
+      images: vectorFromArray(rows, new List(new Field('item', new Binary(), true))),
+    });
+    const properties = new WriterPropertiesBuilder()
+      .setDictionaryEnabled(false)
+      .setDataPageSizeLimit(2 ** 30)
+      .build();
+    const bytes = writeParquet(ParquetTable.fromIPCStream(tableToIPC(table, 'stream')), properties);
+    const { file, ranges } = remote(bytes);
+    expect((await reader.shape(file)).groups[0]!.inPages).toBe(false);
+    ranges.length = 0;
+    const { names } = await listAll(reader, file);
+    expect(names).toEqual(rows.flatMap((row, i) => row.map((_, k) => `${i}.${k}`)));
+    expect(sum(ranges)).toBeLessThan(1.1 * 2 ** 23);
+  });
+
   test('a page that is damaged is told; the next call goes through', async () => {
     const bytes = Buffer.from(large(12, false));
     const at = bytes.indexOf(noise(2 ** 20, 6).subarray(0, 32));

@@ -65,7 +65,8 @@ export function chunkOf(footer, group, leaf) {
 export async function hasSmallPages(footer, group, leaf) {
   const { column, about, begin } = columnOf(footer, group, leaf);
   const [at, length] = [Number(column.offset_index_offset), column.offset_index_length];
-  if (!at || !length || Number(about.data_page_offset) - begin > SMALL_BYTES) return false;
+  if (!at || !length || length > SMALL_BYTES || Number(about.data_page_offset) - begin > SMALL_BYTES)
+    return false;
   const { page_locations: pages } = readOffsetIndex({
     view: new DataView(await ask(at, at + length)),
     offset: 0,

@@ -27,8 +27,7 @@ const PAGE_VALUES = 10_000_000;
  * @property {() => Promise<void>} end
  */
 
-/** @typedef {{ header: PageHeader, begin: number }} Place A page: its header, and where its bytes begin. */
-
+/** What comes next, page by page. */
 export class Pages {
   #chunk;
   #part;

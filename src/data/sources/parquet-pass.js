@@ -1,8 +1,9 @@
 /** One pass over the images of a row group, page after page, in memory that does not depend on their sizes. */
 import { Pages } from './parquet-pages.js';
-import { Room } from './parquet-room.js';
+import { Count } from './parquet-room.js';
 
 /** @typedef {import('./parquet-pages.js').Page} Page */
+/** @typedef {import('./parquet-room.js').Room} Room */
 
 export class Pass {
   /** The next row. */
@@ -19,20 +20,19 @@ export class Pass {
   }
 
   /**
-   * The images of the rows from `begin`, which is not passed yet, to `end`.
+   * The rows from `begin`, which is not passed yet, to `end`.
    *
    * @param {number} begin
    * @param {number} end
-   * @param {number} mostBytes
+   * @param {Room | Count} room
    */
-  async read(begin, end, mostBytes) {
-    while (this.row < begin) await this.#row(undefined, begin - this.row);
-    const room = new Room(mostBytes);
+  async read(begin, end, room) {
+    const passed = new Count();
+    while (this.row < begin) await this.#row(passed, begin - this.row);
     while (this.row < end) {
       await this.#row(room);
       room.endRow();
     }
-    return room.images();
   }
 
   async end() {
@@ -43,8 +43,8 @@ export class Pass {
   }
 
   /**
-   * @param {Room} [room] absent: it is passed
-   * @param {number} [passed] rows from here on that are
+   * @param {Room | Count} room
+   * @param {number} [passed] rows from here on that are not wanted
    */
   async #row(room, passed = 0) {
     const { repeats, item, defined } = this.#chunk;
@@ -57,8 +57,8 @@ export class Pass {
     do {
       const level = page.definitions?.[page.at] ?? defined;
       page.at += 1;
-      if (level === defined) await (room ? page.values.next(room.place) : page.values.pass());
-      else if (!repeats || level >= item) room?.addNone();
+      if (level === defined) await room.add(page.values);
+      else if (!repeats || level >= item) room.addNone();
       if (!repeats) break;
       page = /** @type {Page | undefined} */ (await this.#open());
     } while (page && page.repetitions?.[page.at] !== 0);

@@ -1,4 +1,4 @@
-/** Images of some rows in one buffer, as a call answers with them. */
+/** What is made of some rows: their images in one buffer, as a call answers with them, or the number of these. */
 
 const FIRST_BYTES = 2 ** 20;
 
@@ -25,7 +25,7 @@ export class Room {
    *
    * @param {number} length
    */
-  place = (length) => {
+  #place = (length) => {
     const end = this.#end + length;
     if (end > this.#most) throw Object.assign(new Error('too large'), { tooLarge: true });
     if (end > this.#bytes.length) {
@@ -39,6 +39,11 @@ export class Room {
     this.#end = end;
     return place;
   };
+
+  /** @param {import('./parquet-values.js').Values} values of which the next is an image */
+  async add(values) {
+    await values.next(this.#place);
+  }
 
   /** An image without bytes. */
   addNone() {
@@ -58,5 +63,31 @@ export class Room {
       ends: Float64Array.from(this.#ends),
       firsts: Int32Array.from(this.#firsts),
     };
+  }
+}
+
+/** How many images there are, which are passed. */
+export class Count {
+  #images = 0;
+  /** @type {number[]} */
+  #counts = [];
+
+  /** @param {import('./parquet-values.js').Values} values of which the next is an image */
+  async add(values) {
+    values.pass();
+    this.#images += 1;
+  }
+
+  addNone() {
+    this.#images += 1;
+  }
+
+  endRow() {
+    this.#counts.push(this.#images);
+    this.#images = 0;
+  }
+
+  counts() {
+    return Int32Array.from(this.#counts);
   }
 }

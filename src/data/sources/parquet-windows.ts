@@ -16,7 +16,10 @@ export interface Span extends Window {
   first: number;
 }
 
-/** Whole row groups, and even windows of those that have more than `windowBytes`. */
+/**
+ * Whole row groups, and even windows of those that have more than `windowBytes`. Large ones of which no page can be
+ * read alone go by in passes.
+ */
 export function windowsOf(
   groups: RowGroup[],
   bytesOf: (group: RowGroup) => number,
@@ -28,8 +31,9 @@ export function windowsOf(
     const { rows } = row;
     const count = Math.min(WINDOWS, Math.max(1, Math.ceil(bytesOf(row) / windowBytes)));
     const step = Math.max(1, Math.ceil(rows / count));
+    const pass = !row.inPages && row.bytes > WINDOW_BYTES ? { inPasses: true } : {};
     for (let offset = 0; offset < rows; offset += step) {
-      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
+      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset, ...pass });
     }
     begin += rows;
   }
@@ -44,10 +48,9 @@ export function windowsOf(
 export function neededWindows({ groups }: Shape, isWanted: (row: number) => boolean): Span[] {
   return windowsOf(groups, ({ bytes }) => bytes).flatMap((span) => {
     const { rows, bytes, inPages } = groups[span.group]!;
-    const inPasses = !inPages && span.limit < rows;
-    const canLeaveOut = inPages || inPasses;
+    const canLeaveOut = inPages || span.inPasses;
     const gap = canLeaveOut ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
-    return wantedRuns(inPasses ? { ...span, inPasses } : span, isWanted, gap);
+    return wantedRuns(span, isWanted, gap);
   });
 }
 

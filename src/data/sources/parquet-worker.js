@@ -9,6 +9,7 @@ import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './par
 import { chunkOf, footerOf, hasSmallPages } from './parquet-chunk.js';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
 import { Pass } from './parquet-pass.js';
+import { Count, Room } from './parquet-room.js';
 
 /** @typedef {import('./parquet-reader.ts').Window} Window */
 
@@ -160,12 +161,16 @@ function groupOf(/** @type {import('parquet-wasm').RowGroupMetaData} */ group) {
   return sum;
 }
 
-/** What tells about rows without their images: labels, text, and how many images there are. */
-function listedColumns() {
+/**
+ * What tells about rows without their images: labels, text, and how many images there are.
+ *
+ * @param {boolean} counts Whether it is to tell how many, though that takes the images.
+ */
+function listedColumns(counts = true) {
   const { image, leaf, path, label, texts, classNames } = current();
   const folders = label !== undefined && !classNames && path !== undefined;
   const columns = [...new Set([...(label === undefined ? [] : [label]), ...texts])];
-  if (image.many) columns.push(path ?? leaf);
+  if (image.many && (counts || path !== undefined)) columns.push(path ?? leaf);
   else if (folders) columns.push(path);
   return columns;
 }
@@ -180,16 +185,18 @@ const LABEL_LIMIT = 10_000;
  * @returns {Promise<import('./parquet-reader.ts').Rows>}
  */
 async function rows(window) {
-  const columns = listedColumns();
-  if (columns.length === 0) return { birds: [] };
+  const { image, path, label, texts } = current();
+  const inPass = window.inPasses && image.many && path === undefined;
+  const passed = inPass ? (await readOn(window, new Count())).counts() : undefined;
+  const columns = listedColumns(!inPass);
+  if (columns.length === 0) return { counts: passed, birds: [] };
   const table = await read(window, columns);
-  const { image, label, texts } = current();
   const images = table.getChild(image.name);
   const counts = image.many
     ? Int32Array.from({ length: window.limit }, (_, row) => images?.get(row)?.length ?? 0)
     : undefined;
   return {
-    counts,
+    counts: passed ?? counts,
     ...(label === undefined ? {} : labelsOf(table, label)),
     birds:
       texts.length > 0
@@ -302,7 +309,9 @@ function parsed(json) {
  * @param {number} bytesAllowed
  */
 async function images(window, bytesAllowed) {
-  const found = await (window.inPasses ? readOn(window, bytesAllowed) : imagesIn(window));
+  // A row that is larger than all the others comes alone.
+  const room = new Room(window.limit > 1 ? bytesAllowed / 4 : bytesAllowed);
+  const found = window.inPasses ? (await readOn(window, room)).images() : await imagesIn(window);
   const { path } = current();
   return path !== undefined && found.starts.includes(-1)
     ? { ...found, paths: await pathsOf(window, path) }
@@ -383,20 +392,21 @@ function expectGroup(group) {
 }
 
 /**
- * The images of the next window of a row group of which no page can be read alone.
+ * The next window of a row group of which no page can be read alone.
  *
+ * @template {Room | Count} T
  * @param {Window} window
- * @param {number} bytesAllowed
+ * @param {T} room which is filled
  */
-async function readOn({ group, offset, limit }, bytesAllowed) {
+async function readOn({ group, offset, limit }, room) {
   expectGroup(group);
   try {
     if (passing?.group !== group || passing.pass.row > offset) {
       await endPass();
       passing = { group, pass: new Pass(chunkOf(await footer(), group, current().leaf)) };
     }
-    // A row that is larger than all the others comes alone.
-    return await passing.pass.read(offset, offset + limit, limit > 1 ? bytesAllowed / 4 : bytesAllowed);
+    await passing.pass.read(offset, offset + limit, room);
+    return room;
   } catch (error) {
     await endPass();
     if (/** @type {{ tooLarge?: boolean }} */ (error).tooLarge) throw error;
