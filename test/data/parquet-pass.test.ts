@@ -14,6 +14,7 @@ import {
   writeParquet,
 } from 'parquet-wasm';
 import { afterAll, describe, expect, test } from 'vitest';
+import { unlz4ed } from '../../src/data/sources/lz4.js';
 import { PassedDictionary } from '../../src/data/sources/parquet-dictionary.js';
 import { Flow } from '../../src/data/sources/parquet-flow.js';
 import { readImages } from '../../src/data/sources/parquet-images.ts';
@@ -299,12 +300,41 @@ test('snappy: literals and copies of every kind, in chunks of any size, through 
   const packed = Buffer.concat([Buffer.from(length), ...parts]);
   const expected = new Uint8Array(size);
   snappyUncompress(packed, expected);
-  for (const step of [packed.length, 100_000, 4099]) {
-    const found: Uint8Array[] = [];
-    const chunks = (async function* () {
-      for (let at = 0; at < packed.length; at += step) yield packed.subarray(at, at + step);
-    })();
-    for await (const piece of unsnapped(chunks)) found.push(Buffer.from(piece));
-    expect(Buffer.compare(Buffer.concat(found), expected)).toBe(0);
-  }
+  for (const step of [packed.length, 100_000, 4099])
+    expect(Buffer.compare(await unpacked(unsnapped, packed, step), expected)).toBe(0);
 });
+
+test('lz4: literals and copies of all lengths, in chunks of any size, through more than its window', async () => {
+  const [parts, expected] = [[] as Uint8Array[], Buffer.alloc(7_000_000)];
+  let size = 0;
+  /** What does not fit into 4 bits. */
+  const more = (length: number) =>
+    length < 15 ? [] : [...Array(Math.floor((length - 15) / 255)).fill(255), (length - 15) % 255];
+  for (let i = 0; size < 6_500_000; i++) {
+    const literal = noise([5, 0, 14, 15, 270, 300, 70_000][i % 7]!, i);
+    const [offset, copy] = [1 + ((i * 7919) % Math.min(65_535, size + literal.length)), (i * i) % 700];
+    const token = (Math.min(15, literal.length) << 4) + Math.min(15, copy);
+    parts.push(Buffer.from([token, ...more(literal.length)]), literal);
+    parts.push(Buffer.from([offset & 255, offset >> 8, ...more(copy)]));
+    expected.set(literal, size);
+    size += literal.length;
+    for (const end = size + copy + 4; size < end; size++) expected[size] = expected[size - offset]!;
+  }
+  const packed = Buffer.concat([...parts, Buffer.from([0x10, 7])]);
+  expected[size] = 7;
+  for (const step of [packed.length, 100_000, 4099])
+    expect(Buffer.compare(await unpacked(unlz4ed, packed, step), expected.subarray(0, size + 1))).toBe(0);
+});
+
+async function unpacked(
+  unpack: (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
+  packed: Uint8Array,
+  step: number,
+): Promise<Buffer> {
+  const found: Uint8Array[] = [];
+  const chunks = (async function* () {
+    for (let at = 0; at < packed.length; at += step) yield packed.subarray(at, at + step);
+  })();
+  for await (const piece of unpack(chunks)) found.push(Buffer.from(piece));
+  return Buffer.concat(found);
+}
