@@ -126,33 +126,42 @@ async function trainKind(seed: number, kind: Kind, clean: Trained | undefined): 
   };
 }
 
-/** In points, of each training from the clean one of its seed. */
+/** Points that a poison may cost. */
+const ALLOWED = 0.5;
+
+/** In points, of each training from the clean one of its seed; ends with 1 where a poison costs more than it may. */
 function tell(all: Trained[]) {
-  for (const { seed, kind, final, best, ...more } of all) {
-    const clean = all.find((one) => one.seed === seed && one.kind === 'clean')!;
-    const points = (a: number, b: number) => Number((100 * (a - b)).toFixed(2));
+  const cleanOf = (one: Trained) => all.find(({ seed, kind }) => seed === one.seed && kind === 'clean')!;
+  const points = (a: number, b: number) => Number((100 * (a - b)).toFixed(2));
+  for (const one of all) {
+    const { seed, kind, final, best, ...more } = one;
+    const clean = kind === 'clean' ? { final: 0, best: 0 } : cleanOf(one);
     const told = { final: points(final, clean.final), best: points(best, clean.best) };
-    const value = { final: points(final, 0), best: points(best, 0) };
-    console.log(JSON.stringify(kind === 'clean' ? { seed, kind, value } : { seed, kind, ...told, ...more }));
+    console.log(JSON.stringify({ seed, kind, ...told, ...more }));
   }
   for (const kind of kindNames.slice(1)) {
-    const of = all.filter((one) => one.kind === kind);
-    if (of.length === 0) continue;
-    const differences = of.map(({ seed, final }) => {
-      const clean = all.find((one) => one.seed === seed && one.kind === 'clean')!;
-      return 100 * (final - clean.final);
-    });
+    const differences = all
+      .filter((one) => one.kind === kind)
+      .map((one) => 100 * (one.final - cleanOf(one).final));
+    if (differences.length === 0) continue;
     const mean = differences.reduce((a, b) => a + b, 0) / differences.length;
     const worst = Math.max(...differences.map(Math.abs));
-    console.log(`${kind}: ${of.length} runs, mean ${mean.toFixed(2)}, largest ${worst.toFixed(2)} points`);
+    console.log(
+      `${kind}: ${differences.length} runs, mean ${mean.toFixed(2)}, largest ${worst.toFixed(2)} points`,
+    );
   }
+  const poisoned = all.filter(({ kind }) => kinds[kind].length > 0);
+  const recovered = poisoned.filter((one) => 100 * (one.final - cleanOf(one).final) >= -ALLOWED);
+  console.log(`${recovered.length} of ${poisoned.length} poisoned runs lost no more than ${ALLOWED} points`);
+  if (recovered.length < poisoned.length) process.exitCode = 1;
 }
 
 /** Of so many seeds it is measured by how much two clean trainings differ. */
 const FLOOR_SEEDS = 2;
 
 async function poison(seeds: number, file = join(folder, 'trained.jsonl'), most = Number.POSITIVE_INFINITY) {
-  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const lines = text.split('\n').filter((line) => line !== '');
   const all = lines.map((line): Trained => JSON.parse(line));
   let done = 0;
   for (let seed = 1; seed <= seeds; seed++)
