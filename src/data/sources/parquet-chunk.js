@@ -1,6 +1,7 @@
 /** Where the values of a column of a row group lie, and how they are packed: from the footer of the file. */
-import { parquetMetadata } from 'hyparquet';
+
 import { readOffsetIndex } from 'hyparquet/src/indexes.js';
+import { parquetMetadata } from 'hyparquet/src/metadata.js';
 import { getSchemaPath } from 'hyparquet/src/schema.js';
 import { ask } from './parquet-asked.js';
 

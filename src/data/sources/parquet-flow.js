@@ -82,6 +82,8 @@ export class Flow {
   #chunks;
   /** @type {Uint8Array} */
   #chunk = new Uint8Array(0);
+  /** Before this, the chunk is done with. */
+  #at = 0;
 
   /**
    * @param {AsyncIterable<Uint8Array>} chunks
@@ -95,11 +97,10 @@ export class Flow {
   /** @param {Uint8Array} target which is filled */
   async into(target) {
     for (let done = 0; done < target.length; ) {
-      if (this.#chunk.length === 0) await this.#more();
-      const part = this.#chunk.subarray(0, target.length - done);
-      target.set(part, done);
-      done += part.length;
-      this.#pass(part.length);
+      const part = Math.min(this.#held || (await this.#more()), target.length - done);
+      target.set(this.#chunk.subarray(this.#at, this.#at + part), done);
+      done += part;
+      this.#pass(part);
     }
   }
 
@@ -107,8 +108,7 @@ export class Flow {
   async skip(count) {
     this.expect(count);
     for (let left = count; left > 0; ) {
-      if (this.#chunk.length === 0) await this.#more();
-      const part = Math.min(left, this.#chunk.length);
+      const part = Math.min(this.#held || (await this.#more()), left);
       left -= part;
       this.#pass(part);
     }
@@ -122,19 +122,21 @@ export class Flow {
   async take(count) {
     this.expect(count);
     if (count > TAKEN_BYTES) throw new Error(`${count} bytes where fewer are expected`);
-    if (count > this.#chunk.length) {
+    if (count > this.#held) {
       const taken = new Uint8Array(count);
       await this.into(taken);
       return taken;
     }
-    const taken = this.#chunk.subarray(0, count);
     this.#pass(count);
-    return taken;
+    return this.#chunk.subarray(this.#at - count, this.#at);
   }
 
-  async uint32() {
-    const bytes = await this.take(4);
-    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+  /** @returns {number | Promise<number>} */
+  uint32() {
+    this.expect(4);
+    if (this.#held < 4) return this.take(4).then((bytes) => littleEndian(bytes, 0));
+    this.#pass(4);
+    return littleEndian(this.#chunk, this.#at - 4);
   }
 
   /**
@@ -144,12 +146,12 @@ export class Flow {
    */
   async peek(count) {
     const wanted = Math.min(count, this.left);
-    while (this.#chunk.length < wanted) {
-      const before = this.#chunk.slice();
+    while (this.#held < wanted) {
+      const before = this.#chunk.slice(this.#at);
       await this.#more();
       this.#chunk = Buffer.concat([before, this.#chunk]);
     }
-    return this.#chunk.subarray(0, wanted);
+    return this.#chunk.subarray(this.#at, this.#at + wanted);
   }
 
   /** @param {number} count */
@@ -161,15 +163,30 @@ export class Flow {
     await this.#chunks.return?.();
   }
 
+  get #held() {
+    return this.#chunk.length - this.#at;
+  }
+
   /** @param {number} count */
   #pass(count) {
     this.left -= count;
-    this.#chunk = this.#chunk.subarray(count);
+    this.#at += count;
   }
 
+  /** @returns how many bytes came */
   async #more() {
     const { done, value } = await this.#chunks.next();
     if (done) throw new Error('a page ends too early');
     this.#chunk = value;
+    this.#at = 0;
+    return this.#held;
   }
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ */
+function littleEndian(bytes, at) {
+  return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
 }

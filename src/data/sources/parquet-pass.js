@@ -48,7 +48,7 @@ export class Pass {
    */
   async #row(room, passed = 0) {
     const { repeats, item, defined } = this.#chunk;
-    let page = await this.#open(passed);
+    let page = this.#hasMore() ? this.#page : await this.#open(passed);
     if (typeof page === 'number') {
       this.row += page;
       return;
@@ -60,18 +60,22 @@ export class Pass {
       if (level === defined) await room.add(page.values);
       else if (!repeats || level >= item) room.addNone();
       if (!repeats) break;
-      page = /** @type {Page | undefined} */ (await this.#open());
+      if (!this.#hasMore()) page = /** @type {Page | undefined} */ (await this.#open());
     } while (page && page.repetitions?.[page.at] !== 0);
     this.row += 1;
   }
 
+  /** Whether the page at hand has. */
+  #hasMore() {
+    return this.#page !== undefined && this.#page.at < this.#page.count;
+  }
+
   /**
-   * The page of the next entry; a number: so many rows were passed.
+   * The next page; a number: so many rows were passed.
    *
    * @param {number} [passed]
    */
   async #open(passed) {
-    if (this.#page && this.#page.at < this.#page.count) return this.#page;
     await this.#page?.end();
     this.#page = undefined;
     const next = await this.#pages.next(passed);

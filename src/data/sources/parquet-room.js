@@ -41,8 +41,8 @@ export class Room {
   };
 
   /** @param {import('./parquet-values.js').Values} values of which the next is an image */
-  async add(values) {
-    await values.next(this.#place);
+  add(values) {
+    return values.next(this.#place);
   }
 
   /** An image without bytes. */
@@ -73,7 +73,7 @@ export class Count {
   #counts = [];
 
   /** @param {import('./parquet-values.js').Values} values of which the next is an image */
-  async add(values) {
+  add(values) {
     values.pass();
     this.#images += 1;
   }

@@ -21,7 +21,12 @@ class Passing {
   }
 
   /** @param {Place} place */
-  async next(place) {
+  next(place) {
+    return this.#passed > 0 ? this.#nextAfter(place) : this.read(place);
+  }
+
+  /** @param {Place} place */
+  async #nextAfter(place) {
     for (; this.#passed > 0; this.#passed--) await this.skip();
     await this.read(place);
   }
@@ -50,18 +55,14 @@ export class PlainValues extends Passing {
 
   /** @override */
   async skip() {
-    await this.#flow.skip(await this.#next());
+    await this.#flow.skip(this.#length ?? (await this.#flow.uint32()));
   }
 
   /** @override @param {Place} place */
   async read(place) {
-    const length = await this.#next();
+    const length = this.#length ?? (await this.#flow.uint32());
     this.#flow.expect(length);
     await this.#flow.into(place(length));
-  }
-
-  async #next() {
-    return this.#length ?? (await this.#flow.uint32());
   }
 }
 
