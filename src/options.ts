@@ -81,7 +81,7 @@ export const trainOptions = {
   page: choice(shapes, 'auto', 'what the webhook of $BIRBS_WEBHOOK takes'),
   pageFrom: choice(severities, 'info', 'the least that is told there, to --page-command and by the Mac'),
   pageCommand: text('COMMAND', 'to run for each page, which it reads as JSON'),
-  cache: text('DIR', 'folder of what is decoded, unpacked, fetched; default .cache/birbs-metal in your home'),
+  cache: text('DIR', 'folder of what is kept of data; default .cache/birbs-metal in your home'),
   cacheLimit: number(20, [0.01, 1e6], 'GB of all that is kept there; a larger set comes in parts'),
   lock: text('FILE', 'holds the images to the bytes they had at first; default birbs.lock.json'),
   updateLock: flag(false, 'accept changed, new and missing files'),

@@ -159,13 +159,18 @@ describe('a data set on Kaggle', () => {
 
   test('what broke off is resumed, by another process too', async () => {
     const kaggle = await startKaggle([first]);
+    let breakOff = () => {};
     kaggle.faults.push((_, response, body) => {
       response.writeHead(200, { ...headersOf(body), 'Content-Length': body.length });
-      response.write(body.subarray(0, 70_000), () => response.destroy());
+      response.write(body.subarray(0, 70_000));
+      breakOff = () => response.destroy();
     });
     const steps: (number | undefined)[] = [];
     const onProgress: SourceContext['onProgress'] = ({ stage, bytes }) => {
-      if (stage === 'download') steps.push(bytes);
+      if (stage !== 'download') return;
+      steps.push(bytes);
+      // Some Nodes forget what has arrived and was not read.
+      if (bytes) breakOff();
     };
     await open(kaggle, 'kaggle:owner/birds@1', { onProgress });
     const [, , , again] = kaggle.requests;

@@ -19,9 +19,9 @@ if (way !== 'steps') {
 }
 
 const soon = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
-/** The loader of TypeScript takes its own of "exit" away when it has nothing to do; pipes are our own three. */
+/** The loader of TypeScript takes its own of "exit" away when it has nothing to do, and connects once; pipes are our own three. */
 const listenersAndHandles = () => [
-  ...process.getActiveResourcesInfo().filter((name) => !/Immediate|PipeWrap/.test(name)),
+  ...process.getActiveResourcesInfo().filter((name) => !/Immediate|PipeWrap|ConnectWrap/.test(name)),
   ...[process, stdin, stdout].flatMap((one) =>
     one
       .eventNames()
@@ -57,12 +57,12 @@ function nothing(): never {
 
 type View = Awaited<ReturnType<typeof openLiveView>>;
 
-/** Twice 1,000 steps, drawn every fourth, after so many that all is full and warm; the heap before, between and after. */
+/** Three times 1,000 steps, drawn every fourth, after so many that all is full; the heap before, between and after. */
 async function takeSteps(view: View): Promise<number[]> {
   for (let n = 1; n <= 4000; n++) view.onEvent(step(n));
   await drawSteps(view, 4001, 4400);
   const heaps = [await heap()];
-  for (const first of [4401, 5401]) {
+  for (const first of [4401, 5401, 6401]) {
     await drawSteps(view, first, first + 999);
     heaps.push(await heap());
   }
