@@ -130,7 +130,7 @@ async function clean(folder: string, sources: string[], endpoint: string) {
 /** What is on disk: nothing unfinished, and whatever a run that nobody killed leaves. */
 function checkFiles(folder: string, expected: Set<string>): string[] {
   const names = filesOf(folder);
-  const unfinished = [...names].filter((name) => /(^|\/)\.|\.(tmp|incomplete|partial)(\/|$)/.test(name));
+  const unfinished = [...names].filter((name) => /(^|\/)\.|\.(tmp|incomplete|partial|held)(\/|$)/.test(name));
   const missing = [...expected].filter((name) => !names.has(name));
   return [...unfinished.map((name) => `${name} is left`), ...missing.map((name) => `${name} is missing`)];
 }

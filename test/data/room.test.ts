@@ -217,6 +217,8 @@ test('what a process decodes stays while it decodes more, whatever the room that
   // Room for one archive: each process finds the cache too full all the time.
   const both = [one, two].map((path) => decoder(folder, path, 30 * FILE_BYTES));
   expect(await Promise.all(both)).toEqual(['20\n', '20\n']);
+  // They ended without a word.
+  expect(readdirSync(join(folder, 'cache/held'))).toEqual([]);
 });
 
 /** A process that decodes an archive; what it says. */

@@ -1,4 +1,5 @@
 /** What running processes need of the cache at present, written down where all of them can read it. */
+import { rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newName, removeLeftovers, temporaryPath } from './whole.ts';
@@ -14,14 +15,26 @@ const own = new Map<string, Holds>();
  * @param names of the pieces, see `Piece`; they need not be there yet
  */
 export async function hold(cacheDir: string, names: string[]): Promise<() => Promise<void>> {
-  const holds = own.get(cacheDir) ?? new Holds(cacheDir);
-  own.set(cacheDir, holds);
+  const holds = own.get(cacheDir) ?? (await begin(cacheDir));
   await holds.change(names, 1);
   let isHeld = true;
   return async () => {
     if (isHeld) await holds.change(names, -1);
     isHeld = false;
   };
+}
+
+async function begin(cacheDir: string): Promise<Holds> {
+  if (own.size === 0) process.once('exit', endAll);
+  const holds = new Holds(cacheDir);
+  own.set(cacheDir, holds);
+  // What killed processes held is removed.
+  await heldNames(cacheDir);
+  return holds;
+}
+
+function endAll(): void {
+  for (const holds of own.values()) holds.end();
 }
 
 /** The names of all pieces that this process or another holds. */
@@ -41,6 +54,7 @@ function folderOf(cacheDir: string): string {
 class Holds {
   readonly #folder: string;
   readonly #name = newName();
+  readonly #path: string;
   readonly #counts = new Map<string, number>();
   #beat: NodeJS.Timeout | undefined;
   /** Writes go one after the other. */
@@ -48,6 +62,12 @@ class Holds {
 
   constructor(cacheDir: string) {
     this.#folder = folderOf(cacheDir);
+    this.#path = join(this.#folder, `${this.#name}.held`);
+  }
+
+  /** With the process. */
+  end(): void {
+    rmSync(this.#path, { force: true });
   }
 
   async change(names: string[], by: 1 | -1): Promise<void> {
@@ -68,13 +88,12 @@ class Holds {
   }
 
   async #write(): Promise<void> {
-    const path = join(this.#folder, `${this.#name}.held`);
     clearInterval(this.#beat);
-    if (this.#counts.size === 0) return rm(path, { force: true });
+    if (this.#counts.size === 0) return rm(this.#path, { force: true });
     await mkdir(this.#folder, { recursive: true });
     const temporary = temporaryPath(this.#folder, this.#name);
     await writeFile(temporary, [...this.#counts.keys()].join('\n'));
-    await rename(temporary, path);
+    await rename(temporary, this.#path);
     this.#beat = setInterval(() => void this.#tell(), BEAT_MS).unref();
   }
 }
