@@ -1,5 +1,7 @@
 /** The dictionary of a column chunk: values that pages point to by their numbers. */
 
+import { roomFor } from './parquet-values.js';
+
 /** @typedef {import('./parquet-values.js').Place} Place */
 /** @typedef {import('./parquet-values.js').PlainValues} PlainValues */
 /** @typedef {{ values: PlainValues, end: () => Promise<void> }} Reading */
@@ -157,7 +159,7 @@ export class PassedDictionary {
 async function nextOf(values) {
   let value = new Uint8Array(0);
   await values.next((length) => {
-    value = new Uint8Array(length);
+    value = roomFor(length);
     return value;
   });
   return value;

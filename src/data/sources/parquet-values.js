@@ -12,6 +12,15 @@ import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
  * @property {() => void} pass Leaves the next value out; costs nothing until another is wanted.
  */
 
+/** No image is larger, whatever its length says. */
+const VALUE_BYTES = 256 * 2 ** 20;
+
+/** @param {number} length of a value that memory is taken for */
+export function roomFor(length) {
+  if (length > VALUE_BYTES) throw Object.assign(new Error('too large'), { tooLarge: true });
+  return new Uint8Array(length);
+}
+
 /** What is left out before the next value. */
 class Passing {
   #passed = 0;
@@ -122,7 +131,7 @@ export class DeltaValues extends Passing {
    */
   async #join(prefix, length) {
     if (!(prefix >= 0 && prefix <= this.#before.length)) throw new Error('a prefix longer than its value');
-    const value = new Uint8Array(prefix + length);
+    const value = roomFor(prefix + length);
     value.set(this.#before.subarray(0, prefix));
     await this.#flow.into(value.subarray(prefix));
     this.#before = value;
