@@ -534,7 +534,8 @@ describe('processes that meet or die', () => {
        const onProgress = () => { if (!begun) console.log('begun'); begun = true; };
        const source = { text: '', kind: 'archive', path: ${JSON.stringify(path)} };
        const [part] = await archiveParts(source, { ...${JSON.stringify(context)}, onProgress });
-       console.log('listed ' + (await part.list()).count);`,
+       console.log('listed ' + (await part.list()).count);
+       await part.close();`,
     );
     const child = spawn(process.execPath, ['--import', 'tsx', script], { cwd: root });
     onTestFinished(() => void child.kill('SIGKILL'));
