@@ -51,11 +51,12 @@ export async function letGo(cacheDir: string): Promise<void> {
 
 /** Evicts until there are at most so many bytes. */
 async function evict(cacheDir: string, limit: number, isFree: (piece: Piece) => boolean): Promise<Piece[]> {
+  // What killed processes held goes in any case.
+  const held = await heldNames(cacheDir);
   const pieces = await piecesOf(cacheDir);
   let excess = sizeOf(pieces) - limit;
   if (excess <= 0) return [];
   await removeUnfinished(cacheDir);
-  const held = await heldNames(cacheDir);
   const isOld = ({ used }: Piece) => used < Date.now() - MEMORY_MS;
   const evicted: Piece[] = [];
   for (const piece of pieces.sort((a, b) => a.used - b.used)) {
