@@ -13,9 +13,9 @@ import {
   WriterVersion,
   writeParquet,
 } from 'parquet-wasm';
-import { readImages } from '../../src/data/sources/parquet-images.ts';
-import { listAll } from '../../src/data/sources/parquet-listing.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet-reader.ts';
+import { readImages } from '../../src/data/sources/parquet/images.ts';
+import { listAll } from '../../src/data/sources/parquet/listing.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
 import { UserError } from '../../src/run/errors.ts';
 
 /** A call that takes longer counts as one that hangs. */

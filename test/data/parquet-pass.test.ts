@@ -14,14 +14,14 @@ import {
   writeParquet,
 } from 'parquet-wasm';
 import { afterAll, describe, expect, test } from 'vitest';
-import { unlz4ed } from '../../src/data/sources/lz4.js';
-import { PassedDictionary } from '../../src/data/sources/parquet-dictionary.js';
-import { Flow } from '../../src/data/sources/parquet-flow.js';
-import { readImages } from '../../src/data/sources/parquet-images.ts';
-import { listAll } from '../../src/data/sources/parquet-listing.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet-reader.ts';
-import { PlainValues } from '../../src/data/sources/parquet-values.js';
-import { unsnapped } from '../../src/data/sources/snappy.js';
+import { PassedDictionary } from '../../src/data/sources/parquet/dictionary.js';
+import { Flow } from '../../src/data/sources/parquet/flow.js';
+import { readImages } from '../../src/data/sources/parquet/images.ts';
+import { listAll } from '../../src/data/sources/parquet/listing.ts';
+import { unlz4ed } from '../../src/data/sources/parquet/lz4.js';
+import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
+import { unsnapped } from '../../src/data/sources/parquet/snappy.js';
+import { PlainValues } from '../../src/data/sources/parquet/values.js';
 import { noise } from './hub_opened.ts';
 import { outcome } from './made.ts';
 
@@ -199,6 +199,14 @@ describe('what is read', () => {
     const { names } = await listAll(reader, file);
     expect(names).toEqual(rows.flatMap((row, i) => row.map((_, k) => `${i}.${k}`)));
     expect(sum(ranges)).toBeLessThan(1.1 * 2 ** 23);
+  });
+
+  test('a compression that is not known is told as such', async () => {
+    const { file } = remote(honey((builder) => builder.setCompression(Compression.LZ4)));
+    const window = { group: 0, offset: 0, limit: 4, inPasses: true };
+    expect(await outcome(reader.images(file, window))).toMatch(
+      /, row group 0: it is packed as LZ4, which is not read here; write it anew with another compression/,
+    );
   });
 
   test('a page that is damaged is told; the next call goes through', async () => {

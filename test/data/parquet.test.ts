@@ -7,9 +7,9 @@ import { Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { Table as ParquetTable, writeParquet } from 'parquet-wasm';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { localFile, stampOf } from '../../src/data/sources/local-file.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
+import { neededWindows, windowsOf } from '../../src/data/sources/parquet/windows.ts';
 import { parquetParts } from '../../src/data/sources/parquet.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet-reader.ts';
-import { neededWindows, windowsOf } from '../../src/data/sources/parquet-windows.ts';
 import type { Part, Source, SourceContext } from '../../src/data/sources/part.ts';
 import { outcome, parquet, testFolder } from './made.ts';
 

@@ -6,14 +6,14 @@ import { UserError } from '../../run/errors.ts';
 import { fileSum } from '../cache/sums.ts';
 import { fixedFolder, glob, isGlob } from './glob.ts';
 import { localFile, stampOf } from './local-file.ts';
-import { readImages } from './parquet-images.ts';
-import { listSome } from './parquet-limit.ts';
-import { imageName, listAll } from './parquet-listing.ts';
-import { type ParquetFile, ParquetReader } from './parquet-reader.ts';
+import { readImages } from './parquet/images.ts';
+import { listSome } from './parquet/limit.ts';
+import { imageName, listAll } from './parquet/listing.ts';
+import { type ParquetFile, ParquetReader } from './parquet/reader.ts';
 import type { Listing, Part, Source, SourceContext } from './part.ts';
 import { filesOfSide } from './side.ts';
 
-export type { ParquetFile } from './parquet-reader.ts';
+export type { ParquetFile } from './parquet/reader.ts';
 
 /** Raise it when the same file would be listed in another way, as with other bird words. */
 const LISTING_VERSION = 1;

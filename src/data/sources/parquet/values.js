@@ -2,8 +2,8 @@
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
 
-/** @typedef {import('./parquet-flow.js').Flow} Flow */
-/** @typedef {import('./parquet-dictionary.js').KeptDictionary | import('./parquet-dictionary.js').PassedDictionary} Dictionary */
+/** @typedef {import('./flow.js').Flow} Flow */
+/** @typedef {import('./dictionary.js').KeptDictionary | import('./dictionary.js').PassedDictionary} Dictionary */
 /** @typedef {(length: number) => Uint8Array} Place Makes room for a value. */
 
 /**

@@ -1,8 +1,8 @@
 /** What is in a parquet file, listed without its images. */
 
-import type { ParquetFile, ParquetReader, Rows } from './parquet-reader.ts';
-import { type Span, windowsOf } from './parquet-windows.ts';
-import type { Listing, Skipped, SourceLabel } from './part.ts';
+import type { Listing, Skipped, SourceLabel } from '../part.ts';
+import type { ParquetFile, ParquetReader, Rows } from './reader.ts';
+import { type Span, windowsOf } from './windows.ts';
 
 /** Everything in the file. */
 export async function listAll(

@@ -1,9 +1,9 @@
 /** Some of the images of many parquet files: spread over all of them, with few bytes read for it. */
 
-import { FoundImages, listAll } from './parquet-listing.ts';
-import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet-reader.ts';
-import { type Span, windowsOf } from './parquet-windows.ts';
-import type { Listing } from './part.ts';
+import type { Listing } from '../part.ts';
+import { FoundImages, listAll } from './listing.ts';
+import type { ParquetFile, ParquetReader, Rows, Shape } from './reader.ts';
+import { type Span, windowsOf } from './windows.ts';
 
 /** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
 const SMALL_BYTES = 256 * 2 ** 20;

@@ -1,9 +1,9 @@
 /** One pass over the images of a row group, page after page, in memory that does not depend on their sizes. */
-import { Pages } from './parquet-pages.js';
-import { Count } from './parquet-room.js';
+import { Pages } from './pages.js';
+import { Count } from './room.js';
 
-/** @typedef {import('./parquet-pages.js').Page} Page */
-/** @typedef {import('./parquet-room.js').Room} Room */
+/** @typedef {import('./pages.js').Page} Page */
+/** @typedef {import('./room.js').Room} Room */
 
 export class Pass {
   /** The next row. */
@@ -13,7 +13,7 @@ export class Pass {
   /** @type {Page | undefined} */
   #page;
 
-  /** @param {import('./parquet-chunk.js').Chunk} chunk */
+  /** @param {import('./chunk.js').Chunk} chunk */
   constructor(chunk) {
     this.#chunk = chunk;
     this.#pages = new Pages(chunk);

@@ -3,7 +3,7 @@
 import { readOffsetIndex } from 'hyparquet/src/indexes.js';
 import { parquetMetadata } from 'hyparquet/src/metadata.js';
 import { getSchemaPath } from 'hyparquet/src/schema.js';
-import { ask } from './parquet-asked.js';
+import { ask } from './asked.js';
 
 /**
  * @typedef {import('hyparquet').FileMetaData} FileMetaData

@@ -1,5 +1,5 @@
 /** Bytes that come one after the other. */
-import { ask, free } from './parquet-asked.js';
+import { ask, free } from './asked.js';
 
 /** So much of the file is in memory at a time. */
 const PIECE_BYTES = 8 * 2 ** 20;

@@ -1,6 +1,6 @@
 /**
  * Bytes of the file: of one on this machine read here, of others asked of the other side of the guard. Only the thread
- * of parquet-worker.js uses it.
+ * of worker.js uses it.
  */
 import { readSync } from 'node:fs';
 import { MessageChannel, parentPort } from 'node:worker_threads';

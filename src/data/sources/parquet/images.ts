@@ -1,9 +1,9 @@
 /** The bytes of the wanted images of a parquet file, a window of rows at a time. */
 
 import { MessageChannel } from 'node:worker_threads';
-import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './parquet-reader.ts';
-import { eighths, neededWindows, type Span } from './parquet-windows.ts';
-import type { Listing, SourceImage } from './part.ts';
+import type { Listing, SourceImage } from '../part.ts';
+import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './reader.ts';
+import { eighths, neededWindows, type Span } from './windows.ts';
 
 /** @returns in the order of the listing */
 export async function* readImages(

@@ -40,7 +40,7 @@ export class Room {
     return place;
   };
 
-  /** @param {import('./parquet-values.js').Values} values of which the next is an image */
+  /** @param {import('./values.js').Values} values of which the next is an image */
   add(values) {
     return values.next(this.#place);
   }
@@ -72,7 +72,7 @@ export class Count {
   /** @type {number[]} */
   #counts = [];
 
-  /** @param {import('./parquet-values.js').Values} values of which the next is an image */
+  /** @param {import('./values.js').Values} values of which the next is an image */
   add(values) {
     values.pass();
     this.#images += 1;

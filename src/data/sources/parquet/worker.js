@@ -1,17 +1,17 @@
 /**
- * The far side of the guard in parquet-reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
+ * The far side of the guard in reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
  * it. Plain JavaScript, so that a worker starts without a loader.
  */
 import { parentPort } from 'node:worker_threads';
 import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
-import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './parquet-asked.js';
-import { chunkOf, footerOf, hasSmallPages } from './parquet-chunk.js';
-import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './parquet-columns.js';
-import { Pass } from './parquet-pass.js';
-import { Count, Room } from './parquet-room.js';
+import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './asked.js';
+import { chunkOf, footerOf, hasSmallPages } from './chunk.js';
+import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './columns.js';
+import { Pass } from './pass.js';
+import { Count, Room } from './room.js';
 
-/** @typedef {import('./parquet-reader.ts').Window} Window */
+/** @typedef {import('./reader.ts').Window} Window */
 
 /** What a call may ask for when it is to tell about the file. */
 const FOOTER_BYTES = 64 * 2 ** 20;
@@ -22,7 +22,7 @@ const FOOTER_BYTES = 64 * 2 ** 20;
  * @property {number} size of the file
  * @property {import('hyparquet').FileMetaData} [footer] Read only where row groups are large.
  * @property {number} groups
- * @property {import('./parquet-columns.js').ImageColumn} image
+ * @property {import('./columns.js').ImageColumn} image
  * @property {string} leaf of the image bytes
  * @property {string} [path] Leaf of the path that each image had.
  * @property {string} [label]
@@ -182,7 +182,7 @@ const LABEL_LIMIT = 10_000;
  * What is known of some rows without their images.
  *
  * @param {Window} window
- * @returns {Promise<import('./parquet-reader.ts').Rows>}
+ * @returns {Promise<import('./reader.ts').Rows>}
  */
 async function rows(window) {
   const { image, path, label, texts } = current();
@@ -217,7 +217,7 @@ function labelsOf(table, label) {
   const column = table.getChild(label);
   const paths = classNames || image.many || !path ? undefined : table.getChild(image.name)?.getChild('path');
   const labels = new Int32Array(table.numRows).fill(-1);
-  /** @type {Map<string, import('./part.ts').SourceLabel>} */
+  /** @type {Map<string, import('../part.ts').SourceLabel>} */
   const values = new Map();
   const numbers = new Map();
   for (let row = 0; row < labels.length; row++) {
@@ -262,7 +262,7 @@ function folderOf(path) {
  */
 async function birdsIn(columns, count) {
   // Loaded only for negatives.
-  const { birdIn } = await import('./bird-text.js');
+  const { birdIn } = await import('../bird-text.js');
   /** @type {[row: number, word: string][]} */
   const birds = [];
   for (let row = 0; row < count; row++) {
@@ -409,7 +409,10 @@ async function readOn({ group, offset, limit }, room) {
     return room;
   } catch (error) {
     await endPass();
-    if (/** @type {{ tooLarge?: boolean }} */ (error).tooLarge) throw error;
+    const { tooLarge, isForeign, message } =
+      /** @type {Error & { tooLarge?: boolean, isForeign?: boolean }} */ (error);
+    if (tooLarge) throw error;
+    if (isForeign) throw new Error(`it ${message}`);
     return refuse(`row group ${group} can't be read, the file is damaged`)(/** @type {Error} */ (error));
   }
 }

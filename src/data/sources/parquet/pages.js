@@ -1,11 +1,11 @@
 /** The pages of a column chunk, one after the other, as its own headers tell them. */
 import { parquetHeader } from 'hyparquet/src/column.js';
-import { KEPT_BYTES, KeptDictionary, PassedDictionary } from './parquet-dictionary.js';
-import { FilePart, Flow } from './parquet-flow.js';
-import { UNPACK } from './parquet-unpack.js';
-import { DeltaValues, DictionaryValues, PlainValues, unpackNumbers } from './parquet-values.js';
+import { KEPT_BYTES, KeptDictionary, PassedDictionary } from './dictionary.js';
+import { FilePart, Flow } from './flow.js';
+import { UNPACK } from './unpack.js';
+import { DeltaValues, DictionaryValues, PlainValues, unpackNumbers } from './values.js';
 
-/** @typedef {import('./parquet-chunk.js').Chunk} Chunk */
+/** @typedef {import('./chunk.js').Chunk} Chunk */
 /** @typedef {import('hyparquet').PageHeader} PageHeader */
 
 /** A header is some bytes long, unless old writers put values into it. */
@@ -23,7 +23,7 @@ const PAGE_VALUES = 10_000_000;
  * @property {number} at Entries before this one are done with.
  * @property {Uint8Array} [repetitions] 0 where a row begins; absent: each entry is a row.
  * @property {Uint8Array} [definitions] Absent: each entry is a value.
- * @property {import('./parquet-values.js').Values} values
+ * @property {import('./values.js').Values} values
  * @property {() => Promise<void>} end
  */
 
@@ -131,7 +131,7 @@ export class Pages {
     const flow = unpacked(codec, this.#part, header.compressed_page_size, header.uncompressed_page_size);
     const read = async (/** @type {number} */ most, /** @type {string} */ packing) => {
       if (most === 0) return undefined;
-      if (packing !== 'RLE') throw new Error(`its levels are packed as ${packing}`);
+      if (packing !== 'RLE') throw foreign(`has levels packed as ${packing}`);
       return levels(await flow.take(await flow.uint32()), most, count);
     };
     const repetitions = await read(repeats ? 1 : 0, about.repetition_level_encoding);
@@ -193,7 +193,7 @@ export class Pages {
     if (encoding === 'DELTA_LENGTH_BYTE_ARRAY') return new DeltaValues(flow, count, false);
     if (encoding === 'DELTA_BYTE_ARRAY') return new DeltaValues(flow, count, true);
     if (encoding !== 'RLE_DICTIONARY' && encoding !== 'PLAIN_DICTIONARY')
-      throw new Error(`encoded as ${encoding}`);
+      throw foreign(`is encoded as ${encoding}`);
     if (!this.#dictionary) throw new Error('its dictionary is not there');
     const numbers = new Uint32Array(count);
     const width = count > 0 ? (await flow.take(1))[0] : 0;
@@ -210,8 +210,18 @@ export class Pages {
  */
 function unpacked(codec, part, packed, size) {
   const unpack = UNPACK[codec];
-  if (!unpack) throw new Error(`packed as ${codec}`);
+  if (!unpack) throw foreign(`is packed as ${codec}`);
   return new Flow(unpack(part.bytes(packed)), size);
+}
+
+/**
+ * No fault of the file.
+ *
+ * @param {string} what
+ */
+function foreign(what) {
+  const advice = 'write it anew with another compression (in Python: compression="zstd")';
+  return Object.assign(new Error(`${what}, which is not read here; ${advice}`), { isForeign: true });
 }
 
 /**

@@ -1,9 +1,9 @@
 /** The dictionary of a column chunk: values that pages point to by their numbers. */
 
-import { roomFor } from './parquet-values.js';
+import { roomFor } from './values.js';
 
-/** @typedef {import('./parquet-values.js').Place} Place */
-/** @typedef {import('./parquet-values.js').PlainValues} PlainValues */
+/** @typedef {import('./values.js').Place} Place */
+/** @typedef {import('./values.js').PlainValues} PlainValues */
 /** @typedef {{ values: PlainValues, end: () => Promise<void> }} Reading */
 
 /** So much of a dictionary is in memory. */
