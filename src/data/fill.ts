@@ -143,9 +143,9 @@ export async function fillPart(
 /** What the images that are decoded at a time may weigh together; a heavier one is decoded alone. */
 const WEIGHT_IN_FLIGHT = 64 * 2 ** 20;
 
-/** About the bytes it takes to decode an image: its file, and of some files all pixels at once. */
-function weightOf(length: number, { width, height }: Header): number {
-  return length + width * height;
+/** About the bytes it takes to decode an image: its file, and of some files all pixels or their waves at once. */
+function weightOf(length: number, { width, height, progressive }: Header): number {
+  return length + width * height * (progressive ? 6 : 1);
 }
 
 async function decodeAll(

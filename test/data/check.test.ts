@@ -392,11 +392,12 @@ describe('headers', () => {
         depth,
         pages = 1,
         hasAlpha,
+        isProgressive,
       } = await sharp(bytes).metadata();
       const expected: Header = {
         format: format === 'heif' ? 'avif' : (format as Header['format']),
         ...{ width, height, turned: orientation > 1, cmyk: space === 'cmyk', deep: depth === 'ushort' },
-        ...{ animated: pages > 1, alpha: hasAlpha },
+        ...{ animated: pages > 1, alpha: hasAlpha, progressive: format === 'jpeg' && isProgressive },
       };
       expect([what, readHeader(bytes)]).toEqual([what, expected]);
       const look = lookOf(readHeader(bytes), new Uint8Array(8 * 8 * 3), 8);

@@ -17,6 +17,8 @@ export interface Header {
   animated: boolean;
   /** Has transparency. */
   alpha: boolean;
+  /** A JPEG that comes in several passes over the whole picture, all of which are in memory at once. */
+  progressive: boolean;
 }
 
 /** What is looked through at most for what may stand anywhere. */
@@ -29,7 +31,7 @@ export function readHeader(bytes: Uint8Array): Header {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header: Header = {
     ...{ format: '', width: 0, height: 0 },
-    ...{ turned: false, cmyk: false, deep: false, animated: false, alpha: false },
+    ...{ turned: false, cmyk: false, deep: false, animated: false, alpha: false, progressive: false },
   };
   const found = READERS.find(({ magic }) => magic.test(view.toString('latin1', 0, 16)));
   if (!found) return header;
@@ -76,6 +78,7 @@ function readJpeg(bytes: Buffer, header: Header): void {
       header.height = bytes.readUInt16BE(at + 5);
       header.width = bytes.readUInt16BE(at + 7);
       header.cmyk = bytes[at + 9] === 4;
+      header.progressive = marker === 0xffc2;
       return;
     }
     at += 2 + length;

@@ -12,7 +12,7 @@ const HEADER_DIGITS = ((HEADER_BYTES + 1) / 3) * 4;
 const BLANK = 'A'.repeat(LOOK_DIGITS - HEADER_DIGITS);
 
 /** In the order of their bits. */
-const FLAGS = ['turned', 'cmyk', 'deep', 'animated', 'alpha'] as const;
+const FLAGS = ['turned', 'cmyk', 'deep', 'animated', 'alpha', 'progressive'] as const;
 
 /**
  * @param header of the image file
@@ -52,6 +52,7 @@ export function headerOf(look: string): Header | undefined {
     deep: has('deep'),
     animated: has('animated'),
     alpha: has('alpha'),
+    progressive: has('progressive'),
   };
 }
 

@@ -65,7 +65,7 @@ export interface PixelCacheOptions {
   /** Side of the images in pixels. */
   size: number;
   fit: Fit;
-  /** Bytes that all pixel files in `cacheDir` may have together. */
+  /** Bytes that all of `cacheDir` may have. */
   limit: number;
 }
 
