@@ -18,7 +18,7 @@ const THREADS = Math.max(1, availableParallelism() - 1);
 const AIM = 0.5;
 const [COLUMNS, ROWS] = [120, 40];
 
-/** Seconds of one training: those of its steps, and what the view took of them. */
+/** Seconds of one training, validations included, and what the view took of them. */
 interface Spent {
   steps: number;
   seconds: number;
@@ -28,7 +28,7 @@ interface Spent {
   thread: number | undefined;
 }
 
-/** Rounds in turns after one that warms up, of two epochs of the demo; medians of shares of the steps' time. */
+/** Rounds in turns after one that warms up, of four epochs of the demo, the first to warm up; medians of shares of the time. */
 export async function* dashboard(): AsyncGenerator<object> {
   const folder = await mkdtemp(join(tmpdir(), 'birbs-dashboard-'));
   // Where nobody looks it would not be shown.
@@ -80,23 +80,23 @@ async function trainOnce(folder: string, isShown: boolean): Promise<Spent> {
   const options = { predict: 'predict', signal, interrupt: () => controller.abort() };
   const view = isShown ? await openLiveView(sink(), options) : undefined;
   const spent: Spent = { steps: 0, seconds: 0, drawing: 0, events: 0, thread: undefined };
-  let begun: { thread: number | undefined; drawing: number } | undefined;
+  let begun: { at: number; thread: number | undefined; drawing: number } | undefined;
   const onEvent = (event: TrainEvent) => {
     const begin = performance.now();
     view?.onEvent(event);
-    if (event.type !== 'step') return;
-    // From the first step on: what is before holds up nothing.
-    begun ??= { thread: threadSeconds(), drawing: view?.pace.spent ?? 0 };
-    const { data, device, host, saving } = event.time;
+    // The first epoch warms up: drawing and training are compiled in it.
+    if (event.type === 'epoch')
+      begun ??= { at: begin, thread: threadSeconds(), drawing: view?.pace.spent ?? 0 };
+    if (event.type !== 'step' || !begun) return;
     spent.steps += 1;
-    spent.seconds += data + device + host + saving;
+    spent.seconds = (performance.now() - begun.at) / 1000;
     spent.events += (performance.now() - begin) / 1000;
     const now = threadSeconds();
     spent.thread = now === undefined ? undefined : now - begun.thread!;
     spent.drawing = ((view?.pace.spent ?? 0) - begun.drawing) / 1000;
   };
   const run = join(folder, isShown ? 'shown' : 'silent');
-  const training = { balance: 'none', epochs: 2, device: 'cpu', threads: THREADS, run } as const;
+  const training = { balance: 'none', epochs: 4, device: 'cpu', threads: THREADS, run } as const;
   await train({ ...training, data: ['demo'], lock: join(folder, 'lock.json') }, { onEvent });
   await rm(run, { recursive: true });
   // Nobody presses a key.
