@@ -35,7 +35,9 @@ export async function decodeImage(bytes: Uint8Array, { size, fit }: DecodeOption
   if (!kind.readable) throw new UserError(`${kind.description}, not ${READABLE}`);
   try {
     const image = sharp(bytes, { limitInputPixels: PIXEL_LIMIT, ignoreIcc: isTaggedSrgb(bytes) });
-    return await toPixels(image.autoOrient().resize(size, size, { fit, background: '#fff' }), size);
+    const square = image.autoOrient().resize(size, size, { fit, background: '#fff' });
+    // A JPEG has no transparency, and time is taken even to find that out.
+    return await toPixels(isJpeg(bytes) ? square : square.flatten({ background: '#fff' }), size);
   } catch (error) {
     throw new UserError(await reasonOf(bytes, kind.description, error as Error));
   }
@@ -46,11 +48,16 @@ export async function decodeImage(bytes: Uint8Array, { size, fit }: DecodeOption
  * @returns uint8 RGB, size * size * 3
  */
 export async function renderSvg(svg: string, size: number): Promise<Uint8Array> {
-  return toPixels(sharp(Buffer.from(svg)).resize(size, size, { fit: 'fill' }), size);
+  const square = sharp(Buffer.from(svg)).resize(size, size, { fit: 'fill' });
+  return toPixels(square.flatten({ background: '#fff' }), size);
+}
+
+function isJpeg(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xff && bytes[1] === 0xd8;
 }
 
 async function toPixels(image: Sharp, size: number): Promise<Uint8Array> {
-  const pixels = await image.flatten({ background: '#fff' }).toColourspace('srgb').raw().toBuffer();
+  const pixels = await image.toColourspace('srgb').raw().toBuffer();
   if (pixels.length !== size * size * 3)
     throw new Error(`decoded to ${pixels.length} bytes, not ${size * size * 3}`);
   return pixels;
