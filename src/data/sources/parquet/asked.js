@@ -3,7 +3,8 @@
  * of worker.js uses it.
  */
 import { readSync } from 'node:fs';
-import { MessageChannel, parentPort } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
+import { free } from './free.js';
 
 /** @type {Map<number, (buffer: ArrayBuffer) => void>} */
 const asked = new Map();
@@ -21,10 +22,6 @@ let fail = () => {};
 /** What parquet-wasm has copied into its own memory: it would lie here until there is much of it. */
 /** @type {ArrayBuffer[]} */
 let copied = [];
-
-/** Buffers that are sent to nobody are freed at once. */
-const nobody = new MessageChannel();
-nobody.port2.close();
 
 /**
  * A new call begins.
@@ -107,11 +104,6 @@ function givenUp(message, about) {
 export function answered(id, buffer) {
   asked.get(id)?.(buffer);
   asked.delete(id);
-}
-
-/** @param {ArrayBuffer[]} buffers that nobody reads any more */
-export function free(buffers) {
-  nobody.port1.postMessage(null, buffers);
 }
 
 /** Frees what was given to parquet-wasm. */

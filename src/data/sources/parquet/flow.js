@@ -1,5 +1,6 @@
 /** Bytes that come one after the other. */
-import { ask, free } from './asked.js';
+import { ask } from './asked.js';
+import { free } from './free.js';
 
 /** So much of the file is in memory at a time. */
 const PIECE_BYTES = 8 * 2 ** 20;

@@ -1,7 +1,7 @@
 /** The bytes of the wanted images of a parquet file, a window of rows at a time. */
 
-import { MessageChannel } from 'node:worker_threads';
 import type { Listing, SourceImage } from '../part.ts';
+import { free } from './free.js';
 import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './reader.ts';
 import { eighths, neededWindows, type Span } from './windows.ts';
 
@@ -34,10 +34,6 @@ export async function* readImages(
   }
 }
 
-/** Buffers that are sent to nobody are freed at once. */
-const nobody = new MessageChannel();
-nobody.port2.close();
-
 /** A buffer that is freed when nobody needs it any more. */
 class SharedBuffer {
   readonly #buffer: ArrayBuffer;
@@ -55,7 +51,7 @@ class SharedBuffer {
 
   close(): void {
     this.#holders -= 1;
-    if (this.#holders === 0) nobody.port1.postMessage(null, [this.#buffer]);
+    if (this.#holders === 0) free([this.#buffer]);
   }
 }
 
