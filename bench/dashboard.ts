@@ -5,10 +5,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import type { TrainEvent } from '../src/run/events.ts';
 import { train } from '../src/train.ts';
-import type { Terminal } from '../src/ui/fits.ts';
-import { openLiveView } from '../src/ui/open.ts';
+import type { TrainEvent } from '../src/training/train_events.ts';
+import { openLiveView } from '../src/ui/open_live_view.ts';
+import type { Terminal } from '../src/ui/terminal_fits.ts';
 import { median, rounded } from './timer.ts';
 
 const ROUNDS = 2;

@@ -1,6 +1,6 @@
 /** Reads a parquet file into a new pixel cache, in a process of its own; prints the peak of its memory in megabytes. */
 import { readFile } from 'node:fs/promises';
-import { parquetParts } from '../src/data/sources/parquet.ts';
+import { parquetParts } from '../src/data/sources/parquet_source.ts';
 import { secondsToCache } from './decode.ts';
 
 const path = process.argv[2]!;

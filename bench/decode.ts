@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { PixelCache } from '../src/data/cache/pixels.ts';
+import { PixelCache } from '../src/data/cache/pixel_cache.ts';
 import { DECODES_IN_FLIGHT } from '../src/data/decode.ts';
 import { fillPart, preparePart } from '../src/data/fill.ts';
-import { listImageFiles } from '../src/data/sources/folder.ts';
-import type { Part } from '../src/data/sources/part.ts';
+import type { Part } from '../src/data/part.ts';
+import { listImageFiles } from '../src/data/sources/folder_source.ts';
 
 /** One line of `npm run bench`. */
 export interface DecodeResult {

@@ -1,16 +1,16 @@
 /** The command that examines images before they are trained on. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkSources } from './data/check/check.ts';
-import { reportLines } from './data/check/lines.ts';
-import { pageOf } from './data/check/page.ts';
+import { cacheFolder } from './base/cache_folder.ts';
+import { isMain, runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
+import { writeFileWhole } from './base/files.ts';
+import { printable } from './base/words.ts';
+import { checkSources } from './check/check_dataset.ts';
+import { reportLines } from './check/check_lines.ts';
+import { pageOf } from './check/check_page.ts';
 import { parseCheck } from './options.ts';
-import { cacheFolder } from './run/cache.ts';
-import { isMain, runCommand } from './run/command.ts';
-import { UserError } from './run/errors.ts';
-import { writeFileWhole } from './run/files.ts';
-import { reporter } from './run/progress.ts';
-import { printable } from './run/words.ts';
+import { reporter } from './ui/console.ts';
 
 /** Prints what is out of the ordinary, and answers with the exit code: findings are told, and are no failure. */
 export async function checkCommand(

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
+import { runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
+import { version } from './base/version.ts';
 /** `npx birbs-metal`: the commands by name. */
 import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
 import { predictCommand } from './predict.ts';
-import { runCommand } from './run/command.ts';
-import { UserError } from './run/errors.ts';
-import { version } from './run/version.ts';
 import { trainCommand } from './train.ts';
 
 const USAGE = `Trains an image classifier on your own photos: is it a bird?

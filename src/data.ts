@@ -1,14 +1,15 @@
 /** The command that fetches and verifies images without training, and says what is inside. */
+
+import { cacheFolder } from './base/cache_folder.ts';
+import { isMain, runCommand } from './base/command.ts';
+import { printable, quote } from './base/words.ts';
 import { checkCommand } from './check.ts';
 import { type Dataset, loadDataset } from './data/dataset.ts';
+import { FACTS, type Inventory, inventoryLines, presetLines } from './data/inventory.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type RecipeName, recipes } from './data/recipes.ts';
 import { type DataOptions, parseData } from './options.ts';
-import { cacheFolder } from './run/cache.ts';
-import { isMain, runCommand } from './run/command.ts';
-import { FACTS, type Inventory, inventoryLines, presetLines } from './run/inventory.ts';
-import { reporter } from './run/progress.ts';
-import { printable, quote } from './run/words.ts';
+import { reporter } from './ui/console.ts';
 
 /** The command: prints what is inside, and answers with the exit code. */
 export async function dataCommand(

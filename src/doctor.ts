@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isMain, runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
+import { version } from './base/version.ts';
 import { type DeviceInfo, type DeviceName, loadAddon, type ProbeAnswer } from './model/addon.ts';
-import { type CheckResult, examine } from './model/doctor.ts';
+import { chooseDevice } from './model/device.ts';
+import { type CheckResult, examine } from './model/doctor_checks.ts';
 import { parseDoctor } from './options.ts';
-import { isMain, runCommand } from './run/command.ts';
-import { chooseDevice } from './run/device.ts';
-import { UserError } from './run/errors.ts';
-import { version } from './run/version.ts';
 
 /** The word in front of a probe's name when this command starts itself, to ask it in a process of its own. */
 const ASK = '--ask';

@@ -1,11 +1,13 @@
 /** The public names. */
+
+export { UserError } from './base/errors.ts';
 export {
   type Dataset,
   type DatasetOptions,
   type DatasetProgress,
   loadDataset,
 } from './data/dataset.ts';
-export type { Skipped } from './data/sources/part.ts';
+export type { Skipped } from './data/part.ts';
 export {
   decodeSafetensors,
   encodeSafetensors,
@@ -13,6 +15,9 @@ export {
   type Safetensors,
 } from './export/safetensors.ts';
 export { encodeWeights, loadWeights, type Weights } from './export/weights.ts';
+export { type CalibrationReport, calibrate } from './metrics/calibration.ts';
+export { confidenceIntervals, type Interval, type Intervals } from './metrics/intervals.ts';
+export { computeMetrics, type Metrics, softmax } from './metrics/metrics.ts';
 export {
   type DeviceInfo,
   type DeviceName,
@@ -25,7 +30,6 @@ export {
   type StepResult,
   type Tensor,
 } from './model/addon.ts';
-export type { EpochEvent, RollbackEvent, StepEvent } from './model/events.ts';
 export {
   birbs,
   birbsBn,
@@ -46,19 +50,16 @@ export {
 export * as ops from './model/ops.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
-export { type CalibrationReport, calibrate } from './run/calibration.ts';
-export { UserError } from './run/errors.ts';
+export { type TrainHooks, train, trainEvents } from './train.ts';
+export type { NoticeEvent } from './training/notices.ts';
+export type { DataEvent } from './training/plan.ts';
+export type { Results } from './training/results.ts';
 export type {
   CheckpointEvent,
+  PastEvent,
   StartEvent,
   SweepEvent,
   TrainEvent,
   UntoldEvent,
-} from './run/events.ts';
-export { confidenceIntervals, type Interval, type Intervals } from './run/intervals.ts';
-export { computeMetrics, type Metrics, softmax } from './run/metrics.ts';
-export type { PastEvent } from './run/past.ts';
-export type { DataEvent } from './run/plan.ts';
-export type { Results } from './run/results.ts';
-export type { NoticeEvent } from './run/watch.ts';
-export { type TrainHooks, train, trainEvents } from './train.ts';
+} from './training/train_events.ts';
+export type { EpochEvent, RollbackEvent, StepEvent } from './training/training_events.ts';

@@ -1,13 +1,13 @@
 /** Every option once: type, default, check, line of help. */
 import { parseArgs } from 'node:util';
+import { severities } from './alerts/alert.ts';
+import { shapes } from './alerts/channels.ts';
+import { UserError } from './base/errors.ts';
+import { version } from './base/version.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { networks } from './model/network.ts';
-import { UserError } from './run/errors.ts';
-import { shapes } from './run/paging/channels.ts';
-import { severities } from './run/paging/page.ts';
-import { schedules } from './run/schedule.ts';
-import { judges } from './run/stopping.ts';
-import { version } from './run/version.ts';
+import { schedules } from './training/schedule.ts';
+import { judges } from './training/stopping.ts';
 
 /** One option: how its value is read from the command line, checked, and told. */
 interface Option<T> {

@@ -2,19 +2,19 @@
 import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { isMain, runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
+import { percent, printable } from './base/words.ts';
 import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
-import { listImageFiles } from './data/sources/folder.ts';
+import { listImageFiles } from './data/sources/folder_source.ts';
 import { loadWeights } from './export/weights.ts';
+import { answer, type Calibration, parseCalibration, scaled } from './metrics/calibration.ts';
+import { softmax } from './metrics/metrics.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
+import { chooseDevice } from './model/device.ts';
 import { activationCount, type Network, networkShapes } from './model/network.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
-import { answer, type Calibration, parseCalibration, scaled } from './run/calibration.ts';
-import { isMain, runCommand } from './run/command.ts';
-import { chooseDevice } from './run/device.ts';
-import { UserError } from './run/errors.ts';
-import { newestWeights } from './run/folder.ts';
-import { softmax } from './run/metrics.ts';
-import { percent, printable } from './run/words.ts';
+import { newestWeights } from './run/run_folder.ts';
 
 /**
  * What a model says of one file, or why it could not. `label` is a class name, or "unsure" where that was asked for

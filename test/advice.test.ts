@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadAddon, type NativePixels, type NativeSession } from '../src/model/addon.ts';
 import type { TrainOptions } from '../src/options.ts';
-import { limitOf } from '../src/run/advice.ts';
-import type { TrainEvent } from '../src/run/events.ts';
-import type { Results } from '../src/run/results.ts';
 import { train } from '../src/train.ts';
+import { limitOf } from '../src/training/advice.ts';
+import type { Results } from '../src/training/results.ts';
+import type { TrainEvent } from '../src/training/train_events.ts';
 import { pictureFolder, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('advice');

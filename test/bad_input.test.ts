@@ -124,7 +124,7 @@ describe('training', () => {
 
 test('Metal where there is none is refused, not replaced', async () => {
   const metal = (await loadAddon().devices()).find(({ name }) => name === 'metal')!;
-  if (metal.available) return console.log('Metal is here: test/run/device.test.ts has the refusal.');
+  if (metal.available) return console.log('Metal is here: test/model/device.test.ts has the refusal.');
   const ended = await train('--data', 'good', '--device', 'metal', '--run', 'metal');
   const reason = metal.description.replace(/\.$/, '');
   expect(ended).toMatchObject({
@@ -166,7 +166,7 @@ test('a disk that fills while saving: named, exit code 1, what was saved stays g
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=5m', 'tmpfs', disk], { stdio: 'pipe' });
   } catch {
-    console.log('No small tmpfs can be mounted here: test/run/files.test.ts fills a disk in another way.');
+    console.log('No small tmpfs can be mounted here: test/base/files.test.ts fills a disk in another way.');
     return;
   }
   try {

@@ -1,6 +1,6 @@
 /** The doctor on the stand-in: no mismatch where all is well, and each fault found. */
 import { describe, expect, test } from 'vitest';
-import { type CheckResult, examine } from '../src/model/doctor.ts';
+import { type CheckResult, examine } from '../src/model/doctor_checks.ts';
 import { run } from './images.ts';
 import { describeStandin, runNode } from './mpsgraph/standin.ts';
 

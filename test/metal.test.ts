@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import { loadAddon } from '../src/model/addon.ts';
 import { loadCheckpoint } from '../src/run/checkpoint.ts';
-import type { Results } from '../src/run/results.ts';
+import type { Results } from '../src/training/results.ts';
 import { type Ended, pictureFolder, temporaryFolder } from './images.ts';
 import { describeStandin, root, runNode } from './mpsgraph/standin.ts';
 

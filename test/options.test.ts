@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { UserError } from '../src/base/errors.ts';
 import { recipes } from '../src/data/recipes.ts';
 import {
   completeOptions,
@@ -8,7 +9,6 @@ import {
   parseTrain,
   trainOptions,
 } from '../src/options.ts';
-import { UserError } from '../src/run/errors.ts';
 
 const train = (...words: string[]) => {
   const line = parseTrain(words, 'npm start --');

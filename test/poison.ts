@@ -1,10 +1,10 @@
 /** Trainings with a device or batches that go wrong at some steps. */
 import { loadAddon, type NativeSession } from '../src/model/addon.ts';
-import type { RollbackEvent } from '../src/model/events.ts';
 import type { TrainOptions } from '../src/options.ts';
-import type { TrainEvent } from '../src/run/events.ts';
-import type { Results } from '../src/run/results.ts';
 import { train } from '../src/train.ts';
+import type { Results } from '../src/training/results.ts';
+import type { TrainEvent } from '../src/training/train_events.ts';
+import type { RollbackEvent } from '../src/training/training_events.ts';
 
 /** Called before each step, from 1, repeats counted; may change the session, or the labels in place. */
 export type Poison = (session: NativeSession, step: number, labels: Int32Array) => Promise<void>;

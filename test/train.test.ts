@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadWeights } from '../src/export/weights.ts';
 import type { TrainOptions } from '../src/options.ts';
 import { loadCheckpoint } from '../src/run/checkpoint.ts';
-import type { TrainEvent } from '../src/run/events.ts';
-import type { DataEvent } from '../src/run/plan.ts';
-import type { Results } from '../src/run/results.ts';
 import { train } from '../src/train.ts';
+import type { DataEvent } from '../src/training/plan.ts';
+import type { Results } from '../src/training/results.ts';
+import type { TrainEvent } from '../src/training/train_events.ts';
 import { pictureFolder, pictureParquet, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('train');

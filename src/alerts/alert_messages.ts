@@ -1,9 +1,10 @@
 /** The words of the pages that a training sends. */
-import type { RollbackEvent } from '../../model/events.ts';
-import type { Results } from '../results.ts';
-import type { NoticeEvent } from '../watch.ts';
-import { percent } from '../words.ts';
-import type { Page } from './page.ts';
+
+import { percent } from '../base/words.ts';
+import type { NoticeEvent } from '../training/notices.ts';
+import type { Results } from '../training/results.ts';
+import type { RollbackEvent } from '../training/training_events.ts';
+import type { Page } from './alert.ts';
 
 type Words = Omit<Page, 'at'>;
 

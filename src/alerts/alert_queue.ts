@@ -1,6 +1,7 @@
 /** Sends pages in the background: the same one not twice, and again while nobody answers. */
+
+import { type Page, type Severity, severities } from './alert.ts';
 import { type Channel, Later, Refused } from './channels.ts';
-import { type Page, type Severity, severities } from './page.ts';
 
 export interface Pager {
   /** Takes a page; returns at once. */

@@ -1,7 +1,7 @@
 /** The ways a page may go: a webhook, a command, a notification of the Mac. */
 import { execFile, spawn } from 'node:child_process';
-import { request } from '../request.ts';
-import type { Page, Severity } from './page.ts';
+import { request } from '../base/request.ts';
+import type { Page, Severity } from './alert.ts';
 
 /** Delivers a page. Rejects with {@link Refused} where trying again is in vain, else with any error. */
 export interface Channel {

@@ -1,5 +1,5 @@
 /** A sign of life for somebody else to wait for: who hears nothing any more calls for help. */
-import { request } from '../request.ts';
+import { request } from '../base/request.ts';
 
 const BEAT_MS = 60_000;
 const ANSWER_MS = 10_000;

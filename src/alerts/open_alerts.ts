@@ -1,16 +1,23 @@
 /** What is told to whom: from options and environment to channels. */
-import type { TrainOptions } from '../../options.ts';
-import { UserError } from '../errors.ts';
-import { type Channel, command, notification, webhook } from './channels.ts';
+
+import { UserError } from '../base/errors.ts';
+import type { Severity } from './alert.ts';
+import { openPager, type Pager } from './alert_queue.ts';
+import { type Channel, command, notification, type Shape, webhook } from './channels.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
-import { openPager, type Pager } from './pager.ts';
 
 export interface Paging {
   pager: Pager;
   heartbeat: Heartbeat | undefined;
 }
 
-type PagingOptions = Pick<TrainOptions, 'page' | 'pageFrom' | 'pageCommand'>;
+export interface AlertOptions {
+  /** Shape of what the webhook gets. */
+  page: Shape;
+  /** Alerts below this severity are not sent. */
+  pageFrom: Severity;
+  pageCommand?: string | undefined;
+}
 
 /**
  * Opens what the options and the environment ask for: `BIRBS_WEBHOOK` and `BIRBS_HEARTBEAT` are addresses that may hold
@@ -18,7 +25,7 @@ type PagingOptions = Pick<TrainOptions, 'page' | 'pageFrom' | 'pageCommand'>;
  * @throws UserError, exit code 2, when one of them is no http address
  */
 export function openPaging(
-  { page, pageFrom, pageCommand }: PagingOptions,
+  { page, pageFrom, pageCommand }: AlertOptions,
   env: NodeJS.ProcessEnv = process.env,
   platform: string = process.platform,
 ): Paging {

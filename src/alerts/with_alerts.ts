@@ -1,11 +1,11 @@
 /** Stands by while a training runs and nobody watches it. */
-import type { TrainOptions } from '../../options.ts';
-import { stayAwake } from '../awake.ts';
-import type { TrainEvent } from '../events.ts';
-import { saveJson } from '../folder.ts';
-import type { Results } from '../results.ts';
-import { openPaging } from './open.ts';
-import { endPage, failurePage, incidentPage } from './pages.ts';
+
+import { stayAwake } from '../base/awake.ts';
+import { saveJson } from '../base/files.ts';
+import type { Results } from '../training/results.ts';
+import type { TrainEvent } from '../training/train_events.ts';
+import { endPage, failurePage, incidentPage } from './alert_messages.ts';
+import { type AlertOptions, openPaging } from './open_alerts.ts';
 
 /**
  * Runs `work` with the machine kept awake, pages sent on incidents, end and failure, and the heartbeat going.
@@ -13,7 +13,7 @@ import { endPage, failurePage, incidentPage } from './pages.ts';
  */
 export async function attend(
   run: string,
-  options: Pick<TrainOptions, 'page' | 'pageFrom' | 'pageCommand'>,
+  options: AlertOptions,
   onEvent: (event: TrainEvent) => void,
   work: (tell: (event: TrainEvent) => void, remarks: string[]) => Promise<Results>,
 ): Promise<Results> {

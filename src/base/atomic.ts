@@ -4,7 +4,7 @@ import { readlinkSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { isAlive } from '../../run/alive.ts';
+import { isAlive } from './alive.ts';
 
 /** Where process numbers mean the same: this machine, and on Linux this container. */
 export const host = createHash('sha256').update(`${hostname()} ${processSpace()}`).digest('hex').slice(0, 8);

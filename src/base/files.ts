@@ -49,3 +49,8 @@ function saveError(path: string, bytes: number, error: unknown): UserError {
   said.cause = error;
   return said;
 }
+
+/** Writes a value as JSON. */
+export async function saveJson(folder: string, name: string, value: unknown): Promise<void> {
+  await writeFileWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,10 +1,10 @@
 /** The data doctor: looks for all that is wrong or odd with the images of some sources. */
-import { alikePairs } from '../alike.ts';
-import type { OpenSource } from '../assemble.ts';
-import { type DatasetOptions, type FilledSources, fillSources } from '../dataset.ts';
-import { findingsOf } from './findings.ts';
-import { type CheckedImage, checkedImages } from './images.ts';
-import type { ClassCount, Report } from './report.ts';
+import { alikePairs } from '../data/alike.ts';
+import type { OpenSource } from '../data/assemble.ts';
+import { type DatasetOptions, type FilledSources, fillSources } from '../data/dataset.ts';
+import type { ClassCount, Report } from './check_result.ts';
+import { type CheckedImage, checkedImages } from './checked_images.ts';
+import { findingsOf } from './image_problems.ts';
 
 /** The report, and what it takes to show its images. */
 export interface Checked {

@@ -1,6 +1,6 @@
 /** A report as lines for the terminal. */
-import type { Finding, Item, Report } from './report.ts';
-import { WORDS } from './words.ts';
+import type { Finding, Item, Report } from './check_result.ts';
+import { WORDS } from './problem_words.ts';
 
 /** Classes and items that a line tells. */
 const MOST_CLASSES = 10;

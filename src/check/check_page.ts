@@ -1,9 +1,9 @@
 /** A report as one page that needs nothing else: summary, findings with pictures, a contact sheet a class. */
-import type { Checked } from './check.ts';
-import { type Pictures, picturesOf } from './pictures.ts';
-import type { Finding, Item, Report, Shown } from './report.ts';
-import { STYLE } from './style.ts';
-import { WORDS } from './words.ts';
+import type { Checked } from './check_dataset.ts';
+import { type Pictures, picturesOf } from './check_pictures.ts';
+import type { Finding, Item, Report, Shown } from './check_result.ts';
+import { STYLE } from './check_style.ts';
+import { WORDS } from './problem_words.ts';
 
 /** Items of a finding with pictures, and further ones by name. */
 const PICTURED = 24;

@@ -1,11 +1,11 @@
 /** Small pictures of images, read again from where they came from: whole, not cut to a square. */
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
-import { HEADER_BYTES } from '../cache/segment.ts';
-import { DECODES_IN_FLIGHT } from '../decode.ts';
-import type { Listing, Part } from '../sources/part.ts';
-import { partsOf } from '../sources/source.ts';
-import type { Checked } from './check.ts';
+import { HEADER_BYTES } from '../data/cache/segment.ts';
+import { DECODES_IN_FLIGHT } from '../data/decode.ts';
+import type { Listing, Part } from '../data/part.ts';
+import { partsOf } from '../data/sources/source.ts';
+import type { Checked } from './check_dataset.ts';
 
 /** Longer side in pixels: sharp on a screen of two dots a point. */
 const SIDE = 176;

@@ -1,9 +1,9 @@
 /** All images of some sources in one row, with what is known of each. */
-import type { OpenSource } from '../assemble.ts';
-import type { Header } from '../cache/header.ts';
-import { headerOf } from '../cache/look.ts';
-import type { PreparedPart } from '../fill.ts';
-import type { Shown } from './report.ts';
+import type { OpenSource } from '../data/assemble.ts';
+import { headerOf } from '../data/cache/image_facts.ts';
+import type { Header } from '../data/cache/image_header.ts';
+import type { PreparedPart } from '../data/fill.ts';
+import type { Shown } from './check_result.ts';
 
 export interface CheckedImage {
   part: PreparedPart;

@@ -1,9 +1,9 @@
 /** What is out of the ordinary among images. */
-import { isBlank, isTiny } from '../cache/look.ts';
-import type { NearPair } from '../near.ts';
-import type { Skipped } from '../sources/part.ts';
-import { type CheckedImage, shown } from './images.ts';
-import { type ClassCount, type Finding, ITEMS, type Item, KINDS, type Kind } from './report.ts';
+import { isBlank, isTiny } from '../data/cache/image_facts.ts';
+import type { NearPair } from '../data/near.ts';
+import type { Skipped } from '../data/part.ts';
+import { type ClassCount, type Finding, ITEMS, type Item, KINDS, type Kind } from './check_result.ts';
+import { type CheckedImage, shown } from './checked_images.ts';
 
 export interface Evidence {
   images: CheckedImage[];

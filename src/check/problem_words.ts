@@ -1,5 +1,5 @@
 /** What each kind of finding is called, and what to do about it. */
-import type { Kind } from './report.ts';
+import type { Kind } from './check_result.ts';
 
 export interface Words {
   title: string;

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { printsOf } from './cache/look.ts';
-import { touch, writeWhole } from './cache/whole.ts';
+import { touch, writeWhole } from '../base/atomic.ts';
+import { printsOf } from './cache/image_facts.ts';
 import { type NearPair, nearPairs } from './near.ts';
 
 /** Raise it when the same images would come out as other pairs. */

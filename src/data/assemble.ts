@@ -1,12 +1,12 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 import { alikePairs } from './alike.ts';
-import { headerOf, isBlank, isTiny } from './cache/look.ts';
+import { headerOf, isBlank, isTiny } from './cache/image_facts.ts';
 import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
 import type { ClassOf } from './labels.ts';
-import type { Role, Skipped, Source } from './sources/part.ts';
+import type { Role, Skipped, Source } from './part.ts';
 
 /** A source, listed; filled when it comes here. */
 export interface OpenSource {

@@ -1,5 +1,5 @@
 /** Whether a text speaks of birds: the rules for the words of bird-words.js. */
-import * as words from './bird-words.js';
+import * as words from './bird_words.js';
 
 /** Longer texts are not read to their end. */
 const TEXT_LIMIT = 200_000;

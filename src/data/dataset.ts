@@ -1,14 +1,15 @@
 /** Sources in, one data set of cached pixels out. */
+
+import { UserError } from '../base/errors.ts';
 import type { Fit } from '../model/network.ts';
-import { UserError } from '../run/errors.ts';
 import { assemble, type DatasetFacts, type OpenSource } from './assemble.ts';
-import { PixelCache } from './cache/pixels.ts';
-import { Room } from './cache/room.ts';
+import { Room } from './cache/cache_budget.ts';
+import { PixelCache } from './cache/pixel_cache.ts';
 import { fillPart, missingIn, type Need, type PreparedPart, preparePart } from './fill.ts';
 import { classesOf } from './labels.ts';
 import { Lock, type LockFacts } from './lock/lock.ts';
 import { type DatasetProgress, Meter } from './meter.ts';
-import type { Role, Source } from './sources/part.ts';
+import type { Role, Source } from './part.ts';
 import { parseSource, partsOf } from './sources/source.ts';
 import { type Located, Supply } from './supply.ts';
 

@@ -1,8 +1,8 @@
 /** Image bytes to a square of RGB pixels; the only file that knows sharp. */
 import { availableParallelism } from 'node:os';
 import sharp, { type Sharp } from 'sharp';
+import { UserError } from '../base/errors.ts';
 import type { Fit } from '../model/network.ts';
-import { UserError } from '../run/errors.ts';
 import { isTaggedSrgb } from './profile.ts';
 import { sniff } from './sniff.ts';
 

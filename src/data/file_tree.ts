@@ -1,6 +1,6 @@
 /** Files in folders, on disk or in an archive, as a part of a source: of one folder a class, or all alike. */
 import { dirname } from 'node:path/posix';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 import type { Listing, Part, Skipped, Source, SourceImage } from './part.ts';
 
 export interface TreeFile {

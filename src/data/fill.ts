@@ -1,11 +1,12 @@
 /** Brings the images of a part into the pixel cache: read, decoded, kept; nothing twice. */
+
+import { UserError } from '../base/errors.ts';
 import type { Fit } from '../model/network.ts';
-import { UserError } from '../run/errors.ts';
-import { type Header, readHeader } from './cache/header.ts';
-import { lookOf } from './cache/look.ts';
-import { type Memo, readMemo, writeMemo } from './cache/memo.ts';
-import { contentHash, type PixelCache } from './cache/pixels.ts';
-import type { Part } from './sources/part.ts';
+import { lookOf } from './cache/image_facts.ts';
+import { type Header, readHeader } from './cache/image_header.ts';
+import { type Memo, readMemo, writeMemo } from './cache/listing_memo.ts';
+import { contentHash, type PixelCache } from './cache/pixel_cache.ts';
+import type { Part } from './part.ts';
 
 /** A part and what is known of its images. */
 export interface PreparedPart extends Memo {

@@ -1,10 +1,10 @@
 /** What is inside images that were fetched, to lines in the terminal. */
 
-import type { Dataset } from '../data/dataset.ts';
-import type { LockFacts } from '../data/lock/lock.ts';
-import { type Recipe, type RecipeName, recipes } from '../data/recipes.ts';
-import type { Skipped } from '../data/sources/part.ts';
-import { count, quote } from './words.ts';
+import { count, quote } from '../base/words.ts';
+import type { Dataset } from './dataset.ts';
+import type { LockFacts } from './lock/lock.ts';
+import type { Skipped } from './part.ts';
+import { type Recipe, type RecipeName, recipes } from './recipes.ts';
 
 /** What of a data set is told. */
 export const FACTS = [

@@ -1,7 +1,7 @@
 /** From the labels of a source to the classes of a run. */
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 import type { PreparedPart } from './fill.ts';
-import type { Listing, Role, Source } from './sources/part.ts';
+import type { Listing, Role, Source } from './part.ts';
 
 const BIRD = 'bird';
 const NOT_BIRD = 'not-bird';

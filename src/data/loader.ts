@@ -2,7 +2,7 @@
 import { batches } from './batches.ts';
 import type { Dataset } from './dataset.ts';
 import type { Images, LoaderOptions } from './images.ts';
-import { WindowedImages } from './windows.ts';
+import { WindowedImages } from './pixel_windows.ts';
 
 /**
  * Opens the pixels of a data set; what another process has evicted meanwhile is decoded again.

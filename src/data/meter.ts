@@ -1,5 +1,5 @@
 /** How far a source is, how fast, and how long it will take. */
-import type { SourceProgress } from './sources/part.ts';
+import type { SourceProgress } from './part.ts';
 
 /** One source at one of its stages. */
 export interface DatasetProgress extends Omit<SourceProgress, 'stage'> {

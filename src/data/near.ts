@@ -1,5 +1,5 @@
 /** Pictures that look alike: the same one saved again, smaller, brighter, trimmed, stamped or mirrored. */
-import { MIRROR_SIGNS, PRINT_BYTES } from './cache/print.ts';
+import { MIRROR_SIGNS, PRINT_BYTES } from './cache/perceptual_hash.ts';
 
 /** Two pictures that look alike, by their positions. */
 export interface NearPair {

@@ -1,5 +1,5 @@
 /** What every kind of source can tell: the one shape that folders, parquet files, archives and hubs are brought to. */
-import type { Room } from '../cache/room.ts';
+import type { Room } from './cache/cache_budget.ts';
 
 /** An image that could not be used, and why in one sentence. */
 export interface Skipped {

@@ -1,5 +1,5 @@
 /** Which images train and which validate: decided once, before any balancing. */
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 import type { Dataset } from './dataset.ts';
 import { shuffle, Use } from './random.ts';
 

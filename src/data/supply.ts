@@ -1,10 +1,10 @@
 /** Where the pixels of images are, brought there if need be. */
 import { dirname } from 'node:path';
+import { UserError } from '../base/errors.ts';
 import { loadAddon, type NativePixels } from '../model/addon.ts';
-import { UserError } from '../run/errors.ts';
 import type { Origins } from './assemble.ts';
-import type { PixelCache } from './cache/pixels.ts';
-import { letGo } from './cache/room.ts';
+import { letGo } from './cache/cache_budget.ts';
+import type { PixelCache } from './cache/pixel_cache.ts';
 import { type FillOptions, fillPart } from './fill.ts';
 
 /** Where the images at some positions are. */

@@ -1,7 +1,7 @@
 /** The safetensors format: 8 bytes of header length, a JSON header, the tensors one after the other. */
 import { open } from 'node:fs/promises';
+import { UserError } from '../base/errors.ts';
 import type { Tensor } from '../model/addon.ts';
-import { UserError } from '../run/errors.ts';
 
 /** Named float32 tensors and free text about them. */
 export interface Safetensors {

@@ -1,9 +1,9 @@
 /** A network and its weights in one safetensors file: all that predict needs. */
 
+import { UserError } from '../base/errors.ts';
+import { version } from '../base/version.ts';
 import type { Tensor } from '../model/addon.ts';
 import { birbs, type Network, networkShapes, type ParameterShape, parseNetwork } from '../model/network.ts';
-import { UserError } from '../run/errors.ts';
-import { version } from '../run/version.ts';
 import { readSafetensors, type Safetensors, safetensorsParts } from './safetensors.ts';
 
 export interface Weights {

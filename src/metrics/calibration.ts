@@ -1,6 +1,7 @@
 /** What makes a network's scores mean what they say, learnt from the validation images: pure. */
-import { breather } from './breather.ts';
-import { UserError } from './errors.ts';
+
+import { UserError } from '../base/errors.ts';
+import { breather } from '../base/event_loop.ts';
 import { softmax } from './metrics.ts';
 
 /** How logits become an answer. */

@@ -1,5 +1,5 @@
 /** What the network made of each image, time after time: a label that it never comes to believe may be wrong. */
-import { breather } from './breather.ts';
+import { breather } from '../base/event_loop.ts';
 
 /** The history of one image. */
 export interface ImageLosses {

@@ -1,5 +1,5 @@
 /** What a model is worth: counted from logits and labels; pure. */
-import { breather } from './breather.ts';
+import { breather } from '../base/event_loop.ts';
 
 /** What one class is worth against all others. */
 export interface ClassScores {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 import type { Network } from './network.ts';
 
 /** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
@@ -198,7 +198,7 @@ export interface Addon {
   ): Promise<Tensor[]>;
   /** Asks what documentation leaves open. A bad answer may end the process: ask in one of its own. */
   probe(device: DeviceName, name: string): Promise<ProbeAnswer>;
-  /** Opens finished pixel files (see `src/data/cache/pixels.ts`) of one image size. */
+  /** Opens finished pixel files (see `src/data/cache/pixel_cache.ts`) of one image size. */
   openPixels(paths: string[], threads: number): Promise<NativePixels>;
   /**
    * Removes a pixel file unless some process has it open by `openPixels`, however it was killed.

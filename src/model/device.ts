@@ -1,6 +1,7 @@
 /** Which device a run takes, and why. */
-import type { DeviceInfo, DeviceName } from '../model/addon.ts';
-import { UserError } from './errors.ts';
+
+import { UserError } from '../base/errors.ts';
+import type { DeviceInfo, DeviceName } from './addon.ts';
 
 export interface ChosenDevice {
   name: DeviceName;

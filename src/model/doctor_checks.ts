@@ -1,6 +1,7 @@
 /** Whether a device computes what the portable kernels compute; one result a check. */
 import { availableParallelism } from 'node:os';
-import { computeMetrics } from '../run/metrics.ts';
+import { type Difference, worstDifference } from '../metrics/difference.ts';
+import { computeMetrics } from '../metrics/metrics.ts';
 import {
   type DeviceInfo,
   type DeviceName,
@@ -9,7 +10,6 @@ import {
   type OptimizerOptions,
   type ProbeAnswer,
 } from './addon.ts';
-import { type Difference, worstDifference } from './difference.ts';
 import { operationFindings } from './doctor_operations.ts';
 import { birbsBn, type Layer, type Network } from './network.ts';
 

@@ -1,6 +1,7 @@
 /** Every single operation and gradient, on a device and on the portable kernels. */
+
+import { type Difference, worstDifference } from '../metrics/difference.ts';
 import { type Addon, type DeviceName, loadAddon, type OperationAttributes, type Tensor } from './addon.ts';
-import { type Difference, worstDifference } from './difference.ts';
 
 /** One operation, its gradients, and shapes that are asymmetric wherever an axis could be taken for another. */
 interface OperationCase {

@@ -1,5 +1,5 @@
 /** The network as plain data: layers, shapes, parameter names; what is refused, with the layer's number. */
-import { UserError } from '../run/errors.ts';
+import { UserError } from '../base/errors.ts';
 
 /** One number for both axes, or [height, width]. */
 export type Size = number | [number, number];

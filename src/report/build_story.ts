@@ -1,18 +1,16 @@
 /** From what a run keeps to what a report tells. */
 import { basename } from 'node:path';
-import type { EpochEvent, RollbackEvent, StepEvent } from '../model/events.ts';
-import type { Chosen, Findings } from '../run/findings.ts';
-import { healthLines } from '../run/inventory.ts';
-import type { ImageLosses } from '../run/losses.ts';
-import type { DataEvent } from '../run/plan.ts';
-import type { Results } from '../run/results.ts';
-import { type Activity, activities } from '../run/timing.ts';
-import type { NoticeEvent } from '../run/watch.ts';
-import { digits } from '../run/words.ts';
+import { digits } from '../base/words.ts';
+import { healthLines } from '../data/inventory.ts';
+import type { ImageLosses } from '../metrics/image_losses.ts';
+import type { Chosen } from '../training/findings.ts';
+import type { NoticeEvent } from '../training/notices.ts';
+import type { DataEvent } from '../training/plan.ts';
+import type { Results } from '../training/results.ts';
+import { type Activity, activities } from '../training/stopwatch.ts';
+import type { LogLine } from '../training/train_events.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from '../training/training_events.ts';
 import type { Incident, Picture, RunStory, Suspect } from './story.ts';
-
-/** A line of `metrics.jsonl`. */
-export type LogLine = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | Findings;
 
 /** `run.json`, as far as a report needs it; what is not known yet is absent. */
 export interface RunDescription {

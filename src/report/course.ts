@@ -1,10 +1,10 @@
 /** The part of the report that tells how the training went: curves, epochs, where the time went. */
 
-import type { RateSweep } from '../model/find_rate.ts';
-import { count, digits, duration, percent } from '../run/words.ts';
-import { lineChart, type Point } from './chart.ts';
-import { type Html, html } from './html.ts';
+import { count, digits, duration, percent } from '../base/words.ts';
+import { type Html, html } from '../page/html.ts';
+import type { RateSweep } from '../training/find_rate.ts';
 import type { EpochPoint, RunStory } from './story.ts';
+import { lineChart, type Point } from './svg_chart.ts';
 
 export function courseSection(story: RunStory): Html {
   const { curve, rateSweep, best, epochs: length } = story;

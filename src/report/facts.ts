@@ -1,6 +1,6 @@
 /** The parts of the report that one looks up: data, options, environment. */
-import { count, moment, percent, quote } from '../run/words.ts';
-import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
+import { count, moment, percent, quote } from '../base/words.ts';
+import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
 import type { DataFacts, RunStory } from './story.ts';
 
 const MOST_CLASSES = 24;

@@ -1,7 +1,8 @@
 /** The part of the report that shows images: mistakes, doubts, labels that may be wrong. */
-import { MOST_PICTURES } from '../run/findings.ts';
-import { count, digits, percent } from '../run/words.ts';
-import { classHtml, type Html, html, nameHtml, shorten } from './html.ts';
+
+import { count, digits, percent } from '../base/words.ts';
+import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
+import { MOST_PICTURES } from '../training/findings.ts';
 import type { Picture, RunStory, Suspect } from './story.ts';
 
 export function picturesSection({ mistakes, unsure, suspects, best }: RunStory): Html {

@@ -1,9 +1,10 @@
 /** The part of the report that answers: is it good? */
-import type { CalibrationReport } from '../run/calibration.ts';
-import { confidenceIntervals, type Interval, type Intervals } from '../run/intervals.ts';
-import type { EpochMetrics } from '../run/position.ts';
-import { count, digits, percent } from '../run/words.ts';
-import { classHtml, type Html, html } from './html.ts';
+
+import { count, digits, percent } from '../base/words.ts';
+import type { CalibrationReport } from '../metrics/calibration.ts';
+import { confidenceIntervals, type Interval, type Intervals } from '../metrics/intervals.ts';
+import { classHtml, type Html, html } from '../page/html.ts';
+import type { EpochMetrics } from '../training/training_state.ts';
 import { reliabilityDiagram } from './reliability.ts';
 import type { RunStory } from './story.ts';
 

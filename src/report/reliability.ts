@@ -1,7 +1,8 @@
 /** How often answers of some confidence are right, as a drawing and as a table. */
-import type { CalibrationReport, ReliabilityBin } from '../run/calibration.ts';
-import { percent, count as told } from '../run/words.ts';
-import { type Html, html } from './html.ts';
+
+import { percent, count as told } from '../base/words.ts';
+import type { CalibrationReport, ReliabilityBin } from '../metrics/calibration.ts';
+import { type Html, html } from '../page/html.ts';
 
 const SIZE = 400;
 const EDGE = { left: 40, right: 8, top: 8, bottom: 36 };

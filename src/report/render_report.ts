@@ -1,13 +1,13 @@
 /** `report.html`: what a person asks in the morning, in the order they ask it; one file, no script, no network. */
 
-import { count, duration, moment, percent } from '../run/words.ts';
+import { count, duration, moment, percent } from '../base/words.ts';
+import { Html, html, nameHtml, shorten } from '../page/html.ts';
+import { STYLE } from '../page/style.ts';
 import { courseSection } from './course.ts';
 import { dataSection, detailsSection, skippedShare } from './facts.ts';
-import { Html, html, nameHtml, shorten } from './html.ts';
 import { picturesSection } from './pictures.ts';
 import { qualitySection, tiles } from './quality.ts';
 import type { Incident, RunStory } from './story.ts';
-import { STYLE } from './style.ts';
 
 /** Nothing is loaded and nothing runs, whatever a name in it says. */
 const POLICY =

@@ -1,14 +1,16 @@
 /** `report.html` in the run folder: written as the run goes, so that whatever ends it there is one. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileWhole } from '../base/files.ts';
 import type { Dataset } from '../data/dataset.ts';
-import type { RateSweep } from '../model/find_rate.ts';
-import { writeFileWhole } from '../run/files.ts';
-import type { Results } from '../run/results.ts';
-import { noTime } from '../run/timing.ts';
-import { renderReport } from './report.ts';
-import { type LogLine, type RunDescription, type Told, tellStory } from './tell.ts';
-import { type PixelSource, thumbnails } from './thumbnails.ts';
+import { type PixelSource, thumbnails } from '../page/thumbnails.ts';
+import type { RunReport } from '../run/record.ts';
+import type { RateSweep } from '../training/find_rate.ts';
+import type { Results } from '../training/results.ts';
+import { noTime } from '../training/stopwatch.ts';
+import type { LogLine } from '../training/train_events.ts';
+import { type RunDescription, tellStory } from './build_story.ts';
+import { renderReport } from './render_report.ts';
 
 export interface ReportFacts {
   folder: string;
@@ -19,17 +21,10 @@ export interface ReportFacts {
   weights: number;
 }
 
-export interface Report {
-  /** Whether the one on disk is old. */
-  isDue(): boolean;
-  /** Writes it anew. Not while batches are asked for: it looks at pixels. */
-  write(lines: LogLine[], results: Told['results'], reason?: string): Promise<void>;
-}
-
 /** Milliseconds from one report of a running training to the next. */
 const PERIOD_MS = 60_000;
 
-export function openReport({ folder, description, dataset, images, weights }: ReportFacts): Report {
+export function openReport({ folder, description, dataset, images, weights }: ReportFacts): RunReport {
   const { names, labels, classNames } = dataset;
   const made = new Map<number, string>();
   let written = Number.NEGATIVE_INFINITY;

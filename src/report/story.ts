@@ -1,8 +1,9 @@
 /** All that a report tells of a run, as one plain object. What is not known is absent. */
-import type { RateSweep } from '../model/find_rate.ts';
-import type { CalibrationReport } from '../run/calibration.ts';
-import type { Metrics } from '../run/metrics.ts';
-import type { EpochMetrics } from '../run/position.ts';
+
+import type { CalibrationReport } from '../metrics/calibration.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { RateSweep } from '../training/find_rate.ts';
+import type { EpochMetrics } from '../training/training_state.ts';
 
 export interface RunStory {
   /** Of the folder. */

@@ -1,5 +1,5 @@
 /** Lines over epochs as SVG: no script, colours by style sheet, gaps where a number is none. */
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../page/html.ts';
 
 export type Point = [x: number, y: number];
 

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { link, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UserError } from '../base/errors.ts';
+import { writeFileWhole } from '../base/files.ts';
 import { bytesOf, readSafetensors, safetensorsParts } from '../export/safetensors.ts';
 import { joinTensors, splitValues, weightsParts } from '../export/weights.ts';
 import { type Network, networkShapes } from '../model/network.ts';
-import { UserError } from './errors.ts';
-import { writeFileWhole } from './files.ts';
-import type { Position, Snapshot } from './position.ts';
+import type { Position, Snapshot } from '../training/training_state.ts';
 
 export const STATE = 'state.safetensors';
 export const PREVIOUS_STATE = 'state.previous.safetensors';

@@ -1,7 +1,17 @@
 /** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { saveJson, writeFileWhole } from '../base/files.ts';
 import { createEventFile, type EventFile } from '../export/tensorboard.ts';
+import { confidenceIntervals } from '../metrics/intervals.ts';
+import { chanceMargin } from '../metrics/metrics.ts';
+import type { Network } from '../model/network.ts';
+import { type AdviceFacts, adviceOn } from '../training/advice.ts';
+import { examine, type Findings } from '../training/findings.ts';
+import type { NoticeEvent } from '../training/notices.ts';
+import type { Results } from '../training/results.ts';
+import type { Stopwatch } from '../training/stopwatch.ts';
+import type { LogLine, PastEvent } from '../training/train_events.ts';
 import type {
   EpochEvent,
   EvaluatedEvent,
@@ -9,28 +19,29 @@ import type {
   SnapshotEvent,
   StepEvent,
   Stop,
-} from '../model/events.ts';
-import type { Network } from '../model/network.ts';
-import type { Report } from '../report/page.ts';
-import type { LogLine } from '../report/tell.ts';
-import { type AdviceFacts, adviceOn } from './advice.ts';
+} from '../training/training_events.ts';
+import type { EpochMetrics, Position, Snapshot } from '../training/training_state.ts';
 import { saveCheckpoint, saveWeights } from './checkpoint.ts';
-import { writeFileWhole } from './files.ts';
-import { examine, type Findings } from './findings.ts';
-import { readLog, saveJson, saveLog } from './folder.ts';
-import { confidenceIntervals } from './intervals.ts';
-import { chanceMargin } from './metrics.ts';
-import { type PastEvent, pastOf } from './past.ts';
-import type { EpochMetrics, Position, Snapshot } from './position.ts';
-import type { Results } from './results.ts';
+import { pastOf } from './resumed_history.ts';
+import { readLog, saveLog } from './run_folder.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
-import type { Stopwatch } from './timing.ts';
-import type { NoticeEvent } from './watch.ts';
+
+/** The report of a run, as the record asks for it. */
+export interface RunReport {
+  /** Whether the one on disk is old. */
+  isDue(): boolean;
+  /** Writes it anew. Not while batches are asked for: it looks at pixels. */
+  write(
+    lines: LogLine[],
+    results: Omit<Results, 'status'> & { status: Results['status'] | 'running' },
+    reason?: string,
+  ): Promise<void>;
+}
 
 export interface RunFacts extends AdviceFacts {
   folder: string;
   /** Is written now and then, and at the end. */
-  report?: Report;
+  report?: RunReport;
   network: Network;
   dataHash: string;
   /** What holds the images, where something does. */

@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../base/errors.ts';
 import { type Network, networkShapes } from '../model/network.ts';
 import { completeOptions, kebab, type TrainOptions, trainOptions } from '../options.ts';
+import { noSums, type Position } from '../training/training_state.ts';
 import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
-import { UserError } from './errors.ts';
-import { removeUnfinished } from './folder.ts';
-import { noSums, type Position } from './position.ts';
+import { removeUnfinished } from './run_folder.ts';
 
 /** A run that is gone on with. */
 export interface Resumed {

@@ -1,17 +1,6 @@
 /** What a run that is gone on with has behind it, for who draws its curves. */
-import type { LogLine } from '../report/tell.ts';
-import type { EpochMetrics } from './position.ts';
-
-/** Told once, when a run is gone on with, before its next step. */
-export interface PastEvent {
-  type: 'past';
-  /** Of the steps and of the validations in the log; of a long run every second, third, ... one, the last included. */
-  steps: { step: number; loss: number; accuracy: number }[];
-  epochs: { step: number; loss: number; balancedAccuracy: number }[];
-  /** Of the last validation; rows are the truth. Empty where there was none. */
-  confusion: number[][];
-  best: { epoch: number; balancedAccuracy: number } | null;
-}
+import type { LogLine, PastEvent } from '../training/train_events.ts';
+import type { EpochMetrics } from '../training/training_state.ts';
 
 /** More would not be seen on any screen. */
 const MOST_POINTS = 1000;

@@ -1,9 +1,9 @@
 /** The folder of a run. */
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from './errors.ts';
-import { writeFileWhole } from './files.ts';
-import { quote } from './words.ts';
+import { UserError } from '../base/errors.ts';
+import { writeFileWhole } from '../base/files.ts';
+import { quote } from '../base/words.ts';
 
 /**
  * Makes the folder of a run.
@@ -63,11 +63,6 @@ export async function newestWeights(runs = 'runs'): Promise<string | undefined> 
     }),
   );
   return files.filter(({ time }) => time > 0).sort((a, b) => b.time - a.time)[0]?.path;
-}
-
-/** Writes a value as JSON. */
-export async function saveJson(folder: string, name: string, value: unknown): Promise<void> {
-  await writeFileWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** Writes all lines of the log anew: the file never ends in half a line. */

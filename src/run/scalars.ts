@@ -1,6 +1,7 @@
 /** The numbers of an epoch under the names that tables and charts have for them. */
-import type { EpochEvent, StepEvent } from '../model/events.ts';
-import type { Metrics } from './metrics.ts';
+
+import type { Metrics } from '../metrics/metrics.ts';
+import type { EpochEvent, StepEvent } from '../training/training_events.ts';
 
 const METRICS = [
   'loss',

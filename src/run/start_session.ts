@@ -1,13 +1,14 @@
 /** What a training begins with: a session, and in it the first weights or those of a checkpoint. */
+
+import { UserError } from '../base/errors.ts';
 import { classWeights } from '../data/balance.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions } from '../model/addon.ts';
+import type { ChosenDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
 import type { TrainOptions } from '../options.ts';
-import type { ChosenDevice } from './device.ts';
-import { UserError } from './errors.ts';
-import { type Snapshot, startPosition } from './position.ts';
+import { type Snapshot, startPosition } from '../training/training_state.ts';
 import { type Resumed, resumePosition } from './resume.ts';
 
 type SessionChoice = Pick<

@@ -1,5 +1,5 @@
 /** One line on where the time of a run went, and what would make it faster. */
-import { activities, type TimeSplit } from './timing.ts';
+import { activities, type TimeSplit } from './stopwatch.ts';
 
 /** What advice depends on besides the times. */
 export interface AdviceFacts {

@@ -1,9 +1,10 @@
 /** Watches a GPU while it trains: now and then, a few images predicted there and by the portable kernels as well. */
+
+import { UserError } from '../base/errors.ts';
 import type { Images } from '../data/images.ts';
-import { UserError } from '../run/errors.ts';
-import { loadAddon, type NativeSession, type SessionOptions } from './addon.ts';
-import { largestDifference } from './difference.ts';
-import type { Network } from './network.ts';
+import { largestDifference } from '../metrics/difference.ts';
+import { loadAddon, type NativeSession, type SessionOptions } from '../model/addon.ts';
+import type { Network } from '../model/network.ts';
 
 export interface CanaryOptions {
   session: NativeSession;

@@ -1,6 +1,7 @@
 /** Which images an epoch is made of. */
 import { type Balance, epochOrder } from '../data/balance.ts';
-import type { Training } from './trainer.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/images.ts';
 
 /** An epoch should show this many images where there are enough. */
 const IMAGES_AN_EPOCH = 1000;
@@ -14,11 +15,20 @@ export function roundsAnEpoch(balance: Balance, drawn: number, images: number): 
   return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
 }
 
+/** The images to train on. */
+export interface TrainingImages {
+  images: Pick<Images, 'arrange'>;
+  dataset: Pick<Dataset, 'labels' | 'classNames'>;
+  /** Positions in the data set. */
+  train: Uint32Array;
+  balance: Balance;
+  /** Draws an epoch is made of; see {@link roundsAnEpoch}. */
+  rounds: number;
+  seed: number;
+}
+
 /** The images of an epoch, in the order in which they are learnt. */
-export async function epochPositions(
-  training: Pick<Training, 'images' | 'dataset' | 'train' | 'balance' | 'rounds' | 'seed'>,
-  epoch: number,
-): Promise<Uint32Array> {
+export async function epochPositions(training: TrainingImages, epoch: number): Promise<Uint32Array> {
   const { images, dataset, train, balance, rounds, seed } = training;
   const draws: Uint32Array[] = [];
   for (let round = (epoch - 1) * rounds; round < epoch * rounds; round++)

@@ -1,6 +1,8 @@
 /** What a network makes of the validation images. */
-import { computeMetrics, type Metrics } from '../run/metrics.ts';
-import type { Training } from './trainer.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/images.ts';
+import { computeMetrics, type Metrics } from '../metrics/metrics.ts';
+import type { NativeSession } from '../model/addon.ts';
 
 /** A validation: its metrics, and the rows of logits and labels that they are counted from. */
 export interface Evaluation {
@@ -9,13 +11,21 @@ export interface Evaluation {
   labels: Int32Array;
 }
 
+/** The images to validate on. */
+export interface ValidationImages {
+  images: Images;
+  dataset: Pick<Dataset, 'classNames'>;
+  /** Positions in the data set. */
+  val: Uint32Array;
+  batchSize: number;
+  signal?: AbortSignal | undefined;
+}
+
 /** Metrics of the validation images, in the order and the batches that prediction would use. */
 export async function evaluate(
-  training: Pick<Training, 'session' | 'images' | 'dataset' | 'val' | 'batchSize'> & {
-    signal?: AbortSignal | undefined;
-  },
+  session: NativeSession,
+  { images, dataset, val, batchSize, signal }: ValidationImages,
 ): Promise<Evaluation> {
-  const { session, images, dataset, val, batchSize, signal } = training;
   const classes = dataset.classNames.length;
   const logits = new Float32Array(val.length * classes);
   const labels = new Int32Array(val.length);

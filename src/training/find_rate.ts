@@ -1,6 +1,6 @@
 /** Looks for a learning rate: a short training in which it grows with every step. */
 import type { Images } from '../data/images.ts';
-import type { NativeSession } from './addon.ts';
+import type { NativeSession } from '../model/addon.ts';
 
 export interface RateSweep {
   points: { learningRate: number; loss: number; smoothed: number }[];

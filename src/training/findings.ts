@@ -1,13 +1,14 @@
 /** What a validation shows besides its metrics: how sure to be of answers, and which images are worth a look. */
-import type { EvaluatedEvent } from '../model/events.ts';
+
 import {
   answer,
   type Calibration,
   type CalibrationReport,
   calibrate,
   probabilitiesOf,
-} from './calibration.ts';
-import type { ImageLosses } from './losses.ts';
+} from '../metrics/calibration.ts';
+import type { ImageLosses } from '../metrics/image_losses.ts';
+import type { EvaluatedEvent } from './training_events.ts';
 
 /** An answer to an image. */
 export interface Chosen {

@@ -1,6 +1,6 @@
 /** Notices what goes wrong slowly: nothing is undone, but somebody should know. */
 import { statfs } from 'node:fs/promises';
-import type { EpochEvent, StepEvent } from '../model/events.ts';
+import type { EpochEvent, StepEvent } from './training_events.ts';
 
 export interface NoticeEvent {
   type: 'notice';

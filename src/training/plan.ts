@@ -1,12 +1,12 @@
 /** What an epoch is made of, and how the learning rate goes. */
+
+import { UserError } from '../base/errors.ts';
 import { type Balance, countClasses, epochOrder } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
-import { roundsAnEpoch } from '../model/epoch.ts';
-import type { TrainOptions } from '../options.ts';
-import { UserError } from './errors.ts';
-import type { Schedule } from './schedule.ts';
+import { roundsAnEpoch } from './epoch_order.ts';
+import type { Schedule, schedules } from './schedule.ts';
 
 /** The images are read, split and balanced. Counts are in the order of `classNames`. */
 export interface DataEvent
@@ -46,10 +46,18 @@ export interface Plan {
   augmentation: AugmentationSettings | undefined;
 }
 
-export type PlanOptions = Pick<
-  TrainOptions,
-  'balance' | 'batchSize' | 'schedule' | 'warmup' | 'imageSize' | 'seed' | 'augment'
-> & { learningRate: number; epochs: number };
+export interface PlanOptions {
+  balance: Balance;
+  batchSize: number;
+  epochs: number;
+  schedule: (typeof schedules)[number];
+  learningRate: number;
+  /** Steps of the rise from 0; absent: an epoch or a tenth of the run. */
+  warmup?: number | undefined;
+  imageSize: number;
+  seed: number;
+  augment: boolean;
+}
 
 /** @throws UserError when a batch would be larger than an epoch */
 export async function planEpochs(dataset: Dataset, split: Split, options: PlanOptions): Promise<Plan> {

@@ -1,9 +1,10 @@
 /** What a run came to. */
-import type { Stop } from '../model/events.ts';
-import type { CalibrationReport } from './calibration.ts';
-import type { Intervals } from './intervals.ts';
-import type { EpochMetrics } from './position.ts';
-import type { TimeSplit } from './timing.ts';
+
+import type { CalibrationReport } from '../metrics/calibration.ts';
+import type { Intervals } from '../metrics/intervals.ts';
+import type { TimeSplit } from './stopwatch.ts';
+import type { Stop } from './training_events.ts';
+import type { EpochMetrics } from './training_state.ts';
 
 /** `results.json`. */
 export interface Results {

@@ -1,5 +1,5 @@
 /** Which validation is the best one, and when there is no more to hope for; pure. */
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 
 /** The metrics that may choose the best weights. */
 export const judges = ['balancedAccuracy', 'accuracy', 'f1', 'auroc', 'loss'] as const;

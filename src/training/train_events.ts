@@ -1,12 +1,12 @@
 /** What a training tells, as plain objects. */
 import type { DatasetProgress } from '../data/dataset.ts';
-import type { EpochEvent, RollbackEvent, StepEvent } from '../model/events.ts';
-import type { RateSweep } from '../model/find_rate.ts';
-import type { ChosenDevice } from './device.ts';
-import type { PastEvent } from './past.ts';
+import type { ChosenDevice } from '../model/device.ts';
+import type { RateSweep } from './find_rate.ts';
+import type { Findings } from './findings.ts';
+import type { NoticeEvent } from './notices.ts';
 import type { DataEvent } from './plan.ts';
 import type { Results } from './results.ts';
-import type { NoticeEvent } from './watch.ts';
+import type { EpochEvent, RollbackEvent, StepEvent } from './training_events.ts';
 
 /** All of them, in this order but for the repeats. */
 export type TrainEvent =
@@ -63,3 +63,17 @@ export interface UntoldEvent {
   type: 'untold';
   messages: string[];
 }
+
+/** Told once, when a run is gone on with, before its next step. */
+export interface PastEvent {
+  type: 'past';
+  /** Of the steps and of the validations in the log; of a long run every second, third, ... one, the last included. */
+  steps: { step: number; loss: number; accuracy: number }[];
+  epochs: { step: number; loss: number; balancedAccuracy: number }[];
+  /** Of the last validation; rows are the truth. Empty where there was none. */
+  confusion: number[][];
+  best: { epoch: number; balancedAccuracy: number } | null;
+}
+
+/** A line of `metrics.jsonl`. */
+export type LogLine = StepEvent | EpochEvent | RollbackEvent | NoticeEvent | Findings;

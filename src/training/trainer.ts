@@ -1,22 +1,30 @@
 /** Epochs over batches, to native steps, to events. */
+
+import { UserError } from '../base/errors.ts';
 import type { Balance } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/images.ts';
-import { UserError } from '../run/errors.ts';
-import { afterRollback, afterStep, trouble } from '../run/guard.ts';
-import { LossHistory } from '../run/losses.ts';
-import { imageLosses } from '../run/metrics.ts';
-import { noSums, type Position, type Snapshot } from '../run/position.ts';
-import { learningRateAt, type Schedule } from '../run/schedule.ts';
-import { afterEpoch, afterPlateau, isBetter, type Judge } from '../run/stopping.ts';
-import { type Stopwatch, type TimeSplit, timeBetween } from '../run/timing.ts';
-import type { NativeSession, StepResult } from './addon.ts';
-import { Average } from './average.ts';
+import { LossHistory } from '../metrics/image_losses.ts';
+import { imageLosses } from '../metrics/metrics.ts';
+import type { NativeSession, StepResult } from '../model/addon.ts';
 import type { Canary } from './canary.ts';
-import { epochPositions } from './epoch.ts';
+import { Average } from './ema.ts';
+import { epochPositions } from './epoch_order.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
-import type { EpochEvent, EvaluatedEvent, RollbackEvent, SnapshotEvent, StepEvent, Stop } from './events.ts';
+import { afterRollback, afterStep, trouble } from './guard.ts';
+import { learningRateAt, type Schedule } from './schedule.ts';
+import { afterEpoch, afterPlateau, isBetter, type Judge } from './stopping.ts';
+import { type Stopwatch, type TimeSplit, timeBetween } from './stopwatch.ts';
+import type {
+  EpochEvent,
+  EvaluatedEvent,
+  RollbackEvent,
+  SnapshotEvent,
+  StepEvent,
+  Stop,
+} from './training_events.ts';
+import { noSums, type Position, type Snapshot } from './training_state.ts';
 
 export interface Training {
   session: NativeSession;
@@ -474,11 +482,11 @@ function evaluated(
 /** The metrics of the weights that would be kept: the moving average, where there is one. */
 async function validate(loop: Loop): Promise<Evaluation> {
   const { session, moving } = loop;
-  if (!moving) return evaluate(loop);
+  if (!moving) return evaluate(loop.session, loop);
   const values = await session.getParameters();
   await session.setParameters(moving.values);
   try {
-    return await evaluate(loop);
+    return await evaluate(loop.session, loop);
   } finally {
     await session.setParameters(values);
   }

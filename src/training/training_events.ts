@@ -1,8 +1,8 @@
 /** What the epochs of a training tell. */
-import type { LossHistory } from '../run/losses.ts';
-import type { Metrics } from '../run/metrics.ts';
-import type { Snapshot } from '../run/position.ts';
-import type { TimeSplit } from '../run/timing.ts';
+import type { LossHistory } from '../metrics/image_losses.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { TimeSplit } from './stopwatch.ts';
+import type { Snapshot } from './training_state.ts';
 
 /** A step has ended. */
 export interface StepEvent {

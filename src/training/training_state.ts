@@ -1,9 +1,10 @@
 /** Where a run stands: with its weights and the optimizer's state, all that an exact resume needs. */
+
+import type { Metrics } from '../metrics/metrics.ts';
 import type { OptimizerState } from '../model/addon.ts';
 import { type GuardState, newGuard } from './guard.ts';
-import type { Metrics } from './metrics.ts';
 import { fresh, noPlateau, type Patience, type Plateau } from './stopping.ts';
-import { noTime, type TimeSplit } from './timing.ts';
+import { noTime, type TimeSplit } from './stopwatch.ts';
 
 /** The metrics of one validation. */
 export type EpochMetrics = { epoch: number } & Metrics;

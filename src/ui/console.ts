@@ -1,13 +1,13 @@
 /** Events of a training, to lines in the terminal. */
 
+import { count, duration, megabytes, percent, printable, quote } from '../base/words.ts';
+import { healthLines, listLines, lockLines } from '../data/inventory.ts';
 import { isComplete } from '../data/meter.ts';
-import type { StartEvent, TrainEvent } from './events.ts';
-import { healthLines, listLines, lockLines } from './inventory.ts';
-import type { DataEvent } from './plan.ts';
-import { isTold } from './record.ts';
-import type { Results } from './results.ts';
+import { isTold } from '../run/record.ts';
+import type { DataEvent } from '../training/plan.ts';
+import type { Results } from '../training/results.ts';
+import type { StartEvent, TrainEvent } from '../training/train_events.ts';
 import { Stages, stageBar } from './stages.ts';
-import { count, duration, megabytes, percent, printable, quote } from './words.ts';
 
 export interface Output {
   write(text: string): unknown;

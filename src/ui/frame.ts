@@ -1,8 +1,8 @@
 /** All of the screen as lines: head, view, keys. */
-import { count, duration, percent } from '../run/words.ts';
-import { LEAST } from './fits.ts';
-import type { DashboardState } from './state.ts';
-import { bar, clock, styled, toWidth } from './text.ts';
+import { count, duration, percent } from '../base/words.ts';
+import type { DashboardState } from './live_state.ts';
+import { LEAST } from './terminal_fits.ts';
+import { bar, clock, styled, toWidth } from './terminal_text.ts';
 import { helpLines, type View, viewLines } from './views.ts';
 
 export interface Frame {

@@ -1,11 +1,11 @@
 /** What the dashboard knows: each event of a training takes it a little further. */
+
+import { count, duration, percent, printable } from '../base/words.ts';
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
-import type { EpochEvent, StepEvent } from '../model/events.ts';
-import type { StartEvent, TrainEvent } from '../run/events.ts';
-import type { PastEvent } from '../run/past.ts';
-import type { Results } from '../run/results.ts';
-import { noTime, type TimeSplit } from '../run/timing.ts';
-import { count, duration, percent, printable } from '../run/words.ts';
+import type { Results } from '../training/results.ts';
+import { noTime, type TimeSplit } from '../training/stopwatch.ts';
+import type { PastEvent, StartEvent, TrainEvent } from '../training/train_events.ts';
+import type { EpochEvent, StepEvent } from '../training/training_events.ts';
 import { Series } from './series.ts';
 
 /** Messages that are kept. */

@@ -1,15 +1,15 @@
 /** The dashboard in a terminal: events in, keys out, drawn as often as it may cost. */
 import { type Instance, render } from 'ink';
 import { createElement } from 'react';
-import type { TrainEvent } from '../run/events.ts';
-import { lastingLines } from '../run/progress.ts';
-import { printable } from '../run/words.ts';
+import { printable } from '../base/words.ts';
+import type { TrainEvent } from '../training/train_events.ts';
 import { Canvas } from './canvas.ts';
+import { lastingLines } from './console.ts';
 import { Dashboard } from './dashboard.ts';
-import type { Terminal } from './fits.ts';
+import { addMessage, newState, takeEvent } from './live_state.ts';
 import { LEAST_MS, Pace } from './pace.ts';
 import { Screen } from './screen.ts';
-import { addMessage, newState, takeEvent } from './state.ts';
+import type { Terminal } from './terminal_fits.ts';
 import { views } from './views.ts';
 
 export interface LiveOptions {

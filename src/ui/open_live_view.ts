@@ -1,7 +1,7 @@
 /** Opens the live view: React and Ink are loaded by those who look at it alone. */
-import { UserError } from '../run/errors.ts';
-import { canShow, LEAST, type Terminal } from './fits.ts';
-import type { LiveOptions, LiveView } from './live.ts';
+import { UserError } from '../base/errors.ts';
+import type { LiveOptions, LiveView } from './live_view.ts';
+import { canShow, LEAST, type Terminal } from './terminal_fits.ts';
 
 /** @throws UserError where it can't be shown */
 export async function openLiveView(terminal: Terminal, options: LiveOptions): Promise<LiveView> {
@@ -15,7 +15,7 @@ export async function openLiveView(terminal: Terminal, options: LiveOptions): Pr
   // React's development build keeps a record of every drawing.
   process.env.NODE_ENV = 'production';
   try {
-    const { LiveView } = await import('./live.ts');
+    const { LiveView } = await import('./live_view.ts');
     return new LiveView(terminal, options);
   } finally {
     if (given === undefined) delete process.env.NODE_ENV;

@@ -1,5 +1,5 @@
 /** A screen of its own in the terminal, which is given back whatever happens. */
-import type { Terminal } from './fits.ts';
+import type { Terminal } from './terminal_fits.ts';
 
 /** Without a cursor; what is too wide is cut, as the width of some characters is a matter of opinion. */
 const OPEN = '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J';

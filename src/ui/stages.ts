@@ -1,6 +1,7 @@
 /** The stages that images go through before a training, as bars and lines in a terminal. */
+
+import { count, duration, megabytes } from '../base/words.ts';
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
-import { count, duration, megabytes } from './words.ts';
 
 type Stage = DatasetProgress['stage'];
 

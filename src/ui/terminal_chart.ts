@@ -1,7 +1,7 @@
 /** Two curves with their title and axes, as lines: as text they cost a tenth of what elements do. */
-import { count } from '../run/words.ts';
+import { count } from '../base/words.ts';
 import { type Cell, type Curve, drawChart } from './curve.ts';
-import { styled, toWidth } from './text.ts';
+import { styled, toWidth } from './terminal_text.ts';
 
 /** How a curve is told from the other, on dark and on light ground. */
 const STYLES = ['dim', 'cyan'] as const;

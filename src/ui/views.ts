@@ -1,9 +1,10 @@
 /** What the dashboard shows below its head, one view at a time, as lines. */
-import { stageBar } from '../run/stages.ts';
-import { count, duration, percent } from '../run/words.ts';
-import { chartLines } from './chart.ts';
-import { type DashboardState, type Message, recallsOf } from './state.ts';
-import { bar, clock, folded, styled, toWidth } from './text.ts';
+
+import { count, duration, percent } from '../base/words.ts';
+import { type DashboardState, type Message, recallsOf } from './live_state.ts';
+import { stageBar } from './stages.ts';
+import { chartLines } from './terminal_chart.ts';
+import { bar, clock, folded, styled, toWidth } from './terminal_text.ts';
 
 export const views = ['curves', 'classes', 'time', 'messages'] as const;
 export type View = (typeof views)[number];

@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { command, type Shape, webhook } from '../../../src/run/paging/channels.ts';
-import { startHeartbeat } from '../../../src/run/paging/heartbeat.ts';
-import { openPaging } from '../../../src/run/paging/open.ts';
-import type { Page } from '../../../src/run/paging/page.ts';
-import { openPager } from '../../../src/run/paging/pager.ts';
+import type { Page } from '../../src/alerts/alert.ts';
+import { openPager } from '../../src/alerts/alert_queue.ts';
+import { command, type Shape, webhook } from '../../src/alerts/channels.ts';
+import { startHeartbeat } from '../../src/alerts/heartbeat.ts';
+import { openPaging } from '../../src/alerts/open_alerts.ts';
 
 interface Heard {
   url: string;

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import { stayAwake } from '../../src/run/awake.ts';
+import { stayAwake } from '../../src/base/awake.ts';
 import { temporaryFolder } from '../images.ts';
 
 const folder = temporaryFolder('awake');

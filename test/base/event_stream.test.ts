@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { streamEvents } from '../../src/run/stream.ts';
+import { streamEvents } from '../../src/base/event_stream.ts';
 
 const pause = (milliseconds = 1) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 const never = () => false;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeFileWhole } from '../../src/run/files.ts';
+import { writeFileWhole } from '../../src/base/files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -35,7 +35,7 @@ test('a target that can not be replaced leaves no temporary file', async () => {
 });
 
 describe('a full disk', () => {
-  const files = fileURLToPath(new URL('../../src/run/files.ts', import.meta.url));
+  const files = fileURLToPath(new URL('../../src/base/files.ts', import.meta.url));
   const root = fileURLToPath(new URL('../..', import.meta.url));
 
   /** Writes 3 MB over a good file where only 2 MB fit, in a process of its own; returns what it said. */

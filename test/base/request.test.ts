@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, type Server } from 'node:net';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { request } from '../../src/base/request.ts';
 import { ask } from '../../src/data/hub/http.ts';
-import { request } from '../../src/run/request.ts';
 
 /** Of a host that is not there: only the proxy leads to it. */
 const pem = readFileSync(new URL('../fixtures/hub.example.pem', import.meta.url));

@@ -3,17 +3,17 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { type Header, readHeader } from '../../src/data/cache/header.ts';
-import { headerOf, LOOK_DIGITS, lookOf } from '../../src/data/cache/look.ts';
-import { checkSources } from '../../src/data/check/check.ts';
-import { findingsOf } from '../../src/data/check/findings.ts';
-import { reportLines } from '../../src/data/check/lines.ts';
-import { pageOf } from '../../src/data/check/page.ts';
-import type { Kind, Report } from '../../src/data/check/report.ts';
+import { checkSources } from '../../src/check/check_dataset.ts';
+import { reportLines } from '../../src/check/check_lines.ts';
+import { pageOf } from '../../src/check/check_page.ts';
+import type { Kind, Report } from '../../src/check/check_result.ts';
+import { findingsOf } from '../../src/check/image_problems.ts';
+import { headerOf, LOOK_DIGITS, lookOf } from '../../src/data/cache/image_facts.ts';
+import { type Header, readHeader } from '../../src/data/cache/image_header.ts';
 import type { DatasetOptions } from '../../src/data/dataset.ts';
+import { options, outcome, parquet, testFolder, write } from '../data/made.ts';
 import { run } from '../images.ts';
 import { scene } from './check_made.ts';
-import { options, outcome, parquet, testFolder, write } from './made.ts';
 
 const noise = (seed: number, width: number, height: number) =>
   Buffer.from(Array.from({ length: width * height * 3 }, (_, i) => (i * (7919 + 2 * seed)) % 251));

@@ -5,16 +5,16 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { alikePairs } from '../../src/data/alike.ts';
-import { readHeader } from '../../src/data/cache/header.ts';
-import { lookOf } from '../../src/data/cache/look.ts';
-import { printOf } from '../../src/data/cache/print.ts';
+import { lookOf } from '../../src/data/cache/image_facts.ts';
+import { readHeader } from '../../src/data/cache/image_header.ts';
+import { printOf } from '../../src/data/cache/perceptual_hash.ts';
 import { loadDataset } from '../../src/data/dataset.ts';
 import { decodeImage } from '../../src/data/decode.ts';
 import { groupsOf, type Member } from '../../src/data/groups.ts';
 import { nearPairs } from '../../src/data/near.ts';
 import { splitDataset } from '../../src/data/split.ts';
+import { options, testFolder, write } from '../data/made.ts';
 import { scene } from './check_made.ts';
-import { options, testFolder, write } from './made.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../shared/data/photos', import.meta.url));
 

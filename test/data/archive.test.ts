@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { archiveParts } from '../../src/data/sources/archive.ts';
-import type { Listing, Part, SourceContext } from '../../src/data/sources/part.ts';
+import type { Listing, Part, SourceContext } from '../../src/data/part.ts';
+import { archiveParts } from '../../src/data/sources/archive_source.ts';
 import { parseSource } from '../../src/data/sources/source.ts';
 import { outcome, testFolder, write } from './made.ts';
 import { tarGzOf, tarOf, type ZipEntry, zipOf } from './made_archives.ts';
@@ -525,7 +525,7 @@ describe('processes that meet or die', () => {
   /** Lists an archive in a process of its own, which says how many images it has. */
   function listElsewhere(folder: string, path: string, cache: string) {
     const script = join(folder, 'list.mts');
-    const module = new URL('../../src/data/sources/archive.ts', import.meta.url).href;
+    const module = new URL('../../src/data/sources/archive_source.ts', import.meta.url).href;
     const context = { role: 'data', labelled: true, size: 8, cacheDir: cache };
     writeFileSync(
       script,

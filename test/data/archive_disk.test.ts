@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
-import { archiveParts } from '../../src/data/sources/archive.ts';
+import { archiveParts } from '../../src/data/sources/archive_source.ts';
 import { outcome, testFolder, write } from './made.ts';
 import { tarOf, zipOf } from './made_archives.ts';
 
@@ -39,7 +39,7 @@ test.each([
   const folder = testFolder();
   write(folder, { [name]: await make() });
   const [path, cache] = [join(folder, name), join(folder, 'cache')];
-  const module = new URL('../../src/data/sources/archive.ts', import.meta.url).href;
+  const module = new URL('../../src/data/sources/archive_source.ts', import.meta.url).href;
   const context = { role: 'data', labelled: true, size: 8, cacheDir: cache };
   writeFileSync(
     join(folder, 'list.mts'),

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { archiveParts } from '../../src/data/sources/archive.ts';
+import { archiveParts } from '../../src/data/sources/archive_source.ts';
 import { tarOf, zipOf } from './made_archives.ts';
 
 /** A mutated archive that takes longer hangs. */

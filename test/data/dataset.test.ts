@@ -18,7 +18,7 @@ import { describe, expect, test } from 'vitest';
 import { assemble, type OpenSource } from '../../src/data/assemble.ts';
 import { type Dataset, type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
 import type { PreparedPart } from '../../src/data/fill.ts';
-import type { Source } from '../../src/data/sources/part.ts';
+import type { Source } from '../../src/data/part.ts';
 import { options, outcome, parquet, plain, testFolder, write } from './made.ts';
 
 /** `bird` and `not-bird`, every image another. */

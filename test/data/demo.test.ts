@@ -1,7 +1,7 @@
 /** The built-in drawings: who is a bird, which belong together, and that the background is no hint. */
 import { describe, expect, test } from 'vitest';
 import { loadDataset } from '../../src/data/dataset.ts';
-import { demoPart } from '../../src/data/sources/demo.ts';
+import { demoPart } from '../../src/data/sources/demo_source.ts';
 import { splitDataset } from '../../src/data/split.ts';
 import { options, testFolder } from './made.ts';
 

@@ -13,10 +13,10 @@ import {
   WriterVersion,
   writeParquet,
 } from 'parquet-wasm';
-import { readImages } from '../../src/data/sources/parquet/images.ts';
-import { listAll } from '../../src/data/sources/parquet/listing.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
-import { UserError } from '../../src/run/errors.ts';
+import { UserError } from '../../src/base/errors.ts';
+import { readImages } from '../../src/data/parquet/parquet_images.ts';
+import { listAll } from '../../src/data/parquet/parquet_listing.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/parquet/parquet_reader.ts';
 
 /** A call that takes longer counts as one that hangs. */
 const DEADLINE_SECONDS = 20;

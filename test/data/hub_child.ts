@@ -1,7 +1,7 @@
 /** A process that fetches from the tests' hub and may be killed while it does: whole files, and ranges of another. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { HubDataset } from '../../src/data/hub/dataset.ts';
+import { HubDataset } from '../../src/data/hub/hub_dataset.ts';
 
 const [, , endpoint, folder] = process.argv;
 const settings = {

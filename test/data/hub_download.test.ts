@@ -2,10 +2,10 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { host } from '../../src/data/cache/whole.ts';
-import { HubFailure } from '../../src/data/hub/failure.ts';
+import { host } from '../../src/base/atomic.ts';
+import { checkSpace } from '../../src/data/hub/disk_space.ts';
+import { HubFailure } from '../../src/data/hub/http_failure.ts';
 import { retrying, waitOf } from '../../src/data/hub/retry.ts';
-import { checkSpace } from '../../src/data/hub/space.ts';
 import { fileOf, noise, type Opened, openDataset, sha256 } from './hub_opened.ts';
 import type { Fault } from './hub_server.ts';
 import { outcome, testFolder } from './made.ts';

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { HubDataset } from '../../src/data/hub/dataset.ts';
+import { HubDataset } from '../../src/data/hub/hub_dataset.ts';
 import { fileOf, noise, sha256 } from './hub_opened.ts';
 import { type Hub, type HubRequest, startHub } from './hub_server.ts';
 import { testFolder } from './made.ts';

@@ -1,8 +1,8 @@
 /** A data set on the tests' hub, opened for one test. */
 import { createCipheriv, createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Connection, HubFile } from '../../src/data/hub/api.ts';
-import { HubDataset } from '../../src/data/hub/dataset.ts';
+import type { Connection, HubFile } from '../../src/data/hub/hub_api.ts';
+import { HubDataset } from '../../src/data/hub/hub_dataset.ts';
 import { type Hub, type HubOptions, type HubRepository, startHub } from './hub_server.ts';
 import { testFolder } from './made.ts';
 

@@ -2,7 +2,7 @@
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { HubDataset } from '../../src/data/hub/dataset.ts';
+import type { HubDataset } from '../../src/data/hub/hub_dataset.ts';
 import { fileOf, noise, type Opened, openDataset } from './hub_opened.ts';
 import type { Fault } from './hub_server.ts';
 import { outcome } from './made.ts';

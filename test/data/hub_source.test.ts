@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import type { Part, SourceContext, SourceProgress } from '../../src/data/sources/part.ts';
+import type { Part, SourceContext, SourceProgress } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { noise, sha256 } from './hub_opened.ts';
 import {

@@ -5,17 +5,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Room } from '../../src/data/cache/room.ts';
-import { host as thisHost } from '../../src/data/cache/whole.ts';
-import { kaggleSettings } from '../../src/data/kaggle/settings.ts';
-import type { Part, SourceContext } from '../../src/data/sources/part.ts';
+import { host as thisHost } from '../../src/base/atomic.ts';
+import { Room } from '../../src/data/cache/cache_budget.ts';
+import { kaggleSettings } from '../../src/data/kaggle/kaggle_settings.ts';
+import type { Part, SourceContext } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { outcome, testFolder, write } from './made.ts';
 import { zipOf } from './made_archives.ts';
 
 // The same, without long pauses before it asks again.
-vi.mock('../../src/data/kaggle/settings.ts', async (original) => {
-  const { kaggleSettings } = await original<typeof import('../../src/data/kaggle/settings.ts')>();
+vi.mock('../../src/data/kaggle/kaggle_settings.ts', async (original) => {
+  const { kaggleSettings } = await original<typeof import('../../src/data/kaggle/kaggle_settings.ts')>();
   return { kaggleSettings: (env?: NodeJS.ProcessEnv) => ({ ...kaggleSettings(env), pauseMs: 5 }) };
 });
 

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { IMAGE_SIZE_LIMIT } from '../../src/data/sources/images.ts';
-import type { Listing, Part, SourceContext } from '../../src/data/sources/part.ts';
+import { IMAGE_SIZE_LIMIT } from '../../src/data/image_names.ts';
+import type { Listing, Part, SourceContext } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { outcome, testFolder, write } from './made.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadDataset } from '../../src/data/dataset.ts';
-import type { Listing, Part, SourceContext } from '../../src/data/sources/part.ts';
+import type { Listing, Part, SourceContext } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
 import { options, outcome, plain, testFolder, write } from './made.ts';
 import { tarGzOf, tarOf } from './made_archives.ts';

@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { Table as ParquetTable, writeParquet } from 'parquet-wasm';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { localFile, stampOf } from '../../src/data/sources/local-file.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
-import { neededWindows, windowsOf } from '../../src/data/sources/parquet/windows.ts';
-import { parquetParts } from '../../src/data/sources/parquet.ts';
-import type { Part, Source, SourceContext } from '../../src/data/sources/part.ts';
+import { neededWindows, windowsOf } from '../../src/data/parquet/file_windows.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/parquet/parquet_reader.ts';
+import type { Part, Source, SourceContext } from '../../src/data/part.ts';
+import { localFile, stampOf } from '../../src/data/sources/local_file.ts';
+import { parquetParts } from '../../src/data/sources/parquet_source.ts';
 import { outcome, parquet, testFolder } from './made.ts';
 
 const cifar = fileURLToPath(

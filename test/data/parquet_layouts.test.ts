@@ -26,11 +26,11 @@ import {
   writeParquet,
 } from 'parquet-wasm';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { readImages } from '../../src/data/sources/parquet/images.ts';
-import { listAll } from '../../src/data/sources/parquet/listing.ts';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
-import { parquetPartsOf } from '../../src/data/sources/parquet.ts';
-import type { Role, Source } from '../../src/data/sources/part.ts';
+import { readImages } from '../../src/data/parquet/parquet_images.ts';
+import { listAll } from '../../src/data/parquet/parquet_listing.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/parquet/parquet_reader.ts';
+import type { Role, Source } from '../../src/data/part.ts';
+import { parquetPartsOf } from '../../src/data/sources/parquet_source.ts';
 import { noise } from './hub_opened.ts';
 import { outcome } from './made.ts';
 

@@ -14,14 +14,14 @@ import {
   writeParquet,
 } from 'parquet-wasm';
 import { afterAll, describe, expect, test } from 'vitest';
-import { PassedDictionary } from '../../src/data/sources/parquet/dictionary.js';
-import { Flow } from '../../src/data/sources/parquet/flow.js';
-import { readImages } from '../../src/data/sources/parquet/images.ts';
-import { listAll } from '../../src/data/sources/parquet/listing.ts';
-import { unlz4ed } from '../../src/data/sources/parquet/lz4.js';
-import { type ParquetFile, ParquetReader } from '../../src/data/sources/parquet/reader.ts';
-import { unsnapped } from '../../src/data/sources/parquet/snappy.js';
-import { PlainValues } from '../../src/data/sources/parquet/values.js';
+import { PassedDictionary } from '../../src/data/parquet/dictionary.js';
+import { Flow } from '../../src/data/parquet/flow.js';
+import { unlz4ed } from '../../src/data/parquet/lz4.js';
+import { readImages } from '../../src/data/parquet/parquet_images.ts';
+import { listAll } from '../../src/data/parquet/parquet_listing.ts';
+import { type ParquetFile, ParquetReader } from '../../src/data/parquet/parquet_reader.ts';
+import { unsnapped } from '../../src/data/parquet/snappy.js';
+import { PlainValues } from '../../src/data/parquet/values.js';
 import { noise } from './hub_opened.ts';
 import { outcome } from './made.ts';
 

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, write
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { contentHash, PixelCache } from '../../src/data/cache/pixels.ts';
-import { newName } from '../../src/data/cache/whole.ts';
+import { newName } from '../../src/base/atomic.ts';
+import { contentHash, PixelCache } from '../../src/data/cache/pixel_cache.ts';
 import { type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
 import { options, plain, testFolder, write } from './made.ts';
 

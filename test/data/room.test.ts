@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
-import { piecesOf } from '../../src/data/cache/pieces.ts';
-import { Room } from '../../src/data/cache/room.ts';
-import { host } from '../../src/data/cache/whole.ts';
+import { host } from '../../src/base/atomic.ts';
+import { Room } from '../../src/data/cache/cache_budget.ts';
+import { piecesOf } from '../../src/data/cache/cache_entries.ts';
 import { type DatasetOptions, type DatasetProgress, loadDataset } from '../../src/data/dataset.ts';
 import { openImages } from '../../src/data/loader.ts';
-import { archiveParts } from '../../src/data/sources/archive.ts';
-import type { SourceContext } from '../../src/data/sources/part.ts';
+import type { SourceContext } from '../../src/data/part.ts';
+import { archiveParts } from '../../src/data/sources/archive_source.ts';
 import { fileOf, noise, openDataset } from './hub_opened.ts';
 import { options, outcome, testFolder, write } from './made.ts';
 import { tarGzOf, tarOf, zipOf } from './made_archives.ts';
@@ -243,7 +243,7 @@ function decoder(folder: string, path: string, limit: number): Promise<string> {
 /** A process that holds a piece of the cache. */
 function holder(cache: string, name: string) {
   const script = join(cache, '..', 'hold.mts');
-  const module = new URL('../../src/data/cache/room.ts', import.meta.url).href;
+  const module = new URL('../../src/data/cache/cache_budget.ts', import.meta.url).href;
   writeFileSync(
     script,
     `import { Room } from ${JSON.stringify(module)};

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { glob } from '../../src/data/glob.ts';
 import { nameLabels } from '../../src/data/labels.ts';
-import { folderPart, listImageFiles } from '../../src/data/sources/folder.ts';
-import { glob } from '../../src/data/sources/glob.ts';
-import type { Listing, SourceLabel } from '../../src/data/sources/part.ts';
+import type { Listing, SourceLabel } from '../../src/data/part.ts';
+import { folderPart, listImageFiles } from '../../src/data/sources/folder_source.ts';
 import { parseSource } from '../../src/data/sources/source.ts';
 import { outcome, plain, testFolder, write } from './made.ts';
 

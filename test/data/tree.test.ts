@@ -1,10 +1,10 @@
 /** Folders with sides of a split, and what is at the top of a tree. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { SourceContext } from '../../src/data/sources/part.ts';
+import { UserError } from '../../src/base/errors.ts';
+import { treePart } from '../../src/data/file_tree.ts';
+import type { SourceContext } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
-import { treePart } from '../../src/data/sources/tree.ts';
-import { UserError } from '../../src/run/errors.ts';
 import { outcome, testFolder, write } from './made.ts';
 
 async function list(text: string, given: Partial<SourceContext> = {}) {

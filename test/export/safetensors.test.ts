@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { UserError } from '../../src/base/errors.ts';
 import { decodeSafetensors, encodeSafetensors, readSafetensors } from '../../src/export/safetensors.ts';
-import { UserError } from '../../src/run/errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'birbs-safetensors-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { answer, calibrate, parseCalibration, probabilitiesOf, scaled } from '../../src/run/calibration.ts';
-import { softmax } from '../../src/run/metrics.ts';
+import {
+  answer,
+  calibrate,
+  parseCalibration,
+  probabilitiesOf,
+  scaled,
+} from '../../src/metrics/calibration.ts';
+import { softmax } from '../../src/metrics/metrics.ts';
 import { cases } from './cases.ts';
 
 describe("calibration agrees with scipy's minimizer, torchmetrics and a try of every threshold", () => {

@@ -1,7 +1,7 @@
 /** Logits and labels with what Python's libraries make of them; test/fixtures/metrics.py wrote them. */
 import { readFileSync } from 'node:fs';
-import type { Intervals } from '../../src/run/intervals.ts';
-import type { Metrics } from '../../src/run/metrics.ts';
+import type { Intervals } from '../../src/metrics/intervals.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
 
 interface Case {
   classes: number;

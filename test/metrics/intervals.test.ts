@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { confidenceIntervals, type Interval, wilson } from '../../src/run/intervals.ts';
-import { computeMetrics, type Metrics } from '../../src/run/metrics.ts';
+import { confidenceIntervals, type Interval, wilson } from '../../src/metrics/intervals.ts';
+import { computeMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import { cases } from './cases.ts';
 
 const two = cases.filter(({ intervals }) => intervals);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chanceMargin, computeMetrics, softmax } from '../../src/run/metrics.ts';
+import { chanceMargin, computeMetrics, softmax } from '../../src/metrics/metrics.ts';
 import { cases } from './cases.ts';
 
 describe('metrics are those of scikit-learn and PyTorch', () => {

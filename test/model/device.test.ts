@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DeviceInfo } from '../../src/model/addon.ts';
-import { chooseDevice } from '../../src/run/device.ts';
+import { chooseDevice } from '../../src/model/device.ts';
 
 const cpu: DeviceInfo = { name: 'cpu', available: true, description: 'oneDNN 3.5.3' };
 const metal: DeviceInfo = { name: 'metal', available: true, description: 'Apple M4' };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { UserError } from '../../src/base/errors.ts';
 import {
   birbs,
   birbsBn,
@@ -9,7 +10,6 @@ import {
   parameterCount,
   parseNetwork,
 } from '../../src/model/network.ts';
-import { UserError } from '../../src/run/errors.ts';
 
 const classNames = ['bird', 'not-bird'];
 

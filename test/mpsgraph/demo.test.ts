@@ -5,7 +5,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import type { Results } from '../../src/run/results.ts';
+import type { Results } from '../../src/training/results.ts';
 import { temporaryFolder } from '../images.ts';
 import { describeStandin, root, runNode, standinAddon } from './standin.ts';
 

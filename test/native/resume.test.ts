@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { DeviceName, NativeSession, SessionOptions } from '../../src/model/addon.ts';
 import { newestCheckpoint, saveCheckpoint } from '../../src/run/checkpoint.ts';
-import { startPosition } from '../../src/run/position.ts';
+import { startPosition } from '../../src/training/training_state.ts';
 import { assertClose, assertSame, stepsTolerance } from '../close.ts';
 import { temporaryFolder } from '../images.ts';
 import { addon, devices } from './devices.ts';

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { thumbnails } from '../../src/report/thumbnails.ts';
+import { thumbnails } from '../../src/page/thumbnails.ts';
 
 test('thumbnails are the pixels, small', async () => {
   const asked: number[] = [];

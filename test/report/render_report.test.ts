@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { renderReport } from '../../src/report/report.ts';
+import { renderReport } from '../../src/report/render_report.ts';
 import type { RunStory } from '../../src/report/story.ts';
 import { temporaryFolder } from '../images.ts';
 import { type Browser, openBrowser, type View } from './browser.ts';

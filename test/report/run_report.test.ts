@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { type Prediction, predict } from '../../src/predict.ts';
-import type { Results } from '../../src/run/results.ts';
 import { train } from '../../src/train.ts';
+import type { Results } from '../../src/training/results.ts';
 import { pictureFolder, temporaryFolder } from '../images.ts';
 
 const folder = temporaryFolder('leaves');

@@ -1,9 +1,9 @@
 /** Runs to report on, made up: from numbers that a seed decides, so that they look like real ones. */
 
 import sharp from 'sharp';
+import { calibrate } from '../../src/metrics/calibration.ts';
+import { computeMetrics } from '../../src/metrics/metrics.ts';
 import type { Picture, RunStory, Suspect } from '../../src/report/story.ts';
-import { calibrate } from '../../src/run/calibration.ts';
-import { computeMetrics } from '../../src/run/metrics.ts';
 import { picture } from '../images.ts';
 
 /** Uniform in 0 to 1; the same for the same seed (mulberry32's mixing). */

@@ -20,8 +20,8 @@ import {
   saveCheckpoint,
   saveWeights,
 } from '../../src/run/checkpoint.ts';
-import { createRunFolder, newestWeights, readLog, saveLog } from '../../src/run/folder.ts';
-import { type Snapshot, startPosition } from '../../src/run/position.ts';
+import { createRunFolder, newestWeights, readLog, saveLog } from '../../src/run/run_folder.ts';
+import { type Snapshot, startPosition } from '../../src/training/training_state.ts';
 
 let folder: string;
 beforeEach(() => {

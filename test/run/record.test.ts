@@ -3,16 +3,15 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
-import type { EpochEvent, EvaluatedEvent, StepEvent } from '../../src/model/events.ts';
+import { calibrate } from '../../src/metrics/calibration.ts';
+import { LossHistory } from '../../src/metrics/image_losses.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
 import { birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
-import type { Report } from '../../src/report/page.ts';
-import { calibrate } from '../../src/run/calibration.ts';
 import { newestCheckpoint } from '../../src/run/checkpoint.ts';
-import { LossHistory } from '../../src/run/losses.ts';
-import type { Metrics } from '../../src/run/metrics.ts';
-import { type Snapshot, startPosition } from '../../src/run/position.ts';
-import { startRecord } from '../../src/run/record.ts';
-import { noTime, Stopwatch } from '../../src/run/timing.ts';
+import { type RunReport, startRecord } from '../../src/run/record.ts';
+import { noTime, Stopwatch } from '../../src/training/stopwatch.ts';
+import type { EpochEvent, EvaluatedEvent, StepEvent } from '../../src/training/training_events.ts';
+import { type Snapshot, startPosition } from '../../src/training/training_state.ts';
 import { temporaryFolder } from '../images.ts';
 
 let folder: string;
@@ -30,7 +29,7 @@ const at = (step: number, epoch = 0): Snapshot => ({
   values: new Float32Array(count).fill(step),
   optimizer: { step, values: new Float32Array(2) },
 });
-const open = (start = at(0), report?: Report) => {
+const open = (start = at(0), report?: RunReport) => {
   const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
   const advice = { precision: 'fp32', streams: false } as const;
   return startRecord({ ...facts, ...advice, clock: new Stopwatch(), report }, start);
@@ -166,7 +165,7 @@ test('metrics.csv, and an event file of its own for each start and each way back
 test('the report: at the start, between epochs when it is due, at the end with its reason', async () => {
   const told: [status: string, epochs: number, reason?: string][] = [];
   let due = false;
-  const report: Report = {
+  const report: RunReport = {
     isDue: () => due,
     write: async (_, { status, epochs }, reason) => {
       told.push([status, epochs, reason]);

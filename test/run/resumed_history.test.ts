@@ -1,8 +1,8 @@
 /** What is told of a run that is gone on with. */
 import { expect, test } from 'vitest';
-import type { LogLine } from '../../src/report/tell.ts';
-import { pastOf } from '../../src/run/past.ts';
-import type { EpochMetrics } from '../../src/run/position.ts';
+import { pastOf } from '../../src/run/resumed_history.ts';
+import type { LogLine } from '../../src/training/train_events.ts';
+import type { EpochMetrics } from '../../src/training/training_state.ts';
 import { epoch, step } from '../ui/events.ts';
 
 test('a run that ended before it told anything', () => {

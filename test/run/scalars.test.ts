@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
-import type { EpochEvent, StepEvent } from '../../src/model/events.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from '../../src/run/scalars.ts';
+import type { EpochEvent, StepEvent } from '../../src/training/training_events.ts';
 
 const validation = {
   ...{ loss: 0.5, accuracy: 0.75, balancedAccuracy: 0.7, precision: 0.8, recall: 0.6, f1: 0.69, auroc: 0.9 },

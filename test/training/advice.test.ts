@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { adviceOn, limitOf } from '../../src/run/advice.ts';
-import { noTime, type TimeSplit } from '../../src/run/timing.ts';
+import { adviceOn, limitOf } from '../../src/training/advice.ts';
+import { noTime, type TimeSplit } from '../../src/training/stopwatch.ts';
 
 const facts = { device: 'cpu', precision: 'fp32', streams: false } as const;
 const split = (seconds: Partial<TimeSplit>): TimeSplit => ({ ...noTime(), ...seconds });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Images } from '../../src/data/images.ts';
 import type { NativeSession } from '../../src/model/addon.ts';
-import { findLearningRate } from '../../src/model/find_rate.ts';
+import { findLearningRate } from '../../src/training/find_rate.ts';
 
 const none = { correct: 0, imageLosses: new Float32Array(8), gradientNorm: 0, deviceSeconds: 0 };
 

@@ -1,8 +1,8 @@
 /** Which images a validation picks out. */
 import { describe, expect, test } from 'vitest';
-import { calibrate } from '../../src/run/calibration.ts';
-import { choosePictures, examine } from '../../src/run/findings.ts';
-import { LossHistory } from '../../src/run/losses.ts';
+import { calibrate } from '../../src/metrics/calibration.ts';
+import { LossHistory } from '../../src/metrics/image_losses.ts';
+import { choosePictures, examine } from '../../src/training/findings.ts';
 
 function historyOf(labels: Int32Array, validation: number[] = [], classes = 2): LossHistory {
   return new LossHistory({ labels, classes, validation: Uint32Array.from(validation), balanced: true });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { afterRollback, afterStep, newGuard, trouble } from '../../src/run/guard.ts';
+import { afterRollback, afterStep, newGuard, trouble } from '../../src/training/guard.ts';
 
 const calm = (steps = 40, loss = 0.7) => {
   const guard = newGuard();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { EpochEvent, StepEvent } from '../../src/model/events.ts';
-import { noTime } from '../../src/run/timing.ts';
-import { openWatch } from '../../src/run/watch.ts';
+import { openWatch } from '../../src/training/notices.ts';
+import { noTime } from '../../src/training/stopwatch.ts';
+import type { EpochEvent, StepEvent } from '../../src/training/training_events.ts';
 
 const names = ['bird', 'not-bird'];
 const fine = [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { learningRateAt, type Schedule } from '../../src/run/schedule.ts';
+import { learningRateAt, type Schedule } from '../../src/training/schedule.ts';
 
 const schedule: Schedule = { kind: 'cosine', learningRate: 0.8, batches: 14, warmup: 4 };
 

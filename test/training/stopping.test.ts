@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Metrics } from '../../src/run/metrics.ts';
-import { afterEpoch, afterPlateau, fresh, isBetter, noPlateau } from '../../src/run/stopping.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
+import { afterEpoch, afterPlateau, fresh, isBetter, noPlateau } from '../../src/training/stopping.ts';
 
 test.each([
   ['more is better', 'auroc', 0.9, 0.8, 0, true],

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { Stopwatch, timeBetween } from '../../src/run/timing.ts';
+import { Stopwatch, timeBetween } from '../../src/training/stopwatch.ts';
 
 test('each moment counts once, and all of them are the wall time', async () => {
   let now = 0;

@@ -4,10 +4,10 @@ import { batches } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { Images } from '../../src/data/images.ts';
 import type { NativePixels, NativeSession, StepResult } from '../../src/model/addon.ts';
-import { epochPositions, roundsAnEpoch } from '../../src/model/epoch.ts';
-import { type Training, trainEpochs } from '../../src/model/trainer.ts';
-import { type Snapshot, startPosition } from '../../src/run/position.ts';
-import { Stopwatch } from '../../src/run/timing.ts';
+import { epochPositions, roundsAnEpoch } from '../../src/training/epoch_order.ts';
+import { Stopwatch } from '../../src/training/stopwatch.ts';
+import { type Training, trainEpochs } from '../../src/training/trainer.ts';
+import { type Snapshot, startPosition } from '../../src/training/training_state.ts';
 
 const IMAGES = 40;
 

@@ -2,8 +2,8 @@
  * A process with the live view in a terminal that is none, for what can't be tried in the tests' own: it trains nothing.
  * Its first word says how it ends: throw, reject, exit, wait (for a signal) or steps.
  */
-import { runCommand } from '../../src/run/command.ts';
-import { openLiveView } from '../../src/ui/open.ts';
+import { runCommand } from '../../src/base/command.ts';
+import { openLiveView } from '../../src/ui/open_live_view.ts';
 import { data, device, epoch, start, step } from './events.ts';
 import { fakeTerminal } from './terminal.ts';
 

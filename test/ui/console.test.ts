@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { TrainEvent } from '../../src/run/events.ts';
-import type { Metrics } from '../../src/run/metrics.ts';
-import { reporter } from '../../src/run/progress.ts';
-import type { Results } from '../../src/run/results.ts';
-import { noTime } from '../../src/run/timing.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
+import type { Results } from '../../src/training/results.ts';
+import { noTime } from '../../src/training/stopwatch.ts';
+import type { TrainEvent } from '../../src/training/train_events.ts';
+import { reporter } from '../../src/ui/console.ts';
 
 const scores = { precision: 0.02, recall: 0.625, f1: 0.0488, auroc: 0.7595, averagePrecision: 0.05 };
 

@@ -1,10 +1,10 @@
 /** Events of a made-up training, the same every time. */
 
-import type { TrainEvent } from '../../src/run/events.ts';
-import { confidenceIntervals } from '../../src/run/intervals.ts';
-import type { Metrics } from '../../src/run/metrics.ts';
-import type { Results } from '../../src/run/results.ts';
-import { noTime } from '../../src/run/timing.ts';
+import { confidenceIntervals } from '../../src/metrics/intervals.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
+import type { Results } from '../../src/training/results.ts';
+import { noTime } from '../../src/training/stopwatch.ts';
+import type { TrainEvent } from '../../src/training/train_events.ts';
 
 type Of<T extends TrainEvent['type']> = Extract<TrainEvent, { type: T }>;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type DashboardState, newState, recallsOf, takeEvent } from '../../src/ui/state.ts';
+import { type DashboardState, newState, recallsOf, takeEvent } from '../../src/ui/live_state.ts';
 import { data, device, end, epoch, past, reading, start, step } from './events.ts';
 
 const take = (state: DashboardState, ...events: Parameters<typeof takeEvent>[1][]) => {

@@ -1,6 +1,6 @@
 /** The live view in a terminal that is none: keys in, screens out. */
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { LiveView } from '../../src/ui/live.ts';
+import type { LiveView } from '../../src/ui/live_view.ts';
 import { data, device, end, epoch, past, reading, start, step } from './events.ts';
 import { fakeTerminal } from './terminal.ts';
 
@@ -9,7 +9,7 @@ const open: LiveView[] = [];
 beforeAll(async () => {
   process.env.TZ = 'UTC';
   vi.spyOn(Date, 'now').mockReturnValue(Date.UTC(2026, 1, 3, 3, 12));
-  ({ LiveView: Live } = await import('../../src/ui/live.ts'));
+  ({ LiveView: Live } = await import('../../src/ui/live_view.ts'));
 });
 
 function begin(columns = 80, rows = 24) {

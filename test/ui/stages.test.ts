@@ -1,8 +1,8 @@
 /** What a person sees of downloads, unpacking and decoding, and what a program gets. */
 import { describe, expect, test } from 'vitest';
 import { type DatasetProgress, Meter } from '../../src/data/meter.ts';
-import { reporter } from '../../src/run/progress.ts';
-import { stageBar } from '../../src/run/stages.ts';
+import { reporter } from '../../src/ui/console.ts';
+import { stageBar } from '../../src/ui/stages.ts';
 
 const decoding: DatasetProgress = {
   ...{ source: 'photos', stage: 'decode', done: 1200, total: 2300, bytes: 12.3e6, seconds: 4 },

@@ -1,7 +1,7 @@
 /** A terminal that keeps what is written to it. */
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
-import type { Terminal } from '../../src/ui/fits.ts';
+import type { Terminal } from '../../src/ui/terminal_fits.ts';
 import { ScreenText } from './screen_text.ts';
 
 export function fakeTerminal(columns = 80, rows = 24) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ChartOptions, chartLines } from '../../src/ui/chart.ts';
+import { type ChartOptions, chartLines } from '../../src/ui/terminal_chart.ts';
 
 const chart = (width: number, height: number, told: [string, string]) => {
   const points = [

@@ -1,5 +1,5 @@
 /** What stands in an archive under one name, and whether that name may be believed. */
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 /** An entry before its content is read. */
 export interface EntryHead {

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noControlCharactersInRegex: magic numbers have them
 /** What kind of archive a file is. */
 import { open } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 const OTHERS: [RegExp, string][] = [
   [/^BZh/, 'a bzip2 archive'],

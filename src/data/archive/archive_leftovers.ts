@@ -1,8 +1,8 @@
 /** What lies unfinished beside the unpacked archives: another process is at it, or was killed. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isAlive } from '../../run/alive.ts';
-import { host } from '../cache/whole.ts';
+import { isAlive } from '../../base/alive.ts';
+import { host } from '../../base/atomic.ts';
 
 /** One that did not show itself for so long is not waited for. */
 const SILENT_MS = 10_000;

@@ -1,9 +1,9 @@
 /** Takes of an archive what is an image, and keeps account of the rest. */
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
+import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import type { Skipped } from '../part.ts';
 import { sniff } from '../sniff.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from '../sources/images.ts';
-import type { Skipped } from '../sources/part.ts';
-import { type EntryHead, safeName, shownName } from './entry.ts';
+import { type EntryHead, safeName, shownName } from './archive_entry.ts';
 import type { Packed, PackWriter } from './pack.ts';
 
 /** So many are kept by name; of the others the number. */

@@ -4,8 +4,8 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
-import { UserError } from '../../run/errors.ts';
-import { ENTRY_LIMIT, type EntryHead, tooMany } from './entry.ts';
+import { UserError } from '../../base/errors.ts';
+import { ENTRY_LIMIT, type EntryHead, tooMany } from './archive_entry.ts';
 
 /** An honest archive of images packs them two or three to one; a bomb a thousand. */
 const RATIO_LIMIT = 100;

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import type { Skipped } from '../sources/part.ts';
+import { UserError } from '../../base/errors.ts';
+import type { Skipped } from '../part.ts';
 import type { Contents } from './collector.ts';
 import { type Packed, readPacked } from './pack.ts';
 

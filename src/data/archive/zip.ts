@@ -4,9 +4,9 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import * as yauzl from 'yauzl';
-import { UserError } from '../../run/errors.ts';
-import { ENTRY_LIMIT, type EntryHead, tooMany } from './entry.ts';
-import { ZipReader } from './zip-reader.ts';
+import { UserError } from '../../base/errors.ts';
+import { ENTRY_LIMIT, type EntryHead, tooMany } from './archive_entry.ts';
+import { ZipReader } from './zip_reader.ts';
 
 /** An honest archive of images packs them two or three to one; a bomb a thousand. */
 const RATIO_LIMIT = 100;

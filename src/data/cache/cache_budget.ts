@@ -1,6 +1,5 @@
 /** The size of the cache: what was unused for longest gives way, what anybody uses stays. */
-import { UserError } from '../../run/errors.ts';
-import { heldNames, hold } from './holds.ts';
+import { UserError } from '../../base/errors.ts';
 import {
   isMemory,
   type Piece,
@@ -9,7 +8,8 @@ import {
   pixelsIn,
   removePiece,
   removeUnfinished,
-} from './pieces.ts';
+} from './cache_entries.ts';
+import { heldNames, hold } from './leases.ts';
 
 /** What was found out about files goes only when it was of no use for so long. */
 const MEMORY_MS = 30 * 24 * 3600 * 1000;

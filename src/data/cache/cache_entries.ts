@@ -2,8 +2,8 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
+import { newName, removeLeftovers, temporaryPath } from '../../base/atomic.ts';
 import { loadAddon } from '../../model/addon.ts';
-import { newName, removeLeftovers, temporaryPath } from './whole.ts';
 
 /** All that is named the same up to the first dot: a segment and its index, an unpacked archive, ranges of a file. */
 export interface Piece {

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import type { PinOptions } from '../sources/part.ts';
-import { touch, writeWhole } from './whole.ts';
+import { touch, writeWhole } from '../../base/atomic.ts';
+import { UserError } from '../../base/errors.ts';
+import type { PinOptions } from '../part.ts';
 
 /** Size in bytes and sha256 (hex) of a file. */
 export interface FileSum {

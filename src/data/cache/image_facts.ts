@@ -1,6 +1,6 @@
 /** What the cache knows of an image beside its pixels: its print and its header, as a text of fixed length. */
-import { FORMATS, type Header } from './header.ts';
-import { PRINT_BYTES, printOf } from './print.ts';
+import { FORMATS, type Header } from './image_header.ts';
+import { PRINT_BYTES, printOf } from './perceptual_hash.ts';
 
 const HEADER_BYTES = 8;
 /** Characters of a look. */

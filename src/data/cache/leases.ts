@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newName, removeLeftovers, temporaryPath } from './whole.ts';
+import { newName, removeLeftovers, temporaryPath } from '../../base/atomic.ts';
 
 /** So often a process says again what it holds: what was not told for a day is not held any more. */
 const BEAT_MS = 3600 * 1000;

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Listing } from '../sources/part.ts';
-import { LOOK_DIGITS } from './look.ts';
+import { touch, writeWhole } from '../../base/atomic.ts';
+import type { Listing } from '../part.ts';
+import { LOOK_DIGITS } from './image_facts.ts';
 import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
-import { touch, writeWhole } from './whole.ts';
 
 /** Raise it when the listing of the same part would come out different. */
 const MEMO_VERSION = 4;

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { removeLeftovers } from '../../base/atomic.ts';
+import { UserError } from '../../base/errors.ts';
 import type { Fit } from '../../model/network.ts';
-import { UserError } from '../../run/errors.ts';
-import { makeRoom } from './room.ts';
+import { makeRoom } from './cache_budget.ts';
 import {
   indexPath,
   PIXEL_DIGITS,
@@ -15,7 +16,6 @@ import {
   SegmentWriter,
   touchSegment,
 } from './segment.ts';
-import { removeLeftovers } from './whole.ts';
 
 /** Of the decoding: raise it when the same image file would come out with other pixels. */
 const SETTINGS_VERSION = 2;

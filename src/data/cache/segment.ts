@@ -1,8 +1,8 @@
 /** A segment of the pixel cache: the pixels of many images in one file, and an index that finds them by content. */
 import { type FileHandle, open, readFile, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LOOK_DIGITS } from './look.ts';
-import { newName, temporaryPath, writeAll, writeWhole } from './whole.ts';
+import { newName, temporaryPath, writeAll, writeWhole } from '../../base/atomic.ts';
+import { LOOK_DIGITS } from './image_facts.ts';
 
 const MAGIC = 'BIRBSPIX';
 /** Where the pixels begin in a pixel file. */

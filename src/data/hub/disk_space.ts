@@ -1,6 +1,6 @@
 /** Room on the disk, asked for before much is fetched. */
 import { statfs } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 /** What is left to the rest of the machine. */
 const SPARE_BYTES = 64 * 2 ** 20;

@@ -1,10 +1,10 @@
 /** One request to the hub: redirects, the token, silence on the line. */
-import { UserError } from '../../run/errors.ts';
-import { firstCause, request } from '../../run/request.ts';
-import { version } from '../../run/version.ts';
-import { HubFailure } from './failure.ts';
+import { UserError } from '../../base/errors.ts';
+import { firstCause, request } from '../../base/request.ts';
+import { version } from '../../base/version.ts';
+import { HubFailure } from './http_failure.ts';
+import type { HubSettings } from './hub_settings.ts';
 import { waitOf } from './retry.ts';
-import type { HubSettings } from './settings.ts';
 
 const HOPS = 5;
 

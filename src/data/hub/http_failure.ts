@@ -1,5 +1,5 @@
 /** What can go wrong between here and the hub, and what a user can do about it. */
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 interface Facts {
   /** Whether the same question may be answered later. */

@@ -1,5 +1,5 @@
 /** What stands after `hf:`: owner/name[@revision][:glob]. */
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 export interface Place {
   /** owner/name */

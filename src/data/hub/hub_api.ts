@@ -1,9 +1,9 @@
 /** What the hub tells of a data set: its commit and its files, asked through the hub's own library. */
 import { datasetInfo, type ListFileEntry, listFiles, pathsInfo } from '@huggingface/hub';
-import { HubFailure } from './failure.ts';
 import { ask, type HubRequest } from './http.ts';
+import { HubFailure } from './http_failure.ts';
+import type { HubSettings } from './hub_settings.ts';
 import { retrying } from './retry.ts';
-import type { HubSettings } from './settings.ts';
 
 /** How the hub is asked. */
 export interface Connection {

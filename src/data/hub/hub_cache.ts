@@ -2,8 +2,8 @@
 import { mkdir, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
-import { writeWhole } from '../cache/whole.ts';
-import type { HubFile } from './api.ts';
+import { writeWhole } from '../../base/atomic.ts';
+import type { HubFile } from './hub_api.ts';
 
 /** One data set in the shared folder: blobs by hash, links to them by commit and path, commits by revision. */
 export class HubCache {

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import { Room } from '../cache/room.ts';
-import { fileSum } from '../cache/sums.ts';
-import { touch, writeWhole } from '../cache/whole.ts';
-import type { RandomAccess } from '../sources/part.ts';
+import { touch, writeWhole } from '../../base/atomic.ts';
+import { UserError } from '../../base/errors.ts';
+import { Room } from '../cache/cache_budget.ts';
+import { fileSum } from '../cache/checksums.ts';
+import type { RandomAccess } from '../part.ts';
+import { checkSpace, writeError } from './disk_space.ts';
+import { explain, HubFailure } from './http_failure.ts';
 import {
   type Connection,
   fileAddress,
@@ -15,13 +17,11 @@ import {
   type HubFile,
   listRepository,
   resolveCommit,
-} from './api.ts';
-import { HubCache } from './cache.ts';
-import { download, hashFor } from './download.ts';
-import { explain, HubFailure } from './failure.ts';
-import { fetchedBytes } from './partial.ts';
+} from './hub_api.ts';
+import { HubCache } from './hub_cache.ts';
+import { download, hashFor } from './hub_download.ts';
+import { fetchedBytes } from './partial_download.ts';
 import { remoteFile } from './remote_file.ts';
-import { checkSpace, writeError } from './space.ts';
 
 export interface HubPlace {
   /** owner/name */

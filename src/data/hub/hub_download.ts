@@ -3,13 +3,13 @@ import { createHash, type Hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UserError } from '../../run/errors.ts';
-import type { Connection, HubFile } from './api.ts';
-import { HubFailure } from './failure.ts';
+import { UserError } from '../../base/errors.ts';
+import { checkSpace, writeError } from './disk_space.ts';
 import { ask, type HubAnswer } from './http.ts';
-import { isFetchedElsewhere, Partial } from './partial.ts';
+import { HubFailure } from './http_failure.ts';
+import type { Connection, HubFile } from './hub_api.ts';
+import { isFetchedElsewhere, Partial } from './partial_download.ts';
 import { retrying } from './retry.ts';
-import { checkSpace, writeError } from './space.ts';
 
 /** A try that brought so much was not in vain. */
 const GAIN_BYTES = 65_536;

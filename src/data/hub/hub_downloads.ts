@@ -1,6 +1,6 @@
 /** Several whole files, fetched side by side in the order in which they will be read. */
-import type { HubFile } from './api.ts';
-import type { HubDataset, OnBytes } from './dataset.ts';
+import type { HubFile } from './hub_api.ts';
+import type { HubDataset, OnBytes } from './hub_dataset.ts';
 
 /** More connections are no faster, and the hub counts them. */
 const AT_ONCE = 4;

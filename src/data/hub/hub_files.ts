@@ -1,12 +1,12 @@
 /** Which files of a data set are its images. */
-import { UserError } from '../../run/errors.ts';
-import { fixedFolder, globPaths, isGlob } from '../sources/glob.ts';
-import { IMAGE_NAMES } from '../sources/images.ts';
-import type { Source } from '../sources/part.ts';
-import { filesOfSide } from '../sources/side.ts';
-import type { HubFile } from './api.ts';
-import type { HubDataset } from './dataset.ts';
-import type { Place } from './place.ts';
+import { UserError } from '../../base/errors.ts';
+import { fixedFolder, globPaths, isGlob } from '../glob.ts';
+import { IMAGE_NAMES } from '../image_names.ts';
+import type { Source } from '../part.ts';
+import { filesOfSide } from '../split_names.ts';
+import type { Place } from './hub_address.ts';
+import type { HubFile } from './hub_api.ts';
+import type { HubDataset } from './hub_dataset.ts';
 
 export interface Choice {
   kind: 'parquet' | 'images' | 'archives';

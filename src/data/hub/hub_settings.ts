@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { getHFHubCachePath, HUB_URL } from '@huggingface/hub';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 export interface HubSettings {
   /** Of the hub or a mirror of it, without a slash at the end. */

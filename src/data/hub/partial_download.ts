@@ -2,8 +2,8 @@
 import type { Hash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isAlive } from '../../run/alive.ts';
-import { host as thisHost } from '../cache/whole.ts';
+import { isAlive } from '../../base/alive.ts';
+import { host as thisHost } from '../../base/atomic.ts';
 
 /** Of another machine it can't be known whether its process lives; silent for so long, it is taken for dead. */
 const FOREIGN_MS = 600_000;

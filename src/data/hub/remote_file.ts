@@ -1,13 +1,13 @@
 /** A file on the hub of which only the ranges that are asked for are fetched, each once. */
-import { UserError } from '../../run/errors.ts';
-import type { RandomAccess } from '../sources/part.ts';
-import type { Connection, HubFile } from './api.ts';
-import { checkAnswer } from './download.ts';
-import { HubFailure } from './failure.ts';
+import { UserError } from '../../base/errors.ts';
+import type { RandomAccess } from '../part.ts';
+import { writeError } from './disk_space.ts';
 import { ask, type HubAnswer } from './http.ts';
+import { HubFailure } from './http_failure.ts';
+import type { Connection, HubFile } from './hub_api.ts';
+import { checkAnswer } from './hub_download.ts';
 import { RangeStore, SEGMENT_BYTES } from './range_store.ts';
 import { retrying } from './retry.ts';
-import { writeError } from './space.ts';
 
 /** Whoever reads the last bytes of a file is after the index at its end: it comes with them. */
 const TAIL_BYTES = 65_536;

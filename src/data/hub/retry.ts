@@ -1,6 +1,6 @@
 /** Asking again: when, how often, and after how long. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HubFailure } from './failure.ts';
+import { HubFailure } from './http_failure.ts';
 
 /** In a row, without anything gained. */
 const TRIES = 6;

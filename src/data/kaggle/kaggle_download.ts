@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HubFailure } from '../hub/failure.ts';
+import { checkSpace, writeError } from '../hub/disk_space.ts';
 import { ask, type HubAnswer } from '../hub/http.ts';
-import { isFetchedElsewhere, Partial } from '../hub/partial.ts';
+import { HubFailure } from '../hub/http_failure.ts';
+import { isFetchedElsewhere, Partial } from '../hub/partial_download.ts';
 import { retrying } from '../hub/retry.ts';
-import { checkSpace, writeError } from '../hub/space.ts';
-import type { SourceContext } from '../sources/part.ts';
-import type { KaggleSettings } from './settings.ts';
+import type { SourceContext } from '../part.ts';
+import type { KaggleSettings } from './kaggle_settings.ts';
 
 /** A try that brought so much was not in vain. */
 const GAIN_BYTES = 65_536;

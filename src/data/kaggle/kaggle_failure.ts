@@ -1,7 +1,7 @@
 /** What can go wrong between here and Kaggle, and what a user can do about it. */
-import { UserError } from '../../run/errors.ts';
-import { HubFailure } from '../hub/failure.ts';
-import type { KaggleSettings } from './settings.ts';
+import { UserError } from '../../base/errors.ts';
+import { HubFailure } from '../hub/http_failure.ts';
+import type { KaggleSettings } from './kaggle_settings.ts';
 
 const KEY =
   'make a key on https://www.kaggle.com/settings under API and set KAGGLE_USERNAME and KAGGLE_KEY (or KAGGLE_API_TOKEN)';

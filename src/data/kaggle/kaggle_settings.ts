@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import type { HubSettings } from '../hub/settings.ts';
+import { UserError } from '../../base/errors.ts';
+import type { HubSettings } from '../hub/hub_settings.ts';
 
 const WHERE = 'make one on https://www.kaggle.com/settings under API';
 

@@ -1,13 +1,13 @@
 /** The lock of a run: what its sources consist of must be what they consisted of when they were first used. */
 import { dirname, relative, resolve, sep } from 'node:path';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 import type { OpenSource } from '../assemble.ts';
 import type { PreparedPart } from '../fill.ts';
 import type { ClassOf } from '../labels.ts';
+import type { Pin, Role, Source } from '../part.ts';
 import { publishedFiles } from '../recipes.ts';
-import type { Pin, Role, Source } from '../sources/part.ts';
-import { differences, entryHash, type LockEntry, makeEntry, rootHash } from './entry.ts';
-import { readLock, writeLock } from './file.ts';
+import { differences, entryHash, type LockEntry, makeEntry, rootHash } from './lock_entry.ts';
+import { readLock, writeLock } from './lock_file.ts';
 
 /** Where the lock is if nobody says otherwise. */
 export const LOCK_FILE = 'birbs.lock.json';

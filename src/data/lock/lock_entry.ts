@@ -1,6 +1,6 @@
 /** What the lock holds of one source: its files, and one hash over all of them. */
 import { createHash } from 'node:crypto';
-import type { Pin, Source } from '../sources/part.ts';
+import type { Pin, Source } from '../part.ts';
 
 export interface LockEntry {
   /** The source text; paths are relative to the folder of the lock. */

@@ -1,9 +1,9 @@
 /** `birbs.lock.json`: a line a file, so that a change can be read in version control. */
 import { readFile } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
-import { writeFileWhole } from '../../run/files.ts';
-import type { Pin } from '../sources/part.ts';
-import { entryHash, type LockEntry, makeEntry, rootHash, sortEntries } from './entry.ts';
+import { UserError } from '../../base/errors.ts';
+import { writeFileWhole } from '../../base/files.ts';
+import type { Pin } from '../part.ts';
+import { entryHash, type LockEntry, makeEntry, rootHash, sortEntries } from './lock_entry.ts';
 
 const FORMAT = 'birbs-lock';
 const VERSION = 1;

@@ -1,5 +1,5 @@
 /** Which rows of a parquet file are read together. */
-import type { RowGroup, Shape, Window } from './reader.ts';
+import type { RowGroup, Shape, Window } from './parquet_reader.ts';
 
 /** More than this of a column is read in windows of it; in memory each is several times, packed, unpacked and copied. */
 const WINDOW_BYTES = 8 * 2 ** 20;

@@ -1,5 +1,5 @@
 /** Blocks of LZ4, unpacked as they come, in bounded memory. */
-import { COPY_BYTES, LookBack } from './look-back.js';
+import { COPY_BYTES, LookBack } from './look_back.js';
 
 /** A length that does not fit into its half of the token goes on in the bytes that follow. */
 const MORE = 15;

@@ -1,8 +1,8 @@
 /** The pages of a column chunk, one after the other, as its own headers tell them. */
 import { parquetHeader } from 'hyparquet/src/column.js';
+import { UNPACK } from './decompress.js';
 import { KEPT_BYTES, KeptDictionary, PassedDictionary } from './dictionary.js';
 import { FilePart, Flow } from './flow.js';
-import { UNPACK } from './unpack.js';
 import { DeltaValues, DictionaryValues, PlainValues, unpackNumbers } from './values.js';
 
 /** @typedef {import('./chunk.js').Chunk} Chunk */

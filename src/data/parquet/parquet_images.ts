@@ -1,9 +1,9 @@
 /** The bytes of the wanted images of a parquet file, a window of rows at a time. */
 
 import type { Listing, SourceImage } from '../part.ts';
+import { eighths, neededWindows, type Span } from './file_windows.ts';
 import { free } from './free.js';
-import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './reader.ts';
-import { eighths, neededWindows, type Span } from './windows.ts';
+import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './parquet_reader.ts';
 
 /** @returns in the order of the listing */
 export async function* readImages(

@@ -1,8 +1,8 @@
 /** What is in a parquet file, listed without its images. */
 
 import type { Listing, Skipped, SourceLabel } from '../part.ts';
-import type { ParquetFile, ParquetReader, Rows } from './reader.ts';
-import { type Span, windowsOf } from './windows.ts';
+import { type Span, windowsOf } from './file_windows.ts';
+import type { ParquetFile, ParquetReader, Rows } from './parquet_reader.ts';
 
 /** Everything in the file. */
 export async function listAll(

@@ -1,6 +1,6 @@
 /** The guard around parquet-wasm: a thread of its own, one file and one call at a time. */
 import { Worker } from 'node:worker_threads';
-import { UserError } from '../../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 import type { Part, RandomAccess, SourceLabel } from '../part.ts';
 
 /** A call that takes longer, and a second more for each megabyte, hangs; waiting for bytes does not count. */
@@ -210,7 +210,7 @@ export class ParquetReader {
   #start(): Worker {
     // What a dying parquet-wasm prints is kept from the terminal.
     const options = { execArgv: [], stdout: true, stderr: true };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), options);
+    const worker = new Worker(new URL('./parquet_worker.js', import.meta.url), options);
     // One that dies between two calls has nobody to tell; the next call starts another.
     worker.on('error', () => {});
     worker.on('exit', () => {

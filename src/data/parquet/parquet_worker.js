@@ -8,10 +8,10 @@ import { ParquetFile } from 'parquet-wasm';
 import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './asked.js';
 import { chunkOf, footerOf, hasSmallPages } from './chunk.js';
 import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './columns.js';
+import { Count, Room } from './memory_budget.js';
 import { Pass } from './pass.js';
-import { Count, Room } from './room.js';
 
-/** @typedef {import('./reader.ts').Window} Window */
+/** @typedef {import('./parquet_reader.ts').Window} Window */
 
 /** What a call may ask for when it is to tell about the file. */
 const FOOTER_BYTES = 64 * 2 ** 20;
@@ -182,7 +182,7 @@ const LABEL_LIMIT = 10_000;
  * What is known of some rows without their images.
  *
  * @param {Window} window
- * @returns {Promise<import('./reader.ts').Rows>}
+ * @returns {Promise<import('./parquet_reader.ts').Rows>}
  */
 async function rows(window) {
   const { image, path, label, texts } = current();
@@ -262,7 +262,7 @@ function folderOf(path) {
  */
 async function birdsIn(columns, count) {
   // Loaded only for negatives.
-  const { birdIn } = await import('../bird-text.js');
+  const { birdIn } = await import('../bird_text.js');
   /** @type {[row: number, word: string][]} */
   const birds = [];
   for (let row = 0; row < count; row++) {

@@ -1,9 +1,10 @@
 /** One pass over the images of a row group, page after page, in memory that does not depend on their sizes. */
+
+import { Count } from './memory_budget.js';
 import { Pages } from './pages.js';
-import { Count } from './room.js';
 
 /** @typedef {import('./pages.js').Page} Page */
-/** @typedef {import('./room.js').Room} Room */
+/** @typedef {import('./memory_budget.js').Room} Room */
 
 export class Pass {
   /** The next row. */

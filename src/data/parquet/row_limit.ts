@@ -1,9 +1,9 @@
 /** Some of the images of many parquet files: spread over all of them, with few bytes read for it. */
 
 import type { Listing } from '../part.ts';
-import { FoundImages, listAll } from './listing.ts';
-import type { ParquetFile, ParquetReader, Rows, Shape } from './reader.ts';
-import { type Span, windowsOf } from './windows.ts';
+import { type Span, windowsOf } from './file_windows.ts';
+import { FoundImages, listAll } from './parquet_listing.ts';
+import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet_reader.ts';
 
 /** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
 const SMALL_BYTES = 256 * 2 ** 20;

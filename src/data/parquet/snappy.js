@@ -1,6 +1,6 @@
 /** Snappy, unpacked as it comes, in bounded memory. */
 
-import { LookBack } from './look-back.js';
+import { LookBack } from './look_back.js';
 
 /** Lengths of literals up to this are in the tag itself. */
 const SHORT_LITERAL = 60;

@@ -1,14 +1,14 @@
 /** A zip or tar archive of class folders. */
 import { realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 import { TEXT_NAMES } from '../archive/collector.ts';
 import { type RemoteArchive, type UnpackOptions, unpack } from '../archive/unpack.ts';
 import type { Unpacked } from '../archive/unpacked.ts';
-import { fileSum } from '../cache/sums.ts';
-import { stampOf } from './local-file.ts';
-import type { Part, Source, SourceContext } from './part.ts';
-import { type TreeFiles, treePart } from './tree.ts';
+import { fileSum } from '../cache/checksums.ts';
+import { type TreeFiles, treePart } from '../file_tree.ts';
+import type { Part, Source, SourceContext } from '../part.ts';
+import { stampOf } from './local_file.ts';
 
 /** The parts of the source. */
 export async function archiveParts({ path, split }: Source, context: SourceContext): Promise<Part[]> {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Listing, Part, Pin, SourceImage } from './part.ts';
+import type { Listing, Part, Pin, SourceImage } from '../part.ts';
 
 const SETS = ['noto', 'twemoji', 'fluent-emoji-flat', 'openmoji'];
 

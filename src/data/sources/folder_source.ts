@@ -2,11 +2,11 @@
 import { closeSync, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
+import { codeOf, type TreeFiles, treePart } from '../file_tree.ts';
+import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import type { Part, Skipped, Source } from '../part.ts';
 import { sniff } from '../sniff.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from './images.ts';
-import type { Part, Skipped, Source } from './part.ts';
-import { codeOf, type TreeFiles, treePart } from './tree.ts';
 
 /** After so many entries a walk lets other work go on. */
 const ENTRIES_A_TURN = 256;

@@ -1,18 +1,18 @@
 /** A data set on the Hugging Face hub: of large files, only what is needed of them. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
-import type { Connection, HubFile } from '../hub/api.ts';
-import { type Choice, chooseFiles } from '../hub/choice.ts';
-import { HubDataset, type OnBytes } from '../hub/dataset.ts';
-import { Downloads } from '../hub/downloads.ts';
-import { readPlace } from '../hub/place.ts';
-import { hubSettings } from '../hub/settings.ts';
-import { archivePart } from './archive.ts';
-import { localFile, stampOf } from './local-file.ts';
-import { parquetPartsOf } from './parquet.ts';
-import type { Part, Pin, RandomAccess, Source, SourceContext } from './part.ts';
-import { treePart } from './tree.ts';
+import { UserError } from '../../base/errors.ts';
+import { treePart } from '../file_tree.ts';
+import { readPlace } from '../hub/hub_address.ts';
+import type { Connection, HubFile } from '../hub/hub_api.ts';
+import { HubDataset, type OnBytes } from '../hub/hub_dataset.ts';
+import { Downloads } from '../hub/hub_downloads.ts';
+import { type Choice, chooseFiles } from '../hub/hub_files.ts';
+import { hubSettings } from '../hub/hub_settings.ts';
+import type { Part, Pin, RandomAccess, Source, SourceContext } from '../part.ts';
+import { archivePart } from './archive_source.ts';
+import { localFile, stampOf } from './local_file.ts';
+import { parquetPartsOf } from './parquet_source.ts';
 
 /** Less than this in all is fetched whole even if little of it is needed: then its hash can be checked. */
 const WHOLE_BYTES = 64 * 2 ** 20;

@@ -1,17 +1,17 @@
 /** A data set on Kaggle, by version: its archive, fetched once. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import { Room } from '../cache/room.ts';
-import { fileSum, lastSum } from '../cache/sums.ts';
-import { HubFailure } from '../hub/failure.ts';
+import { UserError } from '../../base/errors.ts';
+import { Room } from '../cache/cache_budget.ts';
+import { fileSum, lastSum } from '../cache/checksums.ts';
 import { ask } from '../hub/http.ts';
+import { HubFailure } from '../hub/http_failure.ts';
 import { retrying } from '../hub/retry.ts';
-import { download } from '../kaggle/download.ts';
-import { explain } from '../kaggle/failure.ts';
-import { type KaggleSettings, kaggleSettings } from '../kaggle/settings.ts';
-import { archivePart } from './archive.ts';
-import type { Part, Source, SourceContext } from './part.ts';
+import { download } from '../kaggle/kaggle_download.ts';
+import { explain } from '../kaggle/kaggle_failure.ts';
+import { type KaggleSettings, kaggleSettings } from '../kaggle/kaggle_settings.ts';
+import type { Part, Source, SourceContext } from '../part.ts';
+import { archivePart } from './archive_source.ts';
 
 /** Bytes of what Kaggle tells about a data set. */
 const VIEW_SIZE_LIMIT = 4 * 2 ** 20;

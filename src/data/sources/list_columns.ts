@@ -1,7 +1,7 @@
 /** What the columns of a list mean. */
-import { UserError } from '../../run/errors.ts';
-import { IMAGE_NAMES } from './images.ts';
-import type { Source } from './part.ts';
+import { UserError } from '../../base/errors.ts';
+import { IMAGE_NAMES } from '../image_names.ts';
+import type { Source } from '../part.ts';
 
 const PATH_COLUMNS = [
   'path',

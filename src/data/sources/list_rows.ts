@@ -2,8 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type CsvError, parse } from 'csv-parse';
-import { UserError } from '../../run/errors.ts';
-import { codeOf } from './tree.ts';
+import { UserError } from '../../base/errors.ts';
+import { codeOf } from '../file_tree.ts';
 
 /** Bytes. */
 const ROW_SIZE_LIMIT = 2 ** 16;

@@ -2,13 +2,13 @@
 import { statSync } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import { fileSum } from '../cache/sums.ts';
-import { IMAGE_SIZE_LIMIT } from './images.ts';
-import { type Columns, columnsOf, sideOf } from './list-columns.ts';
-import { rowsOf } from './list-rows.ts';
-import type { Listing, Part, Skipped, Source, SourceContext } from './part.ts';
-import { codeOf, readFiles } from './tree.ts';
+import { UserError } from '../../base/errors.ts';
+import { fileSum } from '../cache/checksums.ts';
+import { codeOf, readFiles } from '../file_tree.ts';
+import { IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import type { Listing, Part, Skipped, Source, SourceContext } from '../part.ts';
+import { type Columns, columnsOf, sideOf } from './list_columns.ts';
+import { rowsOf } from './list_rows.ts';
 
 /** Bytes of a list, and its rows. */
 const LIST_SIZE_LIMIT = 512 * 2 ** 20;

@@ -1,7 +1,7 @@
 /** A file on disk, read at any place. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
-import type { RandomAccess } from './part.ts';
+import { UserError } from '../../base/errors.ts';
+import type { RandomAccess } from '../part.ts';
 
 /** "size:mtimeMs:inode". */
 export function stampOf({ size, mtimeMs, ino }: { size: number; mtimeMs: number; ino: number }): string {

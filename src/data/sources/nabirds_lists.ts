@@ -1,5 +1,5 @@
 /** The lists that come with NABirds: lines of an id and what belongs to it. */
-import { UserError } from '../../run/errors.ts';
+import { UserError } from '../../base/errors.ts';
 
 /** Their names, without the ending. */
 export const LISTS = ['images', 'image_class_labels', 'classes', 'hierarchy', 'train_test_split'];

@@ -1,13 +1,13 @@
 /** The NABirds set of the Cornell Lab of Ornithology: its archive, or its folder. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import { fileSum } from '../cache/sums.ts';
-import { filesOf, openOnce } from './archive.ts';
-import { filesBelow } from './folder.ts';
-import { descendants, LISTS, type NabirdsLists, readLists } from './nabirds-lists.ts';
-import type { Listing, Part, Skipped, Source, SourceContext, SourceLabel } from './part.ts';
-import { readFiles, type TreeFiles } from './tree.ts';
+import { UserError } from '../../base/errors.ts';
+import { fileSum } from '../cache/checksums.ts';
+import { readFiles, type TreeFiles } from '../file_tree.ts';
+import type { Listing, Part, Skipped, Source, SourceContext, SourceLabel } from '../part.ts';
+import { filesOf, openOnce } from './archive_source.ts';
+import { filesBelow } from './folder_source.ts';
+import { descendants, LISTS, type NabirdsLists, readLists } from './nabirds_lists.ts';
 
 const PAGE = 'https://dl.allaboutbirds.org/nabirds';
 

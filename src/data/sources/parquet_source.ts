@@ -2,18 +2,18 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
-import { UserError } from '../../run/errors.ts';
-import { fileSum } from '../cache/sums.ts';
-import { fixedFolder, glob, isGlob } from './glob.ts';
-import { localFile, stampOf } from './local-file.ts';
-import { readImages } from './parquet/images.ts';
-import { listSome } from './parquet/limit.ts';
-import { imageName, listAll } from './parquet/listing.ts';
-import { type ParquetFile, ParquetReader } from './parquet/reader.ts';
-import type { Listing, Part, Source, SourceContext } from './part.ts';
-import { filesOfSide } from './side.ts';
+import { UserError } from '../../base/errors.ts';
+import { fileSum } from '../cache/checksums.ts';
+import { fixedFolder, glob, isGlob } from '../glob.ts';
+import { readImages } from '../parquet/parquet_images.ts';
+import { imageName, listAll } from '../parquet/parquet_listing.ts';
+import { type ParquetFile, ParquetReader } from '../parquet/parquet_reader.ts';
+import { listSome } from '../parquet/row_limit.ts';
+import type { Listing, Part, Source, SourceContext } from '../part.ts';
+import { filesOfSide } from '../split_names.ts';
+import { localFile, stampOf } from './local_file.ts';
 
-export type { ParquetFile } from './parquet/reader.ts';
+export type { ParquetFile } from '../parquet/parquet_reader.ts';
 
 /** Raise it when the same file would be listed in another way, as with other bird words. */
 const LISTING_VERSION = 1;

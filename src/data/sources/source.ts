@@ -1,7 +1,7 @@
 /** What a source text means, and who opens it. */
 import { stat } from 'node:fs/promises';
-import { UserError } from '../../run/errors.ts';
-import type { Part, Source, SourceContext } from './part.ts';
+import { UserError } from '../../base/errors.ts';
+import type { Part, Source, SourceContext } from '../part.ts';
 
 const FORMS =
   'a folder, a .parquet file or glob, a .zip or .tar archive, a .csv list, hf:OWNER/NAME, nabirds:PATH, ' +
@@ -82,20 +82,22 @@ export async function partsOf(source: Source, context: SourceContext): Promise<P
   // Each kind is loaded when it is asked for: together they take as long as a start from the cache.
   switch (source.kind) {
     case 'demo':
-      return [await (await import('./demo.ts')).demoPart(context.size)];
+      return [await (await import('./demo_source.ts')).demoPart(context.size)];
     case 'folder':
-      return [await (await import('./folder.ts')).folderPart(source.path, context.labelled, source.split)];
+      return [
+        await (await import('./folder_source.ts')).folderPart(source.path, context.labelled, source.split),
+      ];
     case 'parquet':
-      return (await import('./parquet.ts')).parquetParts(source, context);
+      return (await import('./parquet_source.ts')).parquetParts(source, context);
     case 'hub':
-      return (await import('./hub.ts')).hubParts(source, context);
+      return (await import('./hub_source.ts')).hubParts(source, context);
     case 'archive':
-      return (await import('./archive.ts')).archiveParts(source, context);
+      return (await import('./archive_source.ts')).archiveParts(source, context);
     case 'nabirds':
-      return (await import('./nabirds.ts')).nabirdsParts(source, context);
+      return (await import('./nabirds_source.ts')).nabirdsParts(source, context);
     case 'list':
-      return (await import('./list.ts')).listParts(source, context);
+      return (await import('./list_source.ts')).listParts(source, context);
     case 'kaggle':
-      return (await import('./kaggle.ts')).kaggleParts(source, context);
+      return (await import('./kaggle_source.ts')).kaggleParts(source, context);
   }
 }
