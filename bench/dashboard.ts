@@ -78,7 +78,7 @@ async function trainOnce(folder: string, isShown: boolean): Promise<Spent> {
   const controller = new AbortController();
   const { signal } = controller;
   const options = { predict: 'predict', signal, interrupt: () => controller.abort() };
-  const view = isShown ? await openLiveView(sink(), options) : undefined;
+  const view = isShown ? openLiveView(sink(), options) : undefined;
   const spent: Spent = { steps: 0, seconds: 0, drawing: 0, events: 0, thread: undefined };
   let begun: { at: number; thread: number | undefined; drawing: number } | undefined;
   const onEvent = (event: TrainEvent) => {

@@ -381,7 +381,7 @@ export async function trainCommand(
     return 0;
   }
   const { ui = canShow(process) ? 'tui' : 'plain' } = line.values;
-  const live = ui === 'tui' ? await openLiveView(process, { predict, signal, interrupt }) : undefined;
+  const live = ui === 'tui' ? openLiveView(process, { predict, signal, interrupt }) : undefined;
   const hooks = live ?? { onEvent: reporter(ui as Exclude<typeof ui, 'tui'>, process.stdout, predict) };
   try {
     const { status } = await train(line.given, { ...hooks, signal });

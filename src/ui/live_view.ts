@@ -1,11 +1,9 @@
 /** The dashboard in a terminal: events in, keys out, drawn as often as it may cost. */
-import { type Instance, render } from 'ink';
-import { createElement } from 'react';
 import { printable } from '../base/words.ts';
 import type { TrainEvent } from '../training/train_events.ts';
-import { Canvas } from './canvas.ts';
 import { lastingLines } from './console.ts';
-import { Dashboard } from './dashboard.ts';
+import { type Frame, frameLines } from './frame.ts';
+import { listenToKeys } from './keys.ts';
 import { addMessage, newState, takeEvent } from './live_state.ts';
 import { LEAST_MS, Pace } from './pace.ts';
 import { Screen } from './screen.ts';
@@ -29,7 +27,7 @@ export class LiveView {
   readonly #terminal: Terminal;
   readonly #options: LiveOptions;
   readonly #screen: Screen;
-  readonly #ink: Instance;
+  readonly #stopKeys: () => void;
   readonly #linesOf: (event: TrainEvent) => string[];
   readonly #state = newState();
   readonly #summary: string[] = [];
@@ -39,8 +37,6 @@ export class LiveView {
   #failed = false;
   #timer: NodeJS.Timeout | undefined;
   #held: { promise: Promise<void>; release: () => void } | undefined;
-  /** Settles when Ink has ended. */
-  readonly #ended: Promise<void>;
   /** Called when the screen may be left. */
   #leave = () => {};
   readonly #left = new Promise<void>((resolve) => {
@@ -53,21 +49,11 @@ export class LiveView {
     this.#linesOf = lastingLines(options.predict);
     const { stdout, stdin } = terminal;
     this.#screen = new Screen(terminal, this.#onText);
-    const canvas = new Canvas(stdout, (frame) => this.#screen.paint(frame));
-    // Its own way of drawing over what it drew before does not survive every resizing.
-    this.#ink = render(this.#element(), {
-      ...{ stdin, stdout: canvas as unknown as NodeJS.WriteStream },
-      ...{ debug: true, exitOnCtrlC: false, patchConsole: false, isScreenReaderEnabled: false },
-    });
+    this.#stopKeys = listenToKeys(stdin, this.#onKey);
     stdout.on('resize', this.#onResize);
     stdin.on('error', this.#onHangup).on('end', this.#onHangup);
     process.on('SIGHUP', this.#onHangup);
     options.signal.addEventListener('abort', this.#onAbort);
-    // A view that fails must not end a training: lines follow.
-    this.#ended = this.#ink.waitUntilExit().then(
-      () => {},
-      (error) => this.#fail(error),
-    );
     this.#draw();
   }
 
@@ -92,30 +78,34 @@ export class LiveView {
     stdout.off('resize', this.#onResize);
     process.off('SIGHUP', this.#onHangup);
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    this.#screen.close();
-    this.#ink.unmount();
-    await this.#ended;
     stdin.off('error', this.#onHangup).off('end', this.#onHangup);
-    if (!this.#failed) for (const line of this.#summary) stdout.write(`${line}\n`);
+    if (this.#failed) return;
+    this.#giveBack();
+    for (const line of this.#summary) stdout.write(`${line}\n`);
   }
 
+  #giveBack(): void {
+    this.#stopKeys();
+    this.#screen.close();
+  }
+
+  /** A view that fails must not end a training: lines follow. */
   #fail(error: unknown): void {
     this.#failed = true;
     this.#leave();
     this.#goOn();
-    clearTimeout(this.#timer);
-    this.#screen.close();
+    this.#giveBack();
     const { stdout } = this.#terminal;
     for (const line of this.#summary) stdout.write(`${line}\n`);
     stdout.write(`The live view failed (${printable(String(error))}); the training goes on.\n`);
   }
 
-  #element() {
+  #frame(): Frame {
     const { columns, rows } = this.#terminal.stdout;
-    return createElement(Dashboard, {
+    return {
       ...{ state: this.#state, view: views[this.#view]!, help: this.#help, columns, rows },
-      ...{ paused: this.#held !== undefined, stopping: this.#options.signal.aborted, onKey: this.#onKey },
-    });
+      ...{ paused: this.#held !== undefined, stopping: this.#options.signal.aborted },
+    };
   }
 
   /** Draws now, and then again when there is something new and it is time. */
@@ -123,7 +113,12 @@ export class LiveView {
     if (this.#failed) return;
     clearTimeout(this.#timer);
     this.#changed = false;
-    this.pace.measure(() => this.#ink.rerender(this.#element()));
+    try {
+      this.pace.measure(() => this.#screen.paint(frameLines(this.#frame())));
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
     // Before the first step there is nothing to hold up.
     const wait = this.#state.start ? this.pace.wait : LEAST_MS;
     const again = () => {

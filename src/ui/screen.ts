@@ -29,9 +29,8 @@ export class Screen {
   }
 
   /** Shows lines from the top; those that are there already are left alone. */
-  paint(frame: string): void {
+  paint(lines: string[]): void {
     if (!this.#isOpen) return;
-    const lines = frame.split('\n').slice(0, this.#terminal.stdout.rows);
     let text = '';
     for (let row = 0; row < Math.max(lines.length, this.#shown.length); row++) {
       const line = lines[row] ?? '';

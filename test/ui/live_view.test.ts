@@ -35,8 +35,8 @@ function begin(columns = 80, rows = 24) {
   return { ...fake, view, type, resize, tell, interrupt, controller };
 }
 
-/** Ink listens to keys a moment after it has drawn. */
-const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+/** What is written arrives in a later turn of the event loop. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
 
 /** Two epochs of four and a bit. */
 function trained(columns?: number, rows?: number, classes?: string[]) {
