@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include "calls.h"
+#include "classifier.h"
 #include "pixel_files.h"
 #include "session.h"
 
@@ -22,6 +23,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openPixels", Napi::Function::New(env, open_pixels));
   exports.Set("removeUnusedPixels",
               Napi::Function::New(env, remove_unused_pixels));
+  exports.Set("fitClassifier", Napi::Function::New(env, fit_classifier));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("philox", Napi::Function::New(env, philox));
   return exports;

@@ -25,9 +25,10 @@ struct Augmentation {
 bool remove_unused_pixels(const std::string& path);
 
 // Pixel files of one image size, memory-mapped and read as one long array of
-// uint8 H x W x 3 images. The format is written by src/data/cache/pixel_cache.ts:
-// 4096 bytes of header ("BIRBSPIX", then little-endian uint32 version 1, width,
-// height, channels 3, uint64 count), then the images.
+// uint8 H x W x 3 images. The format is written by
+// src/data/cache/pixel_cache.ts: 4096 bytes of header ("BIRBSPIX", then
+// little-endian uint32 version 1, width, height, channels 3, uint64 count),
+// then the images.
 class PixelFiles {
  public:
   // Throws Error for a file that is missing, foreign or of a wrong length.

@@ -187,6 +187,34 @@ export interface OperationAttributes {
   stream?: number;
 }
 
+/** logits[k] = bias[k] + sum over j of weights[k, j] * features[j] */
+export interface LinearClassifier {
+  /** float32 [classes, width] */
+  weights: Float32Array;
+  /** float32 [classes] */
+  bias: Float32Array;
+}
+
+export interface FitOptions {
+  /** Features of an image. */
+  width: number;
+  classes: number;
+  /** 0 or more. scikit-learn's C is 1 / (l2 * the sum of the image weights), for two classes twice that. */
+  l2: number;
+  /** One weight a class; all 1 when absent. */
+  classWeights?: number[] | undefined;
+  threads: number;
+  /** Where to begin; default 0. */
+  start?: LinearClassifier | undefined;
+}
+
+export interface ClassifierFit extends LinearClassifier {
+  /** With the penalty. */
+  loss: number;
+  iterations: number;
+  converged: boolean;
+}
+
 export interface Addon {
   devices(): Promise<DeviceInfo[]>;
   createSession(options: SessionOptions): Promise<NativeSession>;
@@ -205,6 +233,14 @@ export interface Addon {
    * @returns false where it is in use
    */
   removeUnusedPixels(path: string): Promise<boolean>;
+  /**
+   * Multinomial logistic regression on fixed features, by L-BFGS: the mean of softmax cross-entropy (by class weight)
+   * plus l2 / 2 times the squares of the weights of standardised features. Mean and deviation of the features are
+   * folded into what it returns.
+   * @param features float32 [labels.length, width]
+   * @param labels 0 to classes - 1, of two classes at least
+   */
+  fitClassifier(features: Float32Array, labels: Int32Array, options: FitOptions): Promise<ClassifierFit>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
   philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;
 }
