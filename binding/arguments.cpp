@@ -1,7 +1,8 @@
 #include "arguments.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <new>
 
 namespace {
 
@@ -43,6 +44,27 @@ Array typed_array_of(const Napi::Value& value, const std::string& name,
     refuse(value, name, expected);
   }
   return array;
+}
+
+template <typename Array>
+auto copy_of(const Array& array) {
+  return std::vector(array.Data(), array.Data() + array.ElementLength());
+}
+
+Napi::Uint8Array uint8_array_of(const Napi::Value& value,
+                                const std::string& name, int64_t length) {
+  return typed_array_of<Napi::Uint8Array>(value, name, length, napi_uint8_array,
+                                          "a Uint8Array");
+}
+
+Napi::Value make_typed_array(Napi::Env env, const char* constructor,
+                             size_t length) {
+  const auto count = Napi::Number::New(env, static_cast<double>(length));
+  try {
+    return env.Global().Get(constructor).As<Napi::Function>().New({count});
+  } catch (const Napi::Error&) {
+    throw std::bad_alloc();
+  }
 }
 
 }  // namespace
@@ -104,57 +126,78 @@ bool has(const Napi::Object& object, const char* name) {
   return !object.Get(name).IsUndefined();
 }
 
-Napi::Uint8Array bytes_of(const Napi::Value& value, const std::string& name,
-                          int64_t length) {
-  return typed_array_of<Napi::Uint8Array>(value, name, length, napi_uint8_array,
-                                          "a Uint8Array");
+std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name,
+                              int64_t length) {
+  return copy_of(uint8_array_of(value, name, length));
 }
 
-Napi::Int32Array int32s_of(const Napi::Value& value, const std::string& name,
-                           int64_t length) {
-  return typed_array_of<Napi::Int32Array>(value, name, length, napi_int32_array,
-                                          "an Int32Array");
-}
-
-Napi::Uint32Array uint32s_of(const Napi::Value& value, const std::string& name,
-                             int64_t length) {
-  return typed_array_of<Napi::Uint32Array>(value, name, length,
-                                           napi_uint32_array, "a Uint32Array");
-}
-
-Napi::Float32Array float32s_of(const Napi::Value& value,
+std::vector<int32_t> int32s_of(const Napi::Value& value,
                                const std::string& name, int64_t length) {
-  return typed_array_of<Napi::Float32Array>(
-      value, name, length, napi_float32_array, "a Float32Array");
+  return copy_of(typed_array_of<Napi::Int32Array>(
+      value, name, length, napi_int32_array, "an Int32Array"));
 }
 
-birbs::TensorView tensor_of(const Napi::Value& value, const std::string& name) {
+std::vector<uint32_t> uint32s_of(const Napi::Value& value,
+                                 const std::string& name, int64_t length) {
+  return copy_of(typed_array_of<Napi::Uint32Array>(
+      value, name, length, napi_uint32_array, "a Uint32Array"));
+}
+
+std::vector<float> float32s_of(const Napi::Value& value,
+                               const std::string& name, int64_t length) {
+  return copy_of(typed_array_of<Napi::Float32Array>(
+      value, name, length, napi_float32_array, "a Float32Array"));
+}
+
+birbs::Tensor tensor_of(const Napi::Value& value, const std::string& name) {
   const Napi::Object object = object_of(value, name);
   const Napi::Array shape = array_of(object.Get("shape"), name + ".shape");
   if (shape.Length() < 1 || shape.Length() > 4) {
     refuse(shape, name + ".shape", "one to four dimensions");
   }
-  birbs::TensorView view;
+  birbs::Tensor tensor;
   int64_t size = 1;
   for (uint32_t i = 0; i < shape.Length(); ++i) {
     const int64_t side = integer_of(
         shape[i], name + ".shape[" + std::to_string(i) + "]", 1, INT32_MAX);
-    view.shape.push_back(side);
+    tensor.shape.push_back(side);
     size *= side;
     if (size > INT32_MAX) {
       refuse(shape, name + ".shape", "at most 2^31 - 1 elements");
     }
   }
-  view.values = float32s_of(object.Get("data"), name + ".data", size).Data();
-  return view;
+  tensor.values = float32s_of(object.Get("data"), name + ".data", size);
+  return tensor;
+}
+
+void check_output(const Napi::Value& value, const std::string& name,
+                  size_t length) {
+  uint8_array_of(value, name, static_cast<int64_t>(length));
+}
+
+void fill_output(const Napi::Value& value, const std::string& name,
+                 const std::vector<uint8_t>& bytes) {
+  Napi::Uint8Array output =
+      uint8_array_of(value, name, static_cast<int64_t>(bytes.size()));
+  std::copy(bytes.begin(), bytes.end(), output.Data());
 }
 
 Napi::Float32Array to_float32_array(Napi::Env env,
                                     const std::vector<float>& values) {
-  auto array = Napi::Float32Array::New(env, values.size());
-  if (!values.empty()) {
-    std::memcpy(array.Data(), values.data(), values.size() * sizeof(float));
-  }
+  auto array = typed_array_of<Napi::Float32Array>(
+      make_typed_array(env, "Float32Array", values.size()), "an answer",
+      static_cast<int64_t>(values.size()), napi_float32_array,
+      "a Float32Array");
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Uint32Array to_uint32_array(Napi::Env env,
+                                  const std::vector<uint32_t>& values) {
+  auto array = typed_array_of<Napi::Uint32Array>(
+      make_typed_array(env, "Uint32Array", values.size()), "an answer",
+      static_cast<int64_t>(values.size()), napi_uint32_array, "a Uint32Array");
+  std::copy(values.begin(), values.end(), array.Data());
   return array;
 }
 

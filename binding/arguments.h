@@ -24,19 +24,32 @@ std::vector<float> floats_of(const Napi::Value& value, const std::string& name);
 // Absent or undefined: nothing happens.
 bool has(const Napi::Object& object, const char* name);
 
-// Typed arrays of exactly `length` elements (-1: any length).
-Napi::Uint8Array bytes_of(const Napi::Value& value, const std::string& name,
-                          int64_t length);
-Napi::Int32Array int32s_of(const Napi::Value& value, const std::string& name,
-                           int64_t length);
-Napi::Uint32Array uint32s_of(const Napi::Value& value, const std::string& name,
-                             int64_t length);
-Napi::Float32Array float32s_of(const Napi::Value& value,
+// Typed arrays of exactly `length` elements (-1: any length). Copies:
+// JavaScript can free what it has handed over at any time, by transferring or
+// resizing its buffer.
+std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name,
+                              int64_t length);
+std::vector<int32_t> int32s_of(const Napi::Value& value,
+                               const std::string& name, int64_t length);
+std::vector<uint32_t> uint32s_of(const Napi::Value& value,
+                                 const std::string& name, int64_t length);
+std::vector<float> float32s_of(const Napi::Value& value,
                                const std::string& name, int64_t length);
 
-// { shape, data }; the data is viewed, not copied.
-birbs::TensorView tensor_of(const Napi::Value& value, const std::string& name);
+// { shape, data }
+birbs::Tensor tensor_of(const Napi::Value& value, const std::string& name);
 
+// The Uint8Array that a call will fill: checked when it is given and again when
+// it is filled, on the JavaScript thread both times.
+void check_output(const Napi::Value& value, const std::string& name,
+                  size_t length);
+void fill_output(const Napi::Value& value, const std::string& name,
+                 const std::vector<uint8_t>& bytes);
+
+// Memory that cannot be had is an error here, where napi.h would end the
+// process.
 Napi::Float32Array to_float32_array(Napi::Env env,
                                     const std::vector<float>& values);
+Napi::Uint32Array to_uint32_array(Napi::Env env,
+                                  const std::vector<uint32_t>& values);
 Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& values);

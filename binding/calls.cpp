@@ -1,5 +1,7 @@
 #include "calls.h"
 
+#include <optional>
+
 #include "addon.h"
 #include "arguments.h"
 #include "backend.h"
@@ -100,38 +102,47 @@ Napi::Array name_list(Napi::Env env, const std::vector<std::string>& names) {
   return list;
 }
 
+struct Device {
+  std::string name, description, unavailable;
+  std::optional<birbs::GpuFacts> gpu;
+  std::vector<std::string> probes;
+};
+
+Napi::Object device_object(Napi::Env env, const Device& device) {
+  auto object = Napi::Object::New(env);
+  const bool available = device.unavailable.empty();
+  object.Set("name", device.name);
+  object.Set("available", available);
+  object.Set("description",
+             available ? device.description : device.unavailable);
+  if (device.gpu) object.Set("gpu", gpu_object(env, *device.gpu));
+  if (!device.probes.empty()) {
+    object.Set("probes", name_list(env, device.probes));
+  }
+  return object;
+}
+
+Answer find_devices() {
+  std::vector<Device> found;
+  for (birbs::Backend* backend : birbs::all_backends()) {
+    found.push_back({backend->name(), backend->description(),
+                     backend->unavailable(), backend->gpu(),
+                     backend->probe_names()});
+  }
+  return [found](Napi::Env env) {
+    auto list = Napi::Array::New(env, found.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      list[static_cast<uint32_t>(i)] = device_object(env, found[i]);
+    }
+    return list;
+  };
+}
+
 }  // namespace
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
-  return addon_data(info.Env()).operations->answer({}, []() -> Answer {
-    struct Device {
-      std::string name, description, unavailable;
-      std::optional<birbs::GpuFacts> gpu;
-      std::vector<std::string> probes;
-    };
-    std::vector<Device> found;
-    for (birbs::Backend* backend : birbs::all_backends()) {
-      found.push_back({backend->name(), backend->description(),
-                       backend->unavailable(), backend->gpu(),
-                       backend->probe_names()});
-    }
-    return [found](Napi::Env env) {
-      auto list = Napi::Array::New(env, found.size());
-      for (size_t i = 0; i < found.size(); ++i) {
-        auto object = Napi::Object::New(env);
-        const bool available = found[i].unavailable.empty();
-        object.Set("name", found[i].name);
-        object.Set("available", available);
-        object.Set("description",
-                   available ? found[i].description : found[i].unavailable);
-        if (found[i].gpu) object.Set("gpu", gpu_object(env, *found[i].gpu));
-        if (!found[i].probes.empty()) {
-          object.Set("probes", name_list(env, found[i].probes));
-        }
-        list[static_cast<uint32_t>(i)] = object;
-      }
-      return list;
-    };
+  return promise_of(info.Env(), [&]() -> Napi::Value {
+    return addon_data(info.Env()).operations->answer(find_devices);
   });
 }
 
@@ -140,7 +151,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
     birbs::Backend& backend = birbs::get_backend(string_of(info[0], "device"));
     const std::string question = string_of(info[1], "probe");
     return addon_data(info.Env())
-        .operations->answer({}, [&backend, question]() -> Answer {
+        .operations->answer([&backend, question]() -> Answer {
           const birbs::ProbeAnswer found = backend.probe(question);
           if (!found.error.empty()) throw birbs::Error(found.error);
           return [found](Napi::Env env) {
@@ -159,20 +170,22 @@ Napi::Value run_operation(const Napi::CallbackInfo& info) {
     const birbs::Operation operation = operation_of(
         string_of(info[1], "operation"), object_of(info[3], "attributes"));
     const Napi::Array list = array_of(info[2], "inputs");
-    std::vector<birbs::TensorView> inputs;
-    std::vector<Napi::Object> pins;
+    auto inputs = std::make_shared<std::vector<birbs::Tensor>>();
     for (uint32_t i = 0; i < list.Length(); ++i) {
-      const Napi::Value input = list[i];
-      inputs.push_back(tensor_of(input, "inputs[" + std::to_string(i) + "]"));
-      pins.push_back(input.As<Napi::Object>().Get("data").As<Napi::Object>());
+      inputs->push_back(
+          tensor_of(list[i], "inputs[" + std::to_string(i) + "]"));
     }
     return addon_data(info.Env())
-        .operations->answer(pins, [&backend, operation, inputs]() -> Answer {
+        .operations->answer([&backend, operation, inputs]() -> Answer {
           if (!backend.unavailable().empty()) {
             throw birbs::Error(backend.unavailable());
           }
+          std::vector<birbs::TensorView> views;
+          for (const birbs::Tensor& input : *inputs) {
+            views.push_back({input.shape, input.values.data()});
+          }
           auto outputs = std::make_shared<std::vector<birbs::Tensor>>(
-              backend.run(operation, inputs));
+              backend.run(operation, views));
           return
               [outputs](Napi::Env env) { return tensor_list(env, *outputs); };
         });
@@ -191,14 +204,11 @@ Napi::Value philox(const Napi::CallbackInfo& info) {
     const auto count =
         static_cast<size_t>(integer_of(info[3], "count", 0, 1 << 28));
     return addon_data(info.Env())
-        .operations->answer({}, [seed, stream, step, count]() -> Answer {
+        .operations->answer([seed, stream, step, count]() -> Answer {
           auto words = std::make_shared<std::vector<uint32_t>>(
               birbs::philox_words(seed, stream, step, count));
-          return [words](Napi::Env env) {
-            auto array = Napi::Uint32Array::New(env, words->size());
-            std::copy(words->begin(), words->end(), array.Data());
-            return array;
-          };
+          return
+              [words](Napi::Env env) { return to_uint32_array(env, *words); };
         });
   });
 }

@@ -1,16 +1,20 @@
 #include "pixel_files.h"
 
+#include <optional>
+
 #include "addon.h"
 #include "arguments.h"
+#include "native_object.h"
 #include "pixels.h"
-#include "worker_thread.h"
 
 namespace {
 
-struct Opened {
-  std::shared_ptr<WorkerThread> thread;
-  std::shared_ptr<birbs::PixelFiles> files;
-  int threads = 1;
+struct Pixels {
+  Pixels(const std::vector<std::string>& paths, int count)
+      : files(paths), threads(count) {}
+
+  birbs::PixelFiles files;
+  int threads;
 };
 
 birbs::Augmentation augmentation_of(const Napi::Value& value) {
@@ -35,87 +39,57 @@ birbs::Augmentation augmentation_of(const Napi::Value& value) {
   return augmentation;
 }
 
-class PixelsObject : public Napi::ObjectWrap<PixelsObject> {
+class PixelsObject : public NativeObject<PixelsObject, Pixels> {
  public:
-  explicit PixelsObject(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<PixelsObject>(info) {
-    if (info.Length() != 1 || !info[0].IsExternal()) {
-      throw Napi::TypeError::New(info.Env(),
-                                 "Pixel files are opened by openPixels");
-    }
-    opened_ = *info[0].As<Napi::External<Opened>>().Data();
-    auto self = info.This().As<Napi::Object>();
-    self.Set("count", static_cast<double>(opened_.files->count()));
-    self.Set("height", opened_.files->height());
-    self.Set("width", opened_.files->width());
+  static constexpr const char* made_by = "openPixels";
+  static constexpr const char* disposed =
+      "The pixel files were disposed; open them again with openPixels";
+  static Napi::Function constructor(Napi::Env env) {
+    return addon_data(env).pixels_class.Value();
   }
-  ~PixelsObject() override { release(); }
-
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativePixels",
                        {InstanceMethod("assemble", &PixelsObject::assemble),
                         InstanceMethod("dispose", &PixelsObject::dispose)});
   }
 
- private:
-  Napi::Value assemble(const Napi::CallbackInfo& info);
-  Napi::Value dispose(const Napi::CallbackInfo& info);
-  void release() {
-    if (opened_.thread) opened_.thread->stop();
-    opened_ = {};
+  explicit PixelsObject(const Napi::CallbackInfo& info)
+      : NativeObject<PixelsObject, Pixels>(info) {
+    const birbs::PixelFiles& files = content().files;
+    auto self = info.This().As<Napi::Object>();
+    self.Set("count", static_cast<double>(files.count()));
+    self.Set("height", files.height());
+    self.Set("width", files.width());
   }
 
-  Opened opened_;
-  bool disposed_ = false;
+ private:
+  Napi::Value assemble(const Napi::CallbackInfo& info);
 };
 
 Napi::Value PixelsObject::assemble(const Napi::CallbackInfo& info) {
-  return promise_of(info.Env(), [&]() -> Napi::Value {
-    if (disposed_) {
-      throw Napi::Error::New(info.Env(),
-                             "The pixel files were disposed; open them again "
-                             "with openPixels");
-    }
-    const Napi::Uint32Array rows = uint32s_of(info[0], "rows", -1);
-    const auto count = static_cast<int64_t>(rows.ElementLength());
-    if (count > (1 << 20)) {
+  return guarded(info, [&]() -> Napi::Value {
+    const std::vector<uint32_t> rows = uint32s_of(info[0], "rows", -1);
+    if (rows.size() > (1 << 20)) {
       throw Napi::TypeError::New(info.Env(), "Expected at most 1048576 rows");
     }
-    Napi::Uint8Array output =
-        bytes_of(info[1], "output", count * opened_.files->image_bytes());
-    std::shared_ptr<birbs::Augmentation> augmentation;
-    if (!info[2].IsUndefined()) {
-      augmentation =
-          std::make_shared<birbs::Augmentation>(augmentation_of(info[2]));
-    }
-    const uint32_t* first = rows.Data();
-    uint8_t* target = output.Data();
-    return opened_.thread->answer(
-        {info.This().As<Napi::Object>(), info[0].As<Napi::Object>(),
-         info[1].As<Napi::Object>()},
-        [files = opened_.files, threads = opened_.threads, first, count, target,
-         augmentation]() -> Answer {
-          files->assemble(first, count, target, augmentation.get(), threads);
-          return [](Napi::Env env) { return env.Undefined(); };
-        });
-  });
-}
-
-Napi::Value PixelsObject::dispose(const Napi::CallbackInfo& info) {
-  return promise_of(info.Env(), [&]() -> Napi::Value {
-    if (disposed_) {
-      auto deferred = Napi::Promise::Deferred::New(info.Env());
-      deferred.Resolve(info.Env().Undefined());
-      return deferred.Promise();
-    }
-    disposed_ = true;
-    return opened_.thread->answer({info.This().As<Napi::Object>()},
-                                  [this]() -> Answer {
-                                    return [this](Napi::Env env) {
-                                      release();
-                                      return env.Undefined();
-                                    };
-                                  });
+    std::optional<birbs::Augmentation> augmentation;
+    if (!info[2].IsUndefined()) augmentation = augmentation_of(info[2]);
+    const size_t size = rows.size() * content().files.image_bytes();
+    check_output(info[1], "output", size);
+    const auto output = std::make_shared<Napi::ObjectReference>(
+        Napi::Persistent(info[1].As<Napi::Object>()));
+    const auto work = [rows, augmentation, size,
+                       target = output.get()](Pixels& pixels) -> Answer {
+      auto bytes = std::make_shared<std::vector<uint8_t>>(size);
+      pixels.files.assemble(
+          rows.data(), static_cast<int64_t>(rows.size()), bytes->data(),
+          augmentation ? &*augmentation : nullptr, pixels.threads);
+      return [bytes, target](Napi::Env env) {
+        fill_output(target->Value(), "output", *bytes);
+        return env.Undefined();
+      };
+    };
+    return answer(info, work, output);
   });
 }
 
@@ -134,17 +108,11 @@ Napi::Value open_pixels(const Napi::CallbackInfo& info) {
     if (paths.empty()) {
       throw Napi::TypeError::New(env, "Expected at least one path for paths");
     }
-    auto opened = std::make_shared<Opened>();
-    opened->threads = static_cast<int>(integer_of(info[1], "threads", 1, 1024));
-    opened->thread = std::make_shared<WorkerThread>(env);
-    const auto start = [held = opened.get(), paths]() -> Answer {
-      held->files = std::make_shared<birbs::PixelFiles>(paths);
-      return [held](Napi::Env answer_env) -> Napi::Value {
-        return addon_data(answer_env)
-            .pixels_class.New({Napi::External<Opened>::New(answer_env, held)});
-      };
-    };
-    return opened->thread->answer({}, start, opened);
+    const int threads =
+        static_cast<int>(integer_of(info[1], "threads", 1, 1024));
+    return PixelsObject::open(env, [paths, threads] {
+      return std::make_shared<Pixels>(paths, threads);
+    });
   });
 }
 
@@ -152,7 +120,7 @@ Napi::Value remove_unused_pixels(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return promise_of(env, [&]() -> Napi::Value {
     const std::string path = string_of(info[0], "path");
-    return addon_data(env).operations->answer({}, [path]() -> Answer {
+    return addon_data(env).operations->answer([path]() -> Answer {
       const bool removed = birbs::remove_unused_pixels(path);
       return [removed](Napi::Env answer_env) -> Napi::Value {
         return Napi::Boolean::New(answer_env, removed);

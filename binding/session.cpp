@@ -4,7 +4,7 @@
 #include "arguments.h"
 #include "backend.h"
 #include "description.h"
-#include "worker_thread.h"
+#include "native_object.h"
 
 namespace {
 
@@ -19,6 +19,16 @@ struct Host {
   SessionOptions options;
   Plan plan;
   std::unique_ptr<Session> session;
+};
+
+// The images and labels of one call.
+struct Given {
+  std::vector<uint8_t> images;
+  std::vector<int32_t> labels;
+
+  Batch batch() const {
+    return {images.data(), labels.data(), static_cast<int>(labels.size())};
+  }
 };
 
 birbs::Optimizer optimizer_of(const Napi::Value& value) {
@@ -132,18 +142,22 @@ Napi::Array parameter_list(Napi::Env env, const Plan& plan) {
   return list;
 }
 
-// Held by the JavaScript object until it is handed to the class.
-struct Opened {
-  std::shared_ptr<WorkerThread> thread;
-  std::shared_ptr<Host> host;
-};
-
-class SessionObject : public Napi::ObjectWrap<SessionObject> {
+class SessionObject : public NativeObject<SessionObject, Host> {
  public:
-  explicit SessionObject(const Napi::CallbackInfo& info);
-  ~SessionObject() override { release(Env()); }
-
+  static constexpr const char* made_by = "createSession";
+  static constexpr const char* disposed =
+      "The session was disposed; make a new one with createSession";
+  static Napi::Function constructor(Napi::Env env) {
+    return addon_data(env).session_class.Value();
+  }
   static Napi::Function define(Napi::Env env);
+
+  explicit SessionObject(const Napi::CallbackInfo& info)
+      : NativeObject<SessionObject, Host>(info) {
+    set_memory(content().session->memory_bytes());
+    info.This().As<Napi::Object>().Set(
+        "parameters", parameter_list(info.Env(), content().plan));
+  }
 
  private:
   Napi::Value train_step(const Napi::CallbackInfo& info);
@@ -153,34 +167,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value get_optimizer_state(const Napi::CallbackInfo& info);
   Napi::Value set_optimizer_state(const Napi::CallbackInfo& info);
-  Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  // Runs `body` unless the session was disposed.
-  Napi::Value guarded(const Napi::CallbackInfo& info,
-                      const std::function<Napi::Value()>& body);
-  Batch batch_of(const Napi::CallbackInfo& info) const;
-  void release(Napi::Env env);
-
-  std::shared_ptr<WorkerThread> thread_;
-  std::shared_ptr<Host> host_;
-  int64_t memory_ = 0;
-  bool disposed_ = false;
+  std::shared_ptr<Given> given_of(const Napi::CallbackInfo& info) const;
 };
-
-SessionObject::SessionObject(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<SessionObject>(info) {
-  if (info.Length() != 1 || !info[0].IsExternal()) {
-    throw Napi::TypeError::New(info.Env(),
-                               "Sessions are made by createSession");
-  }
-  const Opened* opened = info[0].As<Napi::External<Opened>>().Data();
-  thread_ = opened->thread;
-  host_ = opened->host;
-  memory_ = host_->session->memory_bytes();
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), memory_);
-  info.This().As<Napi::Object>().Set("parameters",
-                                     parameter_list(info.Env(), host_->plan));
-}
 
 Napi::Function SessionObject::define(Napi::Env env) {
   return DefineClass(
@@ -199,143 +188,118 @@ Napi::Function SessionObject::define(Napi::Env env) {
       });
 }
 
-Napi::Value SessionObject::guarded(const Napi::CallbackInfo& info,
-                                   const std::function<Napi::Value()>& body) {
-  return promise_of(info.Env(), [&]() -> Napi::Value {
-    if (disposed_) {
-      throw Napi::Error::New(info.Env(),
-                             "The session was disposed; make a new one with "
-                             "createSession");
-    }
-    return body();
-  });
-}
-
-Batch SessionObject::batch_of(const Napi::CallbackInfo& info) const {
-  Batch batch;
-  const Napi::Int32Array labels = int32s_of(info[1], "labels", -1);
-  const size_t largest = static_cast<size_t>(host_->options.batch_size);
-  if (labels.ElementLength() < 1 || labels.ElementLength() > largest) {
+std::shared_ptr<Given> SessionObject::given_of(
+    const Napi::CallbackInfo& info) const {
+  auto given = std::make_shared<Given>();
+  given->labels = int32s_of(info[1], "labels", -1);
+  const size_t largest = static_cast<size_t>(content().options.batch_size);
+  const size_t count = given->labels.size();
+  if (count < 1 || count > largest) {
     throw Napi::TypeError::New(
         info.Env(), "Expected 1 to " + std::to_string(largest) +
                         " labels (the session's batch size) but received " +
-                        std::to_string(labels.ElementLength()));
+                        std::to_string(count));
   }
-  batch.count = static_cast<int>(labels.ElementLength());
-  batch.labels = labels.Data();
-  batch.images = bytes_of(info[0], "images",
-                          batch.count * host_->options.network.input.size())
-                     .Data();
-  return batch;
+  given->images = bytes_of(
+      info[0], "images",
+      static_cast<int64_t>(count) * content().options.network.input.size());
+  return given;
 }
 
 Napi::Value SessionObject::train_step(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const Batch batch = batch_of(info);
-    const double rate = number_of(info[2], "learningRate");
-    return thread_->run(
-        {info.This().As<Napi::Object>(), info[0].As<Napi::Object>(),
-         info[1].As<Napi::Object>()},
-        [host = host_, batch, rate](Reply reply) {
-          host->session->train_step(
-              batch, static_cast<float>(rate), [reply](StepResult result) {
-                if (!result.error.empty()) return reply.reject(result.error);
-                reply.resolve([result = std::move(result)](Napi::Env env) {
-                  return step_object(env, result);
-                });
-              });
+    const auto rate = static_cast<float>(number_of(info[2], "learningRate"));
+    const auto given = given_of(info);
+    return run(info, [given, rate](Host& host, Reply reply) {
+      // A device may read the batch until it is done.
+      const auto done = [reply, given](StepResult result) {
+        if (!result.error.empty()) {
+          return reply.reject(birbs::Error(result.error));
+        }
+        reply.resolve([result = std::move(result)](Napi::Env env) {
+          return step_object(env, result);
         });
+      };
+      host.session->train_step(given->batch(), rate, done);
+    });
   });
 }
 
 Napi::Value SessionObject::predict(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const int count = static_cast<int>(
-        integer_of(info[1], "count", 1, host_->options.batch_size));
-    const uint8_t* images =
-        bytes_of(info[0], "images", count * host_->options.network.input.size())
-            .Data();
-    return thread_->answer(
-        {info.This().As<Napi::Object>(), info[0].As<Napi::Object>()},
-        [host = host_, images, count]() -> Answer {
-          auto logits = std::make_shared<std::vector<float>>(
-              static_cast<size_t>(count) * host->options.network.classes);
-          host->session->predict(images, count, logits->data());
-          return [logits](Napi::Env env) {
-            return to_float32_array(env, *logits);
-          };
-        });
+        integer_of(info[1], "count", 1, content().options.batch_size));
+    const auto images = std::make_shared<std::vector<uint8_t>>(bytes_of(
+        info[0], "images", count * content().options.network.input.size()));
+    return answer(info, [images, count](Host& host) -> Answer {
+      auto logits = std::make_shared<std::vector<float>>(
+          static_cast<size_t>(count) * host.options.network.classes);
+      host.session->predict(images->data(), count, logits->data());
+      return [logits](Napi::Env env) { return to_float32_array(env, *logits); };
+    });
   });
 }
 
 Napi::Value SessionObject::gradients(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const Batch batch = batch_of(info);
-    return thread_->answer(
-        {info.This().As<Napi::Object>(), info[0].As<Napi::Object>(),
-         info[1].As<Napi::Object>()},
-        [host = host_, batch]() -> Answer {
-          auto gradients =
-              std::make_shared<std::vector<float>>(host->plan.parameter_count);
-          auto logits = std::make_shared<std::vector<float>>(
-              static_cast<size_t>(batch.count) * host->options.network.classes);
-          const StepResult result = host->session->gradients(
-              batch, gradients->data(), logits->data());
-          if (!result.error.empty()) throw birbs::Error(result.error);
-          return [result, gradients, logits](Napi::Env env) {
-            Napi::Object object = step_object(env, result);
-            object.Set("gradients", to_float32_array(env, *gradients));
-            object.Set("logits", to_float32_array(env, *logits));
-            return object;
-          };
-        });
+    const auto given = given_of(info);
+    return answer(info, [given](Host& host) -> Answer {
+      const Batch batch = given->batch();
+      auto gradients =
+          std::make_shared<std::vector<float>>(host.plan.parameter_count);
+      auto logits = std::make_shared<std::vector<float>>(
+          static_cast<size_t>(batch.count) * host.options.network.classes);
+      const StepResult result =
+          host.session->gradients(batch, gradients->data(), logits->data());
+      if (!result.error.empty()) throw birbs::Error(result.error);
+      return [result, gradients, logits](Napi::Env env) {
+        Napi::Object object = step_object(env, result);
+        object.Set("gradients", to_float32_array(env, *gradients));
+        object.Set("logits", to_float32_array(env, *logits));
+        return object;
+      };
+    });
   });
 }
 
 Napi::Value SessionObject::get_parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    return thread_->answer(
-        {info.This().As<Napi::Object>()}, [host = host_]() -> Answer {
-          auto values =
-              std::make_shared<std::vector<float>>(host->plan.parameter_count);
-          host->session->get_parameters(values->data());
-          return [values](Napi::Env env) {
-            return to_float32_array(env, *values);
-          };
-        });
+    return answer(info, [](Host& host) -> Answer {
+      auto values =
+          std::make_shared<std::vector<float>>(host.plan.parameter_count);
+      host.session->get_parameters(values->data());
+      return [values](Napi::Env env) { return to_float32_array(env, *values); };
+    });
   });
 }
 
 Napi::Value SessionObject::set_parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const float* values =
-        float32s_of(info[0], "parameters", host_->plan.parameter_count).Data();
-    return thread_->answer(
-        {info.This().As<Napi::Object>(), info[0].As<Napi::Object>()},
-        [host = host_, values]() -> Answer {
-          host->session->set_parameters(values);
-          return [](Napi::Env env) { return env.Undefined(); };
-        });
+    const auto values = std::make_shared<std::vector<float>>(
+        float32s_of(info[0], "parameters", content().plan.parameter_count));
+    return answer(info, [values](Host& host) -> Answer {
+      host.session->set_parameters(values->data());
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
   });
 }
 
 Napi::Value SessionObject::get_optimizer_state(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    return thread_->answer(
-        {info.This().As<Napi::Object>()}, [host = host_]() -> Answer {
-          auto state = std::make_shared<birbs::OptimizerState>(
-              host->session->get_optimizer_state());
-          return [state](Napi::Env env) {
-            auto object = Napi::Object::New(env);
-            const birbs::Progress& progress = state->progress;
-            object.Set("step", static_cast<double>(progress.step));
-            object.Set("skipped", static_cast<double>(progress.skipped));
-            object.Set("lossScale", progress.loss_scale);
-            object.Set("cleanSteps", static_cast<double>(progress.clean_steps));
-            object.Set("values", to_float32_array(env, state->values));
-            return object;
-          };
-        });
+    return answer(info, [](Host& host) -> Answer {
+      auto state = std::make_shared<birbs::OptimizerState>(
+          host.session->get_optimizer_state());
+      return [state](Napi::Env env) {
+        auto object = Napi::Object::New(env);
+        const birbs::Progress& progress = state->progress;
+        object.Set("step", static_cast<double>(progress.step));
+        object.Set("skipped", static_cast<double>(progress.skipped));
+        object.Set("lossScale", progress.loss_scale);
+        object.Set("cleanSteps", static_cast<double>(progress.clean_steps));
+        object.Set("values", to_float32_array(env, state->values));
+        return object;
+      };
+    });
   });
 }
 
@@ -344,46 +308,27 @@ Napi::Value SessionObject::set_optimizer_state(const Napi::CallbackInfo& info) {
     const Napi::Object object = object_of(info[0], "state");
     auto state = std::make_shared<birbs::OptimizerState>();
     state->progress = progress_of(object);
-    const Napi::Float32Array values =
-        float32s_of(object.Get("values"), "state.values", -1);
-    state->values.assign(values.Data(), values.Data() + values.ElementLength());
-    return thread_->answer(
-        {info.This().As<Napi::Object>()}, [host = host_, state]() -> Answer {
-          host->session->set_optimizer_state(*state);
-          return [](Napi::Env env) { return env.Undefined(); };
-        });
+    state->values = float32s_of(object.Get("values"), "state.values", -1);
+    return answer(info, [state](Host& host) -> Answer {
+      host.session->set_optimizer_state(*state);
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
   });
 }
 
-Napi::Value SessionObject::dispose(const Napi::CallbackInfo& info) {
-  return promise_of(info.Env(), [&]() -> Napi::Value {
-    if (disposed_) {
-      auto deferred = Napi::Promise::Deferred::New(info.Env());
-      deferred.Resolve(info.Env().Undefined());
-      return deferred.Promise();
-    }
-    disposed_ = true;
-    return thread_->answer({info.This().As<Napi::Object>()},
-                           [this, host = host_]() -> Answer {
-                             host->session.reset();
-                             return [this](Napi::Env env) {
-                               release(env);
-                               return env.Undefined();
-                             };
-                           });
-  });
-}
-
-void SessionObject::release(Napi::Env env) {
-  if (thread_) thread_->stop();
-  thread_.reset();
-  host_.reset();
-  if (memory_ != 0) {
-    // Not through Napi, which throws: finalizers also run when Node goes down.
-    int64_t total;
-    napi_adjust_external_memory(env, -memory_, &total);
+std::shared_ptr<Host> open_host(birbs::Backend& backend,
+                                const SessionOptions& options) {
+  if (!backend.unavailable().empty()) {
+    throw birbs::Error(backend.unavailable());
   }
-  memory_ = 0;
+  if (options.half_precision && !backend.no_half_precision().empty()) {
+    throw birbs::Error(backend.no_half_precision());
+  }
+  auto host = std::make_shared<Host>();
+  host->options = options;
+  host->plan = birbs::plan_network(options.network, options.batch_size);
+  host->session = backend.create_session(options);
+  return host;
 }
 
 }  // namespace
@@ -393,31 +338,13 @@ Napi::Function session_class(Napi::Env env) {
 }
 
 Napi::Value create_session(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return promise_of(env, [&]() -> Napi::Value {
+  return promise_of(info.Env(), [&]() -> Napi::Value {
     const Napi::Object object = object_of(info[0], "options");
     birbs::Backend& backend =
         birbs::get_backend(string_of(object.Get("device"), "device"));
-    auto opened = std::make_shared<Opened>();
-    opened->host = std::make_shared<Host>();
-    opened->host->options = session_options_of(object);
-    opened->thread = std::make_shared<WorkerThread>(env);
-    const auto start = [held = opened.get(), &backend]() -> Answer {
-      Host& host = *held->host;
-      if (!backend.unavailable().empty()) {
-        throw birbs::Error(backend.unavailable());
-      }
-      if (host.options.half_precision && !backend.no_half_precision().empty()) {
-        throw birbs::Error(backend.no_half_precision());
-      }
-      host.plan =
-          birbs::plan_network(host.options.network, host.options.batch_size);
-      host.session = backend.create_session(host.options);
-      return [held](Napi::Env answer_env) -> Napi::Value {
-        return addon_data(answer_env)
-            .session_class.New({Napi::External<Opened>::New(answer_env, held)});
-      };
-    };
-    return opened->thread->answer({}, start, opened);
+    return SessionObject::open(
+        info.Env(), [&backend, options = session_options_of(object)] {
+          return open_host(backend, options);
+        });
   });
 }

@@ -1,36 +1,72 @@
 #include "worker_thread.h"
 
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
+#include <new>
+#include <set>
+#include <system_error>
 #include <unordered_set>
+#include <utility>
+
+#include "addon.h"
 
 namespace {
 
-struct Settlement {
-  std::shared_ptr<Reply::Call> call;
-  Answer answer;
-  std::string error;
-};
-
 void settle(Napi::Env env, Napi::Function, std::nullptr_t*,
-            Settlement* settlement);
+            std::shared_ptr<Reply::Call>* call);
 
 using Settle =
-    Napi::TypedThreadSafeFunction<std::nullptr_t, Settlement, settle>;
+    Napi::TypedThreadSafeFunction<std::nullptr_t, std::shared_ptr<Reply::Call>,
+                                  settle>;
 
 struct Job {
   std::function<void(Reply)> work;
   Reply reply;
 };
 
+// Every thread of the process, for the end of it. Never destroyed: the hooks
+// below run as late as static destructors do.
+struct Registry {
+  std::mutex mutex;
+  std::set<WorkerThread*> threads;
+};
+
+Registry& registry() {
+  static auto& all = *new Registry;
+  return all;
+}
+
+constexpr const char* no_memory =
+    "out of memory: try a smaller batch or image size";
+
+// One sentence for what native code throws.
+const char* message_of(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return no_memory;
+  if (dynamic_cast<const std::system_error*>(&error)) {
+    return "no thread could be started: try fewer threads, or allow more "
+           "processes or memory (ulimit)";
+  }
+  return error.what();
+}
+
 }  // namespace
 
 struct Reply::Call {
+  explicit Call(Napi::Env env) : deferred(env) {}
+
   Napi::Promise::Deferred deferred;
-  std::vector<Napi::ObjectReference> pins;
+  Napi::ObjectReference pin;
   std::shared_ptr<void> keep;
   std::weak_ptr<WorkerThread::Shared> shared;
+
+  Answer answer;
+  std::string error;
+  bool answered = false;
+  // What carries this to the JavaScript thread, made ahead: an answer must get
+  // there when there is no memory any more.
+  std::unique_ptr<std::shared_ptr<Call>> carrier;
 };
 
 struct WorkerThread::Shared {
@@ -39,15 +75,15 @@ struct WorkerThread::Shared {
   // references to JavaScript values, so it must also be emptied there.
   std::unordered_set<std::shared_ptr<Reply::Call>> open;
 
-  std::mutex mutex;  // guards the rest
+  std::mutex mutex;  // guards the rest, and what calls answer
   std::condition_variable changed;
   std::deque<Job> jobs;
+  int running = 0;  // calls begun and not answered
   bool stopping = false;
 
   void loop();
-  void send(const std::shared_ptr<Reply::Call>& call, Answer answer,
-            std::string error);
-  void receive(Napi::Env env, const Settlement& settlement);
+  void send(Reply::Call& call);  // under the mutex
+  void receive(Napi::Env env, const std::shared_ptr<Reply::Call>& call);
 };
 
 void WorkerThread::Shared::loop() {
@@ -57,63 +93,59 @@ void WorkerThread::Shared::loop() {
     if (stopping) return;
     Job job = std::move(jobs.front());
     jobs.pop_front();
+    ++running;
     lock.unlock();
     try {
       job.work(job.reply);
-    } catch (const std::bad_alloc&) {
-      job.reply.reject("out of memory: try a smaller batch or image size");
     } catch (const std::exception& error) {
-      job.reply.reject(error.what());
+      job.reply.reject(error);
     } catch (...) {
-      job.reply.reject("unknown native error");
+      job.reply.reject(std::runtime_error("unknown native error"));
     }
     job.work = nullptr;  // frees what it captured, outside of the lock
     lock.lock();
   }
 }
 
-void WorkerThread::Shared::send(const std::shared_ptr<Reply::Call>& call,
-                                Answer answer, std::string error) {
-  // Under the lock: stop() must not release the function meanwhile.
-  std::lock_guard lock(mutex);
+void WorkerThread::Shared::send(Reply::Call& call) {
+  --running;
+  changed.notify_all();
   if (stopping) return;
-  auto settlement = std::make_unique<Settlement>(
-      Settlement{call, std::move(answer), std::move(error)});
-  if (settle.NonBlockingCall(settlement.get()) == napi_ok) {
-    settlement.release();
+  if (settle.NonBlockingCall(call.carrier.get()) == napi_ok) {
+    call.carrier.release();
   }
 }
 
 void WorkerThread::Shared::receive(Napi::Env env,
-                                   const Settlement& settlement) {
-  Reply::Call& call = *settlement.call;
-  if (open.erase(settlement.call) == 0) return;  // answered before
+                                   const std::shared_ptr<Reply::Call>& held) {
+  Reply::Call& call = *held;
+  if (open.erase(held) == 0) return;
   if (open.empty()) settle.Unref(env);
-  call.pins.clear();
+  call.pin.Reset();
   // Gone only after the answer: it may own what the answer hands over.
   const std::shared_ptr<void> keep = std::move(call.keep);
-  if (!settlement.error.empty()) {
-    call.deferred.Reject(Napi::Error::New(env, settlement.error).Value());
+  if (!call.error.empty()) {
+    call.deferred.Reject(Napi::Error::New(env, call.error).Value());
     return;
   }
   try {
-    call.deferred.Resolve(settlement.answer(env));
+    call.deferred.Resolve(call.answer(env));
   } catch (const Napi::Error& error) {
     call.deferred.Reject(error.Value());
   } catch (const std::exception& error) {
-    call.deferred.Reject(Napi::Error::New(env, error.what()).Value());
+    call.deferred.Reject(Napi::Error::New(env, message_of(error)).Value());
   }
 }
 
 namespace {
 
 void settle(Napi::Env env, Napi::Function, std::nullptr_t*,
-            Settlement* settlement) {
-  std::unique_ptr<Settlement> owned(settlement);
+            std::shared_ptr<Reply::Call>* carrier) {
+  std::unique_ptr<std::shared_ptr<Reply::Call>> owned(carrier);
   if (static_cast<napi_env>(env) == nullptr) return;  // Node is going down
   Napi::HandleScope scope(env);
   try {
-    if (auto shared = owned->call->shared.lock()) shared->receive(env, *owned);
+    if (auto shared = (*owned)->shared.lock()) shared->receive(env, *owned);
   } catch (const Napi::Error&) {
     // A worker thread of Node's is being terminated: its promises can no longer
     // be settled, and nobody waits for them.
@@ -125,72 +157,127 @@ void stop_thread(void* thread) { static_cast<WorkerThread*>(thread)->stop(); }
 }  // namespace
 
 void Reply::resolve(Answer answer) const {
-  if (auto shared = call_->shared.lock()) {
-    shared->send(call_, std::move(answer), "");
-  }
+  auto shared = call_->shared.lock();
+  if (!shared) return;
+  // Under the lock: stop() must not release the function meanwhile.
+  std::lock_guard lock(shared->mutex);
+  if (std::exchange(call_->answered, true)) return;
+  call_->answer = std::move(answer);
+  shared->send(*call_);
 }
 
-void Reply::reject(const std::string& message) const {
-  if (auto shared = call_->shared.lock()) {
-    shared->send(call_, nullptr, message.empty() ? "unknown error" : message);
-  }
+void Reply::reject(const std::exception& error) const {
+  auto shared = call_->shared.lock();
+  if (!shared) return;
+  std::lock_guard lock(shared->mutex);
+  if (std::exchange(call_->answered, true)) return;
+  call_->error = message_of(error);
+  if (call_->error.empty()) call_->error = "unknown error";
+  shared->send(*call_);
 }
 
 WorkerThread::WorkerThread(Napi::Env env)
     : env_(env), shared_(std::make_shared<Shared>()) {
+  shared_->stopping = addon_data(env).exiting;
+  if (shared_->stopping) return;
   shared_->settle = Settle::New(env, "birbs", 0, 1);
   shared_->settle.Unref(env);
   // Added after the function above was made, so it runs before Node frees it.
   napi_add_env_cleanup_hook(env_, stop_thread, this);
-  thread_ = std::thread([shared = shared_] { shared->loop(); });
+  std::lock_guard lock(registry().mutex);
+  registry().threads.insert(this);
 }
 
 WorkerThread::~WorkerThread() { stop(); }
 
 void WorkerThread::stop() {
-  if (!thread_.joinable()) return;
-  napi_remove_env_cleanup_hook(env_, stop_thread, this);
-  std::deque<Job> dropped;
   {
-    std::lock_guard lock(shared_->mutex);
-    shared_->stopping = true;
-    dropped.swap(shared_->jobs);
-    shared_->settle.Abort();
+    std::lock_guard lock(registry().mutex);
+    if (registry().threads.erase(this) == 0) return;
   }
-  shared_->changed.notify_all();
-  thread_.join();
+  napi_remove_env_cleanup_hook(env_, stop_thread, this);
+  join();
+  shared_->settle.Abort();
+  const std::deque<Job> dropped = std::move(shared_->jobs);
   // An open call may keep the owner of this thread: from here on, locals only.
   const auto open = std::move(shared_->open);
   for (const auto& call : open) {
-    call->pins.clear();
+    call->pin.Reset();
+    call->carrier.reset();
     const std::shared_ptr<void> keep = std::move(call->keep);
   }
 }
 
-Napi::Promise WorkerThread::run(const std::vector<Napi::Object>& pins,
-                                std::function<void(Reply)> work,
-                                std::shared_ptr<void> keep) {
-  auto call = std::make_shared<Reply::Call>(Reply::Call{
-      Napi::Promise::Deferred::New(env_), {}, std::move(keep), shared_});
-  for (const Napi::Object& pin : pins) {
-    call->pins.push_back(Napi::Persistent(pin));
+void WorkerThread::join() {
+  {
+    std::unique_lock lock(shared_->mutex);
+    shared_->stopping = true;
+    shared_->changed.notify_all();
+    shared_->changed.wait(lock, [&] { return shared_->running == 0; });
   }
+  if (thread_.joinable()) thread_.join();
+}
+
+void WorkerThread::stop_threads_of(napi_env env) {
+  const auto one = [env]() -> WorkerThread* {
+    std::lock_guard lock(registry().mutex);
+    for (WorkerThread* thread : registry().threads) {
+      if (thread->env_ == env) return thread;
+    }
+    return nullptr;
+  };
+  addon_data(env).exiting = true;
+  while (WorkerThread* thread = one()) thread->stop();
+}
+
+void WorkerThread::join_threads() {
+  std::lock_guard lock(registry().mutex);
+  const auto here = std::this_thread::get_id();
+  for (WorkerThread* thread : registry().threads) {
+    // A library that gives up may end the process from a thread of ours.
+    if (thread->thread_.get_id() == here) return;
+  }
+  for (WorkerThread* thread : registry().threads) thread->join();
+}
+
+void WorkerThread::stop_at_exit(Napi::Env env) {
+  static const int registered = std::atexit(join_threads);
+  static_cast<void>(registered);
+  const Napi::Value process = env.Global().Get("process");
+  if (!process.IsObject()) return;
+  const auto listen = process.As<Napi::Object>().Get("prependListener");
+  if (!listen.IsFunction()) return;
+  const auto stop = Napi::Function::New(
+      env, [](const Napi::CallbackInfo& info) { stop_threads_of(info.Env()); });
+  listen.As<Napi::Function>().Call(process,
+                                   {Napi::String::New(env, "exit"), stop});
+}
+
+Napi::Promise WorkerThread::run(std::function<void(Reply)> work,
+                                Napi::Object pin, std::shared_ptr<void> keep) {
+  auto call = std::make_shared<Reply::Call>(env_);
+  std::lock_guard lock(shared_->mutex);
+  if (shared_->stopping) return call->deferred.Promise();
+  if (!thread_.joinable()) {
+    thread_ = std::thread([shared = shared_] { shared->loop(); });
+  }
+  call->error.reserve(128);  // to tell that memory is short takes none
+  call->carrier = std::make_unique<std::shared_ptr<Reply::Call>>(call);
+  call->keep = std::move(keep);
+  call->shared = shared_;
+  if (!pin.IsEmpty()) call->pin = Napi::Persistent(pin);
+  shared_->jobs.push_back({std::move(work), Reply(call)});
   if (shared_->open.empty()) shared_->settle.Ref(env_);
   shared_->open.insert(call);
-  {
-    std::lock_guard lock(shared_->mutex);
-    shared_->jobs.push_back({std::move(work), Reply(call)});
-  }
-  shared_->changed.notify_one();
+  shared_->changed.notify_all();
   return call->deferred.Promise();
 }
 
-Napi::Promise WorkerThread::answer(const std::vector<Napi::Object>& pins,
-                                   std::function<Answer()> work,
+Napi::Promise WorkerThread::answer(std::function<Answer()> work,
+                                   Napi::Object pin,
                                    std::shared_ptr<void> keep) {
-  return run(
-      pins, [work = std::move(work)](Reply reply) { reply.resolve(work()); },
-      std::move(keep));
+  return run([work = std::move(work)](Reply reply) { reply.resolve(work()); },
+             std::move(pin), std::move(keep));
 }
 
 Napi::Value promise_of(Napi::Env env,
@@ -205,6 +292,6 @@ Napi::Value promise_of(Napi::Env env,
   } catch (const Napi::Error& error) {
     return rejected(error.Value());
   } catch (const std::exception& error) {
-    return rejected(Napi::TypeError::New(env, error.what()).Value());
+    return rejected(Napi::TypeError::New(env, message_of(error)).Value());
   }
 }

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 // What turns the result of native work into a JavaScript value, on the
 // JavaScript thread.
@@ -17,7 +16,7 @@ using Answer = std::function<Napi::Value(Napi::Env)>;
 class Reply {
  public:
   void resolve(Answer answer) const;
-  void reject(const std::string& message) const;
+  void reject(const std::exception& error) const;
 
   struct Call;
   explicit Reply(std::shared_ptr<Call> call) : call_(std::move(call)) {}
@@ -28,34 +27,45 @@ class Reply {
 
 // A thread that answers promises, one call after the other: libuv's pool stays
 // free for image decoding. The event loop is kept alive only while a call is
-// open. When Node tears its environment down, the running call ends, queued
-// ones are dropped, and the thread is joined before JavaScript is gone.
+// open.
+//
+// However the environment ends, the running calls are waited for, queued ones
+// are dropped, and the thread is joined before JavaScript or static objects of
+// native libraries are gone. Three hooks see to it: Node's clean-up (the
+// natural end, worker.terminate()), its event 'exit' (process.exit(), which
+// skips the clean-up on the main thread), and the C library's atexit where that
+// event was not heard.
 class WorkerThread {
  public:
   explicit WorkerThread(Napi::Env env);
   ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
 
-  // Runs `work`, which may answer now or later. `pins` are kept from the
-  // collector until the promise is settled. A C++ exception rejects.
-  Napi::Promise run(const std::vector<Napi::Object>& pins,
-                    std::function<void(Reply)> work,
+  // Runs `work`, which may answer now or later; a C++ exception rejects. `pin`
+  // is kept from the collector until the promise is settled. `keep` lives until
+  // then and dies on the JavaScript thread, as whatever owns a WorkerThread
+  // must.
+  Napi::Promise run(std::function<void(Reply)> work, Napi::Object pin = {},
                     std::shared_ptr<void> keep = nullptr);
 
-  // The usual case: the work's own return value is the answer. `keep` lives
-  // until the promise is settled and dies on the JavaScript thread, as whatever
-  // owns a WorkerThread must.
-  Napi::Promise answer(const std::vector<Napi::Object>& pins,
-                       std::function<Answer()> work,
+  // The usual case: the work's own return value is the answer.
+  Napi::Promise answer(std::function<Answer()> work, Napi::Object pin = {},
                        std::shared_ptr<void> keep = nullptr);
 
-  // Ends the thread; calls still open are never settled. JavaScript thread
-  // only; twice is fine.
+  // Ends the thread; calls still open are never settled, nor are later ones.
+  // JavaScript thread only; twice is fine.
   void stop();
+
+  // Sees to the end of an environment; once, before its first WorkerThread.
+  static void stop_at_exit(Napi::Env env);
 
   struct Shared;
 
  private:
+  void join();
+  static void stop_threads_of(napi_env env);
+  static void join_threads();  // where JavaScript can't be told any more
+
   napi_env env_;
   std::shared_ptr<Shared> shared_;
   std::thread thread_;

@@ -165,7 +165,7 @@ async function predictBatch(session: NativeSession, model: Model, batch: Listed[
   const classes = network.classNames.length;
   const logits =
     readable.length > 0
-      ? await session.predict(new Uint8Array(Buffer.concat(readable)), readable.length)
+      ? await session.predict(Buffer.concat(readable), readable.length)
       : new Float32Array();
   const probabilities = softmax(scaled(logits, calibration.temperature), classes);
   let row = 0;

@@ -112,7 +112,7 @@ export interface OptimizerState {
 
 /**
  * A network on a device. Calls run one after the other on a thread of the session; a second one may
- * be queued while one runs. Arrays handed in are read, not copied: leave them alone until the promise ends.
+ * be queued while one runs. Arrays handed in are copied at the call: they may be changed or freed right after it.
  * After `dispose()` every call rejects.
  */
 export interface NativeSession {
@@ -156,7 +156,7 @@ export interface NativePixels {
   readonly width: number;
   /**
    * Copies the images at `rows` (counted over all files in order) into `output`, uint8 [rows.length, height,
-   * width, 3], augmented if asked. Runs on the threads of this object.
+   * width, 3], augmented if asked. Runs on the threads of this object; rejects if `output` was resized or transferred.
    */
   assemble(rows: Uint32Array, output: Uint8Array, augmentation?: Augmentation): Promise<void>;
   dispose(): Promise<void>;
