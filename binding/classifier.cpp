@@ -10,29 +10,21 @@
 namespace {
 
 struct Work {
-  birbs::LabelledFeatures images;
+  std::vector<float> features;
+  std::vector<int32_t> labels;
+  birbs::LabelledFeatures images;  // over these two
   birbs::FitOptions options;
   std::optional<birbs::LinearClassifier> start;
 };
 
-std::vector<float> copy_of(const Napi::Value& value, const std::string& name,
-                           int64_t length) {
-  const auto array = float32s_of(value, name, length);
-  return {array.Data(), array.Data() + array.ElementLength()};
-}
-
-Work work_of(const Napi::CallbackInfo& info) {
+// On the heap: `images` points into it.
+std::shared_ptr<Work> work_of(const Napi::CallbackInfo& info) {
   const Napi::Object options = object_of(info[2], "options");
-  Work work;
-  birbs::LabelledFeatures& images = work.images;
+  auto work = std::make_shared<Work>();
+  birbs::LabelledFeatures& images = work->images;
   images.classes = static_cast<int>(
       integer_of(options.Get("classes"), "classes", 2, 1 << 20));
-  const auto labels = int32s_of(info[1], "labels", -1);
-  images.count = static_cast<int64_t>(labels.ElementLength());
   images.width = integer_of(options.Get("width"), "width", 1, 1 << 20);
-  images.features =
-      float32s_of(info[0], "features", images.count * images.width).Data();
-  images.labels = labels.Data();
   if (has(options, "classWeights")) {
     images.class_weights =
         floats_of(options.Get("classWeights"), "classWeights");
@@ -42,15 +34,22 @@ Work work_of(const Napi::CallbackInfo& info) {
                                  "classWeights");
     }
   }
-  work.options.l2 = number_of(options.Get("l2"), "l2");
-  work.options.threads =
+  work->options.l2 = number_of(options.Get("l2"), "l2");
+  work->options.threads =
       static_cast<int>(integer_of(options.Get("threads"), "threads", 1, 1024));
   if (has(options, "start")) {
     const Napi::Object start = object_of(options.Get("start"), "start");
-    work.start = {copy_of(start.Get("weights"), "start.weights",
-                          images.width * images.classes),
-                  copy_of(start.Get("bias"), "start.bias", images.classes)};
+    work->start = {
+        float32s_of(start.Get("weights"), "start.weights",
+                    images.width * images.classes),
+        float32s_of(start.Get("bias"), "start.bias", images.classes)};
   }
+  work->labels = int32s_of(info[1], "labels", -1);
+  images.count = static_cast<int64_t>(work->labels.size());
+  work->features =
+      float32s_of(info[0], "features", images.count * images.width);
+  images.labels = work->labels.data();
+  images.features = work->features.data();
   return work;
 }
 
@@ -58,12 +57,10 @@ Work work_of(const Napi::CallbackInfo& info) {
 
 Napi::Value fit_classifier(const Napi::CallbackInfo& info) {
   return promise_of(info.Env(), [&]() -> Napi::Value {
-    const Work work = work_of(info);
-    const std::vector<Napi::Object> pins = {info[0].As<Napi::Object>(),
-                                            info[1].As<Napi::Object>()};
-    return addon_data(info.Env()).operations->answer(pins, [work]() -> Answer {
+    const auto work = work_of(info);
+    return addon_data(info.Env()).operations->answer([work]() -> Answer {
       auto fit = std::make_shared<birbs::ClassifierFit>(birbs::fit_classifier(
-          work.images, work.options, work.start ? &*work.start : nullptr));
+          work->images, work->options, work->start ? &*work->start : nullptr));
       return [fit](Napi::Env env) {
         auto object = Napi::Object::New(env);
         object.Set("weights", to_float32_array(env, fit->classifier.weights));

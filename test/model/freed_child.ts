@@ -146,6 +146,15 @@ function callsOf(session: NativeSession, pixels: Awaited<ReturnType<typeof addon
       },
     },
     {
+      name: 'fitClassifier',
+      given: [
+        [Float32Array, numbers.subarray(0, count * 4)],
+        [Int32Array, labels],
+      ],
+      call: (features: Float32Array, y: Int32Array) =>
+        addon.fitClassifier(features, y, { classes: 2, width: 4, l2: 1, threads: 1 }),
+    },
+    {
       name: 'assemble, rows',
       given: [[Uint32Array, Uint32Array.from({ length: count }, (_, i) => i % 4)]],
       call: async (rows: Uint32Array) => {
