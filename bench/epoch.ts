@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { batches } from '../src/data/batches.ts';
+import { damagedRows } from '../src/data/cache/segment_check.ts';
 import { loadAddon, type NativePixels, type NativeSession } from '../src/model/addon.ts';
 import { birbs } from '../src/model/network.ts';
 import { LineChild } from './child.ts';
@@ -52,10 +53,12 @@ async function* pace(session: NativeSession, pixels: NativePixels, path: string)
   const what = `${SIZE} px, batch ${BATCH}, ${EPOCH} images`;
   const rival = await openRival(path).catch((error: Error) => error);
   const ours: { seconds: number; waited: number }[] = [];
+  const checks: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round <= 3; round++) {
     const run = await runEpoch(session, pixels, EPOCH, round);
     if (round > 0) ours.push(run);
+    if (round > 0) checks.push((100 * (await checkSeconds(path))) / run.seconds);
     if (rival instanceof Error) continue;
     const seconds = Number(await rival.ask('epoch'));
     if (round > 0) theirs.push(seconds);
@@ -64,6 +67,8 @@ async function* pace(session: NativeSession, pixels: NativePixels, path: string)
     rows.map(value).sort((a, b) => a - b)[rows.length >> 1]!;
   const share = middle(ours, ({ seconds, waited }) => (100 * waited) / seconds);
   yield aim(`${what}: waiting for data`, '% of the time', share, 3);
+  const check = middle(checks, (one) => one);
+  yield aim(`${what}: their checksums, once a run`, '% of a cached epoch', check, 1);
   const line = { bench: 'epoch', case: what };
   if (rival instanceof Error) {
     yield { ...line, rivalName: 'PyTorch DataLoader', missing: rival.message };
@@ -80,6 +85,13 @@ async function* pace(session: NativeSession, pixels: NativePixels, path: string)
     rivalName: 'PyTorch DataLoader over the same file',
     ratio: rounded(speed / other),
   };
+}
+
+/** What it takes to look for damage in as many images as an epoch has. */
+async function checkSeconds(path: string): Promise<number> {
+  const begin = performance.now();
+  await damagedRows({ path, pixelHashes: new Array<string>(CACHED).fill('') }, SIZE);
+  return ((performance.now() - begin) / 1000) * (EPOCH / CACHED);
 }
 
 async function openRival(path: string): Promise<LineChild> {

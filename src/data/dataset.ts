@@ -27,6 +27,8 @@ export interface Dataset extends DatasetFacts, Located {
   lock?: LockFacts;
   /** Files of the cache that were damaged, and are decoded again. */
   damagedSegments: number;
+  /** Images of the cache whose pixels were damaged, and are decoded again. */
+  damagedImages: number;
 }
 
 /** What it costs that the cache is too small. */
@@ -82,7 +84,8 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
     ? { pixelFiles: [], rows: new Uint32Array(), stream: streamOf(opened, limit, options) }
     : supply.locate(new Uint32Array(facts.names.length).map((_, position) => position));
   const held = lock ? { lock: await lock.save() } : {};
-  return { ...facts, ...located, ...held, supply, damagedSegments: cache.damaged };
+  const { damaged: damagedSegments, damagedImages } = cache;
+  return { ...facts, ...located, ...held, supply, damagedSegments, damagedImages };
 }
 
 /** Sources with all that is known of their images, and the cache that holds their pixels. */
@@ -219,6 +222,12 @@ async function fillAll(
   options: DatasetOptions,
 ): Promise<boolean> {
   const imageBytes = options.imageSize ** 2 * 3;
+  const meter = new Meter(opened[0]!.source.text, (progress) => options.onProgress?.(progress));
+  let bytes = 0;
+  const onBytes = (more: number) => {
+    bytes += more;
+    meter.note({ stage: 'check', bytes });
+  };
   const isRemembered = opened.every(({ parts }) => parts.every(({ remembered }) => remembered));
   for (let round = 0; round < ROUNDS; round++) {
     const { contents, unread } = imagesInUse(opened);
@@ -226,7 +235,9 @@ async function fillAll(
     const exceeds = (images: number) => images * imageBytes > limit;
     const need: Need =
       exceeds(contents.length + unread) && exceeds(new Set(contents).size + unread) ? 'facts' : 'pixels';
-    const isThere = await cache.keep(need === 'pixels' ? contents : [], { added: need === 'pixels' });
+    const isThere = await cache.keep(need === 'pixels' ? contents : [], {
+      ...{ added: need === 'pixels', onBytes, signal: options.signal },
+    });
     if (isThere && unread === 0 && (isRemembered || round > 0)) return need === 'facts';
     for (const source of opened) await fillSource(source, cache, need, options);
     await cache.refresh();

@@ -9,7 +9,7 @@ import { type Recipe, type RecipeName, recipes } from './recipes.ts';
 /** What of a data set is told. */
 export const FACTS = [
   ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
-  ...(['oddities', 'hash', 'lock'] as const),
+  ...(['oddities', 'hash', 'lock', 'damagedSegments', 'damagedImages'] as const),
 ];
 
 /** What is inside: all that is known of the images but the images. */
@@ -69,6 +69,7 @@ export function inventoryLines(inventory: Inventory, train: string): string[] {
     ...healthLines(inventory),
     `In all ${count(counts.reduce((a, b) => a + b, 0))} images: ${classLine(classNames, counts)}`,
     ...lockLines(lock),
+    ...cacheLines(inventory),
     `All is there. Train on it: ${train}`,
   ];
 }
@@ -130,6 +131,21 @@ export function healthLines({
   const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
   if (odd.length > 0) lines.push(`Out of the ordinary: ${odd.join(', ')}`);
   if (lines.length > 0) lines[lines.length - 1] += ' (the command `data check` shows which)';
+  return lines;
+}
+
+/** What was found damaged in the cache. */
+export function cacheLines({
+  damagedSegments,
+  damagedImages,
+}: Pick<Dataset, 'damagedSegments' | 'damagedImages'>): string[] {
+  const lines: string[] = [];
+  if (damagedSegments > 0)
+    lines.push(`${count(damagedSegments)} files of the cache were damaged: deleted, and decoded again`);
+  if (damagedImages > 0)
+    lines.push(
+      `${counted(damagedImages, 'image')} in the cache had changed since ${damagedImages === 1 ? 'it was' : 'they were'} written: decoded again; check the disk`,
+    );
   return lines;
 }
 

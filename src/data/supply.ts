@@ -58,7 +58,7 @@ export class Supply {
     const cache = this.#cache;
     const contents = this.#contents(positions);
     await cache.refresh();
-    await cache.keep(contents, { added: true });
+    await cache.keep(contents, { added: true, signal });
     try {
       for (const [number, indexes] of this.#indexes(positions, contents)) {
         const options = { ...this.#options, need: 'pixels', remember: false, signal } as const;

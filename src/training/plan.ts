@@ -23,6 +23,7 @@ export interface DataEvent
     | 'lock'
     | 'stream'
     | 'damagedSegments'
+    | 'damagedImages'
   > {
   type: 'data';
   train: number[];
@@ -89,6 +90,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     hash: dataset.hash,
     stream: dataset.stream,
     damagedSegments: dataset.damagedSegments,
+    damagedImages: dataset.damagedImages,
     lock: dataset.lock,
     train: counts(split.train),
     validation,

@@ -1,7 +1,7 @@
 /** Events of a training, to lines in the terminal. */
 
 import { count, duration, megabytes, percent, printable, quote } from '../base/words.ts';
-import { healthLines, listLines, lockLines } from '../data/inventory.ts';
+import { cacheLines, healthLines, listLines, lockLines } from '../data/inventory.ts';
 import { isComplete } from '../data/meter.ts';
 import { isTold } from '../run/record.ts';
 import type { DataEvent } from '../training/plan.ts';
@@ -152,8 +152,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   if (event.dropped > 0)
     lines.push(`${count(event.dropped)} training images are left out: the same images are in --val`);
   lines.push(...lockLines(event.lock));
-  if (event.damagedSegments > 0)
-    lines.push(`${count(event.damagedSegments)} files of the cache were damaged: deleted, and decoded again`);
+  lines.push(...cacheLines(event));
   if (event.stream) lines.push(streamLine(event.stream));
   lines.push(
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,

@@ -11,6 +11,7 @@ const DOING: Record<Stage, string> = {
   unpack: 'Unpacking',
   list: 'Looking through',
   verify: 'Verifying',
+  check: 'Checking the cache of',
   decode: 'Decoding',
 };
 

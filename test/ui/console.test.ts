@@ -139,6 +139,7 @@ describe('plain', () => {
           dropped: 1,
           hash: '',
           damagedSegments: 1,
+          damagedImages: 0,
           stream: { bytes: 4e10, limit: 2e10, windowImages: 44_000, imageSize: 224 },
         },
         sources: [{ source: 'photos', images: 1500, counts: { bird: 500, 'not-bird': 1000 }, ignored: 0 }],

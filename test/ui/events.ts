@@ -21,7 +21,8 @@ export function data(classNames = ['bird', 'not-bird']): Of<'data'> {
   const each = classNames.map(() => 100);
   return {
     ...{ type: 'data', classNames, skipped: [], filtered: [], duplicates: 0, nearDuplicates: 0, hash: '' },
-    ...{ oddities: { turned: 0, tiny: 0, blank: 0 }, lock: undefined, stream: undefined, damagedSegments: 0 },
+    ...{ oddities: { turned: 0, tiny: 0, blank: 0 }, lock: undefined, stream: undefined },
+    ...{ damagedSegments: 0, damagedImages: 0 },
     sources: [{ source: 'photos', images: 1200, counts: { bird: 600, 'not-bird': 600 }, ignored: 0 }],
     ...{ train: each, validation: each, balanced: each, balance: 'undersample', draws: 1, dropped: 0 },
     ...{ majorityClass: classNames[0]!, majorityAccuracy: 1 / classNames.length },

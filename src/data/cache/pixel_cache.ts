@@ -2,20 +2,21 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { removeLeftovers } from '../../base/atomic.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Fit } from '../../model/network.ts';
 import { makeRoom } from './cache_budget.ts';
 import {
+  DAMAGED,
+  forgetRows,
   indexPath,
-  PIXEL_DIGITS,
   pixelPath,
   readSegment,
   type Segment,
   SegmentWriter,
   touchSegment,
 } from './segment.ts';
+import { damagedRows, pixelHash } from './segment_check.ts';
 
 /** Of the decoding: raise it when the same image file would come out with other pixels. */
 const SETTINGS_VERSION = 2;
@@ -30,19 +31,10 @@ export function contentHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/**
- * What pixels are known by, to find equal ones: two checksums of half the image each. Nothing is ever read by it, so
- * it may be as fast as it gets.
- */
-function pixelHash(pixels: Uint8Array): string {
-  const half = pixels.length >> 1;
-  return [pixels.subarray(0, half), pixels.subarray(half)]
-    .map((part) =>
-      crc32(part)
-        .toString(16)
-        .padStart(PIXEL_DIGITS / 2, '0'),
-    )
-    .join('');
+interface CheckOptions {
+  /** Called with the bytes of each block that was read. */
+  onBytes?: (bytes: number) => void;
+  signal?: AbortSignal;
 }
 
 /** Where the pixels of an image are. */
@@ -75,6 +67,8 @@ export class PixelCache {
   readonly folder: string;
   /** Segments that were damaged, and are deleted. */
   damaged = 0;
+  /** Images whose pixels were damaged, and are forgotten. */
+  damagedImages = 0;
   readonly #options: PixelCacheOptions;
   readonly #segments: Numbered[] = [];
   /** From content hash to the number of the image over all segments. */
@@ -82,6 +76,8 @@ export class PixelCache {
   #lastFound: Numbered | undefined;
   #count = 0;
   #writer: SegmentWriter | undefined;
+  /** Pixel files that this process has written, or has looked through for damage. */
+  readonly #checked = new Set<string>();
   /** Pixel files that this process must not evict. */
   readonly #kept = new Set<string>();
   #keepsAdded = false;
@@ -140,7 +136,10 @@ export class PixelCache {
 
   #adopt(segment: Segment): void {
     this.#segments.push({ segment, first: this.#count });
-    for (const content of segment.contents) this.#numbers.set(content, this.#count++);
+    for (const content of segment.contents) {
+      const number = this.#count++;
+      if (content !== DAMAGED) this.#numbers.set(content, number);
+    }
   }
 
   /** Forgets a segment whose file is gone; its numbers are not given again. */
@@ -207,10 +206,13 @@ export class PixelCache {
 
   /**
    * From now on this process evicts none of the segments that hold these images, nor, with `added`, any that is added;
-   * what it kept before may go. Notes that they are used.
+   * what it kept before may go. Notes that they are used, and forgets the images in them that are damaged.
    * @returns whether all of them are there
    */
-  async keep(contents: Iterable<string>, { added }: { added: boolean }): Promise<boolean> {
+  async keep(
+    contents: Iterable<string>,
+    { added, ...options }: { added: boolean } & CheckOptions,
+  ): Promise<boolean> {
     let all = true;
     const segments = new Set<Numbered>();
     for (const content of contents) {
@@ -222,7 +224,36 @@ export class PixelCache {
     this.#keepsAdded = added;
     for (const { segment } of segments) this.#kept.add(segment.path);
     await Promise.all([...this.#kept].map(touchSegment));
+    for (const one of segments) {
+      const isWhole = await this.guard(this.#check(one, options));
+      all &&= isWhole === true;
+    }
     return all;
+  }
+
+  /**
+   * Looks through a segment for damage, once in the life of a process, and forgets the images that have some.
+   * @returns whether all of it is there
+   */
+  async #check({ segment, first }: Numbered, { onBytes, signal }: CheckOptions): Promise<boolean> {
+    if (this.#checked.has(segment.path)) return true;
+    signal?.throwIfAborted();
+    const found = await damagedRows(segment, this.#options.size, onBytes).catch((error) => {
+      if (error.code !== 'ENOENT') throw error;
+      // Another process has evicted it.
+      this.#drop(segment.path);
+    });
+    if (!found) return false;
+    this.#checked.add(segment.path);
+    const rows = found.filter((row) => segment.contents[row] !== DAMAGED);
+    if (rows.length === 0) return true;
+    for (const row of rows) {
+      const content = segment.contents[row]!;
+      if (this.#numbers.get(content) === first + row) this.#numbers.delete(content);
+    }
+    this.damagedImages += rows.length;
+    await forgetRows(segment, rows);
+    return false;
   }
 
   /**
@@ -248,6 +279,7 @@ export class PixelCache {
   #begin(): SegmentWriter {
     const writer = new SegmentWriter(this.folder, this.#options.size);
     this.#segments.push({ segment: writer, first: this.#count });
+    this.#checked.add(writer.path);
     if (this.#keepsAdded) this.#kept.add(writer.path);
     return writer;
   }

@@ -16,7 +16,10 @@ const BLOCK_BYTES = 2 ** 20;
 export const CONTENT_DIGITS = 64;
 export const PIXEL_DIGITS = 16;
 
-/** A segment once it is whole: it never changes again. In the order of the rows. */
+/** In place of the content of an image whose pixels are damaged. */
+export const DAMAGED = '-'.repeat(CONTENT_DIGITS);
+
+/** A segment once it is whole: its pixels never change again. In the order of the rows. */
 export interface Segment {
   path: string;
   contents: string[];
@@ -105,21 +108,14 @@ export class SegmentWriter implements Segment {
 
   async seal(): Promise<void> {
     this.#flush();
-    const index = {
-      format: FORMAT_VERSION,
-      count: this.contents.length,
-      contents: this.contents.join(''),
-      pixels: this.pixelHashes.join(''),
-      looks: this.looks.join(''),
-    };
     try {
       await this.#then(async (file) => {
-        await writeAll(file, header(this.#size, index.count), 0);
+        await writeAll(file, header(this.#size, this.contents.length), 0);
         await file.sync();
         await file.close();
       });
       await rename(this.#temporary, this.path);
-      await writeWhole(indexPath(this.path), JSON.stringify(index));
+      await writeIndex(this);
     } catch (error) {
       await this.#discard();
       await rm(this.path, { force: true });
@@ -132,6 +128,23 @@ export class SegmentWriter implements Segment {
     await this.#file.then((file) => file.close()).catch(() => {});
     await rm(this.#temporary, { force: true });
   }
+}
+
+async function writeIndex({ path, contents, pixelHashes, looks }: Segment): Promise<void> {
+  const index = {
+    format: FORMAT_VERSION,
+    count: contents.length,
+    contents: contents.join(''),
+    pixels: pixelHashes.join(''),
+    looks: looks.join(''),
+  };
+  await writeWhole(indexPath(path), JSON.stringify(index));
+}
+
+/** Nobody finds the images of these rows any more, neither here nor on disk. */
+export async function forgetRows(segment: Segment, rows: number[]): Promise<void> {
+  for (const row of rows) segment.contents[row] = DAMAGED;
+  await writeIndex(segment);
 }
 
 function header(size: number, count: number): Buffer {
