@@ -89,6 +89,11 @@ export class Supply {
     }
   }
 
+  /** sha256 (hex) of the images at some positions, as they lie in their files. */
+  contentsOf(positions: Uint32Array): string[] {
+    return this.#contents(positions);
+  }
+
   /** Of images that are all in the cache. */
   locate(positions: Uint32Array): Located {
     return locate(this.#cache, this.#contents(positions));

@@ -34,9 +34,9 @@ async function shelvesOf(cacheDir: string): Promise<string[]> {
     (await entriesOf(join(cacheDir, folder)))
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => join(folder, name));
-  const pixels = (await below('.')).filter((name) => name.startsWith('pixels-'));
+  const images = (await below('.')).filter((name) => /^(pixels|features)-/.test(name));
   const kaggle = await Promise.all((await below('kaggle')).map(below));
-  return [...pixels, 'archives', 'sums', join('hub', 'ranges'), join('hub', 'lists'), ...kaggle.flat()];
+  return [...images, 'archives', 'sums', join('hub', 'ranges'), join('hub', 'lists'), ...kaggle.flat()];
 }
 
 async function piecesOn(cacheDir: string, shelf: string): Promise<Piece[]> {
