@@ -1,7 +1,7 @@
 /** A process that fetches from the tests' hub and may be killed while it does: whole files, and ranges of another. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { HubDataset } from '../../src/data/hub/hub_dataset.ts';
+import { HubRepository } from '../../src/data/hub/hub_repository.ts';
 
 const [, , endpoint, folder] = process.argv;
 const settings = {
@@ -11,8 +11,8 @@ const settings = {
   idleSeconds: 5,
   pauseMs: 1,
 };
-const place = { name: 'owner/birds', revision: 'main' };
-const dataset = await HubDataset.open({ settings }, place, `${folder}/own`);
+const place = { type: 'dataset' as const, name: 'owner/birds', revision: 'main' };
+const dataset = await HubRepository.open({ settings }, place, `${folder}/own`);
 const sums: Record<string, string> = {};
 const note = (path: string, bytes: Uint8Array) => {
   sums[path] = createHash('sha256').update(bytes).digest('hex');

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { HubDataset } from '../../src/data/hub/hub_dataset.ts';
+import { HubRepository } from '../../src/data/hub/hub_repository.ts';
 import { fileOf, noise, sha256 } from './hub_opened.ts';
 import { type Hub, type HubRequest, startHub } from './hub_server.ts';
 import { testFolder } from './made.ts';
@@ -103,9 +103,9 @@ test.each([false, true])(
     const run = start(hub, folder);
     while ((hub.sent['whole/b'] ?? 0) < 100_000) await new Promise((resolve) => setTimeout(resolve, 1));
     const settings = { endpoint: hub.endpoint, cacheDir: `${folder}/shared`, offline: false };
-    const dataset = await HubDataset.open(
+    const dataset = await HubRepository.open(
       { settings: { ...settings, idleSeconds: 10, pauseMs: 1 } },
-      { name: 'owner/birds', revision: 'main' },
+      { type: 'dataset', name: 'owner/birds', revision: 'main' },
       `${folder}/own`,
     );
     const fetching = dataset.whole(await fileOf(dataset, 'whole/b'));

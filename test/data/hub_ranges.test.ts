@@ -2,7 +2,7 @@
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { HubDataset } from '../../src/data/hub/hub_dataset.ts';
+import type { HubRepository } from '../../src/data/hub/hub_repository.ts';
 import { fileOf, noise, type Opened, openDataset } from './hub_opened.ts';
 import type { Fault } from './hub_server.ts';
 import { outcome } from './made.ts';
@@ -16,7 +16,7 @@ const open = (given: Parameters<typeof openDataset>[0] = {}) =>
   openDataset({ files: { [PATH]: bytes }, ...given });
 
 /** Reads the ranges one after the other: whether each is right, or what was said. */
-async function read(dataset: HubDataset, ...ranges: [number, number][]): Promise<(boolean | string)[]> {
+async function read(dataset: HubRepository, ...ranges: [number, number][]): Promise<(boolean | string)[]> {
   const access = await dataset.remote(await fileOf(dataset, PATH));
   const results: (boolean | string)[] = [];
   for (const [begin, end] of ranges) {

@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest';
 /** Bytes are kept as the hub keeps large files (with a sha256), text and `git` as it keeps small ones. */
 export type HubFiles = Record<string, Uint8Array | string | { git: Uint8Array }>;
 
-export interface HubRepository {
+export interface ServedRepository {
   files: HubFiles;
   /** Only tokens in `accepted` may read. */
   gated?: 'auto' | 'manual';
@@ -99,7 +99,7 @@ interface StoredFile {
   oid: string;
 }
 
-interface Repository extends Omit<HubRepository, 'files'> {
+interface Repository extends Omit<ServedRepository, 'files'> {
   commits: Map<string, Map<string, StoredFile>>;
   branches: Map<string, string>;
 }
@@ -108,7 +108,7 @@ const hash = (kind: string, content: Uint8Array | string) => createHash(kind).up
 
 /** Ends with the test that started it. */
 export async function startHub(
-  repositories: Record<string, HubRepository>,
+  repositories: Record<string, ServedRepository>,
   options: HubOptions = {},
 ): Promise<Hub> {
   const hub = await openHub(repositories, options);
@@ -118,7 +118,7 @@ export async function startHub(
 
 /** The same for those who end it themselves. */
 export async function openHub(
-  repositories: Record<string, HubRepository>,
+  repositories: Record<string, ServedRepository>,
   options: HubOptions = {},
 ): Promise<Hub> {
   const server = new HubServer(options);
@@ -157,7 +157,7 @@ class HubServer implements Hub {
     }
   }
 
-  create(name: string, files: HubFiles, rest: Omit<HubRepository, 'files'>): void {
+  create(name: string, files: HubFiles, rest: Omit<ServedRepository, 'files'>): void {
     this.#repositories.set(name, { ...rest, commits: new Map(), branches: new Map() });
     this.publish(name, files);
   }
@@ -194,12 +194,13 @@ class HubServer implements Hub {
     response.setHeader('RateLimit-Policy', '"fixed window";"resolvers";q=3000;w=300');
     response.setHeader('X-Request-Id', `Root=1-${this.requests.length}`);
     const { pathname, searchParams } = new URL(url, this.endpoint);
-    const api = /^\/api\/datasets\/([^/]+\/[^/]+)(?:\/(revision|tree|paths-info)\/([^/]+)(?:\/(.*))?)?$/.exec(
-      pathname,
-    );
+    const api =
+      /^\/api\/(?:datasets|models)\/([^/]+\/[^/]+)(?:\/(revision|tree|paths-info)\/([^/]+)(?:\/(.*))?)?$/.exec(
+        pathname,
+      );
     if (api) return this.#api(seen, response, api, searchParams, request);
     const [, name, revision, path] =
-      /^\/datasets\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(pathname) ??
+      /^\/(?:datasets\/)?([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(pathname) ??
       /^\/api\/resolve-cache\/datasets\/([^/]+\/[^/]+)\/([^/]+)\/(.+)$/.exec(pathname) ??
       [];
     if (!name || !revision || !path) return say(response, 404, 'EntryNotFound', 'Not found');

@@ -12,7 +12,7 @@ import {
   type Hub,
   type HubFiles,
   type HubOptions,
-  type HubRepository,
+  type ServedRepository,
   startHub,
 } from './hub_server.ts';
 import { outcome, parquet, plain, testFolder, write } from './made.ts';
@@ -35,7 +35,7 @@ beforeEach(() => {
   vi.stubEnv('HF_HUB_DOWNLOAD_TIMEOUT', '20');
 });
 
-async function hubOf(files: HubFiles, rest: Partial<HubRepository & HubOptions> = {}): Promise<Hub> {
+async function hubOf(files: HubFiles, rest: Partial<ServedRepository & HubOptions> = {}): Promise<Hub> {
   const hub = await startHub({ 'owner/birds': { ...rest, files } }, rest);
   vi.stubEnv('HF_ENDPOINT', `${hub.endpoint}/`);
   return hub;
@@ -329,7 +329,7 @@ test('a token comes from the environment or from where Hugging Face keeps it', a
   expect(leaked).toEqual([]);
 });
 
-test.each<[string, Partial<HubRepository>, string | undefined, RegExp]>([
+test.each<[string, Partial<ServedRepository>, string | undefined, RegExp]>([
   [
     'hf:owner/birds',
     { gated: 'manual' },

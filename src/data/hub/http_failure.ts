@@ -1,5 +1,6 @@
 /** What can go wrong between here and the hub, and what a user can do about it. */
 import { UserError } from '../../base/errors.ts';
+import { pageAddress, type RepositoryId } from './hub_address.ts';
 
 interface Facts {
   /** Whether the same question may be answered later. */
@@ -28,22 +29,25 @@ export class HubFailure extends Error {
   }
 }
 
-/** A data set on the hub. */
-export interface DatasetName {
-  /** owner/name */
-  name: string;
+export interface RepositoryRevision extends RepositoryId {
   /** As the user wrote it. */
   revision: string;
 }
 
 /** The failure as a sentence for the user; what is no failure of the hub stays as it is. */
-export function explain(error: unknown, dataset: DatasetName, endpoint: string, token: boolean): unknown {
+export function explain(
+  error: unknown,
+  repository: RepositoryRevision,
+  endpoint: string,
+  token: boolean,
+): unknown {
   if (!(error instanceof HubFailure)) return error;
   const { status, code, detail = '', waitSeconds, host, unreachable } = error.facts;
-  const { name, revision } = dataset;
-  const page = `${endpoint}/datasets/${name}`;
+  const { type, name, revision } = repository;
+  const page = pageAddress(endpoint, repository);
+  const noun = type === 'dataset' ? 'data set' : 'model';
   const ours = host === new URL(endpoint).host;
-  if (ours && code === 'GatedRepo') return gated(name, page, token);
+  if (ours && code === 'GatedRepo') return gated(`${noun} hf:${name}`, page, token);
   if (ours && status === 401 && /invalid credentials/i.test(detail)) {
     return new UserError(
       `${host} does not know your HF_TOKEN; make a new one under ${endpoint}/settings/tokens, or unset it ` +
@@ -52,7 +56,7 @@ export function explain(error: unknown, dataset: DatasetName, endpoint: string, 
   }
   if (ours && (code === 'RepoNotFound' || status === 401 || status === 403 || (status === 404 && !code))) {
     return new UserError(
-      `Expected the data set "${name}" on ${host}, but it is not there or is private; check its name on ${page}` +
+      `Expected the ${noun} "${name}" on ${host}, but it is not there or is private; check its name on ${page}` +
         (token
           ? ', and that your HF_TOKEN may read it'
           : ', and set HF_TOKEN to a token that may read it if it is private'),
@@ -72,11 +76,11 @@ export function explain(error: unknown, dataset: DatasetName, endpoint: string, 
   return new UserError(`hf:${name}: ${host} ${error.message}; ${next}, what has come is kept`);
 }
 
-function gated(name: string, page: string, token: boolean): UserError {
+function gated(what: string, page: string, token: boolean): UserError {
   return new UserError(
     token
-      ? `The data set hf:${name} is gated, and the account of your HF_TOKEN has not been let in; accept its terms on ${page} and start again`
-      : `The data set hf:${name} is gated: accept its terms on ${page}, make a token under ${new URL(page).origin}/settings/tokens and set HF_TOKEN to it`,
+      ? `The ${what} is gated, and the account of your HF_TOKEN has not been let in; accept its terms on ${page} and start again`
+      : `The ${what} is gated: accept its terms on ${page}, make a token under ${new URL(page).origin}/settings/tokens and set HF_TOKEN to it`,
   );
 }
 

@@ -1,5 +1,12 @@
-/** What stands after `hf:`: owner/name[@revision][:glob]. */
+/** Names of repositories of the hub, and what stands after `hf:`: owner/name[@revision][:glob]. */
 import { UserError } from '../../base/errors.ts';
+
+/** A repository of the hub: a data set, or a model's weights. */
+export interface RepositoryId {
+  type: 'dataset' | 'model';
+  /** owner/name */
+  name: string;
+}
 
 export interface Place {
   /** owner/name */
@@ -24,4 +31,9 @@ export function readPlace(path: string, text: string): Place {
       `('hf:uoft-cs/cifar10:plain_text/test-*.parquet'), but found "${text}"`,
     2,
   );
+}
+
+/** The page of a repository: a model's has no folder before it. */
+export function pageAddress(endpoint: string, { type, name }: RepositoryId): string {
+  return type === 'dataset' ? `${endpoint}/datasets/${name}` : `${endpoint}/${name}`;
 }

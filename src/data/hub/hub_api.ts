@@ -1,7 +1,8 @@
-/** What the hub tells of a data set: its commit and its files, asked through the hub's own library. */
-import { datasetInfo, type ListFileEntry, listFiles, pathsInfo } from '@huggingface/hub';
+/** What the hub tells of a repository: its commit and its files, asked through the hub's own library. */
+import { datasetInfo, type ListFileEntry, listFiles, modelInfo, pathsInfo } from '@huggingface/hub';
 import { ask, type HubRequest } from './http.ts';
 import { HubFailure } from './http_failure.ts';
+import { pageAddress, type RepositoryId } from './hub_address.ts';
 import type { HubSettings } from './hub_settings.ts';
 import { retrying } from './retry.ts';
 
@@ -15,7 +16,7 @@ export interface Connection {
   onNote?: (note: string) => void;
 }
 
-/** A file of a data set, at one commit. */
+/** A file of a repository, at one commit. */
 export interface HubFile {
   /** In the repository, with slashes. */
   path: string;
@@ -33,20 +34,24 @@ const ANSWER_LIMIT = 64 * 2 ** 20;
 const FILE_LIMIT = 2_000_000;
 
 /** The commit (40 hex digits) that a branch, tag or commit stands for now. */
-export async function resolveCommit(connection: Connection, name: string, revision: string): Promise<string> {
-  const { sha } = await datasetInfo({ name, revision, additionalFields: ['sha'], ...library(connection) });
+export async function resolveCommit(
+  connection: Connection,
+  { type, name }: RepositoryId,
+  revision: string,
+): Promise<string> {
+  const question = { name, revision, additionalFields: ['sha' as const], ...library(connection) };
+  const { sha } = await (type === 'model' ? modelInfo(question) : datasetInfo(question));
   if (typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha)) return sha;
   throw malformed(connection, 'a commit of 40 hex digits', sha);
 }
 
-/** All files of a folder, and of those in it, at a commit; '' is the whole data set. */
+/** All files of a folder, and of those in it, at a commit; '' is the whole repository. */
 export async function listRepository(
   connection: Connection,
-  name: string,
+  repo: RepositoryId,
   commit: string,
   folder: string,
 ): Promise<HubFile[]> {
-  const repo = { type: 'dataset', name } as const;
   // The library puts the path into the address as it is.
   const path = encodeURIComponent(folder);
   const files: HubFile[] = [];
@@ -62,11 +67,10 @@ export async function listRepository(
 /** What is at a path: a file, a folder, or nothing. */
 export async function findPath(
   connection: Connection,
-  name: string,
+  repo: RepositoryId,
   commit: string,
   path: string,
 ): Promise<HubFile | 'folder' | undefined> {
-  const repo = { type: 'dataset', name } as const;
   const entries = await pathsInfo({ repo, paths: [path], revision: commit, ...library(connection) });
   const entry = entries.find((one) => one.path === path);
   if (entry?.type === 'directory') return 'folder';
@@ -74,9 +78,14 @@ export async function findPath(
 }
 
 /** Where the content of a file is. */
-export function fileAddress({ endpoint }: HubSettings, name: string, commit: string, path: string): string {
+export function fileAddress(
+  settings: HubSettings,
+  repository: RepositoryId,
+  commit: string,
+  path: string,
+): string {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
-  return `${endpoint}/datasets/${name}/resolve/${commit}/${encoded}`;
+  return `${pageAddress(settings.endpoint, repository)}/resolve/${commit}/${encoded}`;
 }
 
 /** The library asks by our rules: it knows neither retries nor time-outs, and takes only tokens that begin with hf_. */

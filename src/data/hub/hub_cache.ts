@@ -3,14 +3,15 @@ import { mkdir, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/p
 import { basename, dirname, join, relative } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
 import { writeWhole } from '../../base/atomic.ts';
+import type { RepositoryId } from './hub_address.ts';
 import type { HubFile } from './hub_api.ts';
 
-/** One data set in the shared folder: blobs by hash, links to them by commit and path, commits by revision. */
+/** One repository in the shared folder: blobs by hash, links to them by commit and path, commits by revision. */
 export class HubCache {
   readonly folder: string;
 
-  constructor(cacheDir: string, name: string) {
-    this.folder = join(cacheDir, getRepoFolderName({ type: 'dataset', name }));
+  constructor(cacheDir: string, repository: RepositoryId) {
+    this.folder = join(cacheDir, getRepoFolderName(repository));
   }
 
   /** Where the content of a file is, or would be. */

@@ -1,6 +1,6 @@
 /** Several whole files, fetched side by side in the order in which they will be read. */
 import type { HubFile } from './hub_api.ts';
-import type { HubDataset, OnBytes } from './hub_dataset.ts';
+import type { HubRepository, OnBytes } from './hub_repository.ts';
 
 /** More connections are no faster, and the hub counts them. */
 const AT_ONCE = 4;
@@ -11,14 +11,14 @@ interface Running {
 }
 
 export class Downloads {
-  readonly #dataset: HubDataset;
+  readonly #dataset: HubRepository;
   readonly #files: HubFile[];
   readonly #onBytes: OnBytes;
   readonly #running = new Map<HubFile, Running>();
   #hasSpace = false;
 
   /** @param files in the order in which they will be asked for */
-  constructor(dataset: HubDataset, files: HubFile[], onBytes: OnBytes) {
+  constructor(dataset: HubRepository, files: HubFile[], onBytes: OnBytes) {
     [this.#dataset, this.#files, this.#onBytes] = [dataset, files, onBytes];
   }
 

@@ -6,7 +6,7 @@ import type { Source } from '../part.ts';
 import { filesOfSide } from '../split_names.ts';
 import type { Place } from './hub_address.ts';
 import type { HubFile } from './hub_api.ts';
-import type { HubDataset } from './hub_dataset.ts';
+import type { HubRepository } from './hub_repository.ts';
 
 export interface Choice {
   kind: 'parquet' | 'images' | 'archives';
@@ -26,7 +26,7 @@ const SHOWN = 5;
 
 /** @throws UserError when there is nothing to choose; it names what there is */
 export async function chooseFiles(
-  dataset: HubDataset,
+  dataset: HubRepository,
   { pattern }: Place,
   { text, split }: Source,
 ): Promise<Choice> {
@@ -48,7 +48,7 @@ export async function chooseFiles(
   );
 }
 
-async function filesAt(dataset: HubDataset, pattern: string | undefined): Promise<HubFile[]> {
+async function filesAt(dataset: HubRepository, pattern: string | undefined): Promise<HubFile[]> {
   if (pattern === undefined) return dataset.list('');
   const found = await (isGlob(pattern) ? undefined : dataset.find(pattern));
   if (found === 'folder') return dataset.list(pattern);
@@ -63,7 +63,11 @@ async function filesAt(dataset: HubDataset, pattern: string | undefined): Promis
   return files.filter(({ path }) => matching.has(path));
 }
 
-async function noMatch(dataset: HubDataset, pattern: string | undefined, text: string): Promise<UserError> {
+async function noMatch(
+  dataset: HubRepository,
+  pattern: string | undefined,
+  text: string,
+): Promise<UserError> {
   const all = await dataset.list('');
   if (all.length === 0) return new UserError(`Expected files in "${text}", but the data set is empty`);
   return new UserError(
@@ -71,7 +75,7 @@ async function noMatch(dataset: HubDataset, pattern: string | undefined, text: s
   );
 }
 
-function nothingToRead(dataset: HubDataset, files: HubFile[], text: string): UserError {
+function nothingToRead(dataset: HubRepository, files: HubFile[], text: string): UserError {
   const converted =
     dataset.revision === 'main'
       ? `; try the hub's own conversion, hf:${dataset.name}@refs/convert/parquet`

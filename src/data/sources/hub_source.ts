@@ -5,9 +5,9 @@ import { UserError } from '../../base/errors.ts';
 import { treePart } from '../file_tree.ts';
 import { readPlace } from '../hub/hub_address.ts';
 import type { Connection, HubFile } from '../hub/hub_api.ts';
-import { HubDataset, type OnBytes } from '../hub/hub_dataset.ts';
 import { Downloads } from '../hub/hub_downloads.ts';
 import { type Choice, chooseFiles } from '../hub/hub_files.ts';
+import { HubRepository, type OnBytes } from '../hub/hub_repository.ts';
 import { hubSettings } from '../hub/hub_settings.ts';
 import type { Part, Pin, RandomAccess, Source, SourceContext } from '../part.ts';
 import { archivePart } from './archive_source.ts';
@@ -23,7 +23,7 @@ const PROGRESS_MS = 100;
 interface Opened {
   source: Source;
   context: SourceContext;
-  dataset: HubDataset;
+  dataset: HubRepository;
   choice: Choice;
   onBytes: OnBytes;
 }
@@ -41,7 +41,7 @@ export async function hubParts(source: Source, context: SourceContext): Promise<
     onNote: (note) => onProgress?.({ stage: 'resolve', note }),
   };
   onProgress?.({ stage: 'resolve' });
-  const dataset = await HubDataset.open(connection, { ...place, commit }, cacheDir);
+  const dataset = await HubRepository.open(connection, { type: 'dataset', ...place, commit }, cacheDir);
   const choice = await chooseFiles(dataset, place, source);
   const opened = {
     source,
@@ -61,7 +61,7 @@ function isWhole({ limit }: Source, files: HubFile[]): boolean {
 
 /** Tells of bytes as they come, and of how many there will be where that is known. */
 async function counter(
-  dataset: HubDataset,
+  dataset: HubRepository,
   source: Source,
   { kind, files }: Choice,
   { onProgress }: SourceContext,
@@ -79,7 +79,7 @@ async function counter(
   };
 }
 
-async function missingBytes(dataset: HubDataset, files: HubFile[]): Promise<number> {
+async function missingBytes(dataset: HubRepository, files: HubFile[]): Promise<number> {
   const sizes = await Promise.all(files.map(async (file) => ((await dataset.has(file)) ? 0 : file.size)));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
@@ -152,7 +152,7 @@ function picturesPart({ source, context, dataset, choice, onBytes }: Opened): Pa
   });
 }
 
-function pinsOf(dataset: HubDataset, file: HubFile): Part['pins'] {
+function pinsOf(dataset: HubRepository, file: HubFile): Part['pins'] {
   return async ({ verify, signal }) => {
     if (verify) await dataset.verify(file, signal);
     const { size, path } = file;
@@ -162,7 +162,7 @@ function pinsOf(dataset: HubDataset, file: HubFile): Part['pins'] {
 }
 
 /** Thousands of small files in one line: what the hub says of each of them. */
-function pinOfAll(dataset: HubDataset, files: HubFile[]): Pin {
+function pinOfAll(dataset: HubRepository, files: HubFile[]): Pin {
   const hash = createHash('sha256');
   for (const { path, oid, sha256 } of files) hash.update(`${path}\0${sha256 ?? oid}\n`);
   return {

@@ -1,4 +1,4 @@
-/** A data set of the hub at one commit: its files listed, fetched whole or in ranges, or found on this disk. */
+/** A repository of the hub at one commit: its files listed, fetched whole or in ranges, or found on this disk. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { fileSum } from '../cache/checksums.ts';
 import type { RandomAccess } from '../part.ts';
 import { checkSpace, writeError } from './disk_space.ts';
 import { explain, HubFailure } from './http_failure.ts';
+import type { RepositoryId } from './hub_address.ts';
 import {
   type Connection,
   fileAddress,
@@ -23,9 +24,7 @@ import { download, hashFor } from './hub_download.ts';
 import { fetchedBytes } from './partial_download.ts';
 import { remoteFile } from './remote_file.ts';
 
-export interface HubPlace {
-  /** owner/name */
-  name: string;
+export interface HubPlace extends RepositoryId {
   /** A branch, tag or commit. */
   revision: string;
   /** The commit to stay on, if it is known already. */
@@ -37,7 +36,8 @@ export type OnBytes = (bytes: number) => void;
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
-export class HubDataset {
+export class HubRepository {
+  readonly type: RepositoryId['type'];
   readonly name: string;
   readonly revision: string;
   /** All that is asked for is asked of this commit, whatever the branch does meanwhile. */
@@ -48,19 +48,20 @@ export class HubDataset {
 
   private constructor(connection: Connection, place: Required<HubPlace>, cacheDir: string, cache: HubCache) {
     [this.#connection, this.#cacheDir, this.#cache] = [connection, cacheDir, cache];
-    [this.name, this.revision, this.commit] = [place.name, place.revision, place.commit];
+    [this.type, this.name, this.revision] = [place.type, place.name, place.revision];
+    this.commit = place.commit;
   }
 
   /**
-   * Finds the commit; of a data set that was used before, without the network too.
+   * Finds the commit; of a repository that was used before, without the network too.
    * @param cacheDir our own folder, for what the shared one has no place for
    * @throws UserError that says what to do
    */
-  static async open(connection: Connection, place: HubPlace, cacheDir: string): Promise<HubDataset> {
-    const cache = new HubCache(connection.settings.cacheDir, place.name);
+  static async open(connection: Connection, place: HubPlace, cacheDir: string): Promise<HubRepository> {
+    const cache = new HubCache(connection.settings.cacheDir, place);
     const commit = [place.commit, place.revision].find((text) => text !== undefined && COMMIT.test(text));
     const found = commit ?? (await commitOf(connection, place, cache));
-    return new HubDataset(connection, { ...place, commit: found }, join(cacheDir, 'hub'), cache);
+    return new HubRepository(connection, { ...place, commit: found }, join(cacheDir, 'hub'), cache);
   }
 
   /** How a person finds a file. */
@@ -75,7 +76,7 @@ export class HubDataset {
       const files = await this.#cache.files(this.commit);
       return files.length > 0 ? files.filter(({ path }) => path.startsWith(below)) : undefined;
     };
-    const ask = () => listRepository(this.#connection, this.name, this.commit, folder);
+    const ask = () => listRepository(this.#connection, this, this.commit, folder);
     return this.#remembered(`list ${folder}`, () => ask().catch(noEntry<HubFile[]>([])), known);
   }
 
@@ -86,7 +87,7 @@ export class HubDataset {
       if (files.some((file) => file.path.startsWith(`${path}/`))) return 'folder';
       return files.find((file) => file.path === path);
     };
-    const ask = () => findPath(this.#connection, this.name, this.commit, path);
+    const ask = () => findPath(this.#connection, this, this.commit, path);
     const found = await this.#remembered<HubFile | 'folder' | null>(
       `find ${path}`,
       async () => (await ask().catch(noEntry(undefined))) ?? null,
@@ -128,7 +129,7 @@ export class HubDataset {
     if (!(await this.#isRight(file, signal))) {
       const name = this.nameOf(file.path);
       if (connection.settings.offline) throw offlineError(name, this.#cache.folder);
-      const address = fileAddress(connection.settings, this.name, this.commit, file.path);
+      const address = fileAddress(connection.settings, this, this.commit, file.path);
       await this.#told(
         download(connection, { file, address, target, folder: this.#cache.incomplete, name, onBytes }),
       );
@@ -161,7 +162,7 @@ export class HubDataset {
     try {
       const access = await remoteFile(this.#connection, {
         ...{ file, name, folder, onBytes, onGrow: room.growing() },
-        address: fileAddress(settings, this.name, this.commit, file.path),
+        address: fileAddress(settings, this, this.commit, file.path),
       });
       return {
         ...{ name, size: file.size, stamp: access.stamp },
@@ -215,7 +216,8 @@ export class HubDataset {
     ask: () => Promise<T>,
     offline: () => Promise<T | undefined>,
   ): Promise<T> {
-    const key = `${this.name} ${this.commit} ${question}`;
+    const owner = this.type === 'dataset' ? this.name : `${this.type} ${this.name}`;
+    const key = `${owner} ${this.commit} ${question}`;
     const path = join(this.#cacheDir, 'lists', `${createHash('sha256').update(key).digest('hex')}.json`);
     const known = await readJson<T>(path, key);
     if (known !== undefined) return known;
@@ -255,7 +257,7 @@ async function commitOf(connection: Connection, place: HubPlace, cache: HubCache
     throw offlineError(`hf:${name}@${revision}`, cache.folder);
   }
   try {
-    const commit = await resolveCommit({ ...connection, impatient: known !== undefined }, name, revision);
+    const commit = await resolveCommit({ ...connection, impatient: known !== undefined }, place, revision);
     // A folder that can't be written to is told when a file must go there.
     await cache.setCommit(revision, commit).catch(() => {});
     return commit;
