@@ -7,6 +7,7 @@ import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
 import type { ClassOf } from './labels.ts';
 import type { Role, Skipped, Source } from './part.ts';
+import { deeperRoot, under } from './tree_root.ts';
 
 /** A source, listed; filled when it comes here. */
 export interface OpenSource {
@@ -181,7 +182,7 @@ function checkedClasses(opened: OpenSource[], kept: Entry[], skipped: Skipped[])
   };
   const [training, validation] = [classesOf(false), classesOf(true)];
   const names = [...training].sort();
-  if (names.length === 1) throw oneClass(texts(false), names[0]!);
+  if (names.length === 1) throw oneClass(texts(false), names[0]!, deeperFolder(opened));
   const strange = [...validation].find((name) => !training.has(name));
   if (strange !== undefined) {
     throw new UserError(
@@ -211,11 +212,20 @@ function nothing(texts: string, skipped: Skipped[]): UserError {
   );
 }
 
-function oneClass(texts: string, name: string): UserError {
+/** What to name instead of a folder whose classes lie deeper: photos/photos/bird. */
+function deeperFolder(opened: OpenSource[]): string {
+  for (const { source, parts } of opened) {
+    const found = source.kind === 'folder' ? deeperRoot(parts[0]?.listing.names ?? []) : undefined;
+    if (found) return `, or name "${under(source.path, found.path)}" if ${found.folders} are the classes`;
+  }
+  return '';
+}
+
+function oneClass(texts: string, name: string, advice: string): UserError {
   const other =
     name === 'bird' ? '--not-birds FOLDER' : name === 'not-bird' ? '--birds FOLDER' : '--data SOURCE';
   return new UserError(
-    `Expected images of at least two classes, but all of ${texts} are "${name}"; add a second source with ${other}`,
+    `Expected images of at least two classes, but all of ${texts} are "${name}"; add a second source with ${other}${advice}`,
   );
 }
 

@@ -1,7 +1,7 @@
 /** Files in folders, on disk or in an archive, as a part of a source: of one folder a class, or all alike. */
-import { dirname } from 'node:path/posix';
 import { UserError } from '../base/errors.ts';
-import type { Listing, Part, Skipped, Source, SourceImage } from './part.ts';
+import type { Listing, Part, Skipped, SourceImage } from './part.ts';
+import { classRoot, sideRoot, under } from './tree_root.ts';
 
 export interface TreeFile {
   /** Relative to the root, with slashes. */
@@ -22,7 +22,9 @@ export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
   name: string;
   /** Each folder at the top is a class; else all images are alike. */
   labelled: boolean;
-  split?: Source['split'];
+  /** From `?split=` and `?label=`. */
+  split?: string;
+  label?: string;
   /** Whether a single folder that holds all others is entered. */
   enters: boolean;
   list(signal?: AbortSignal): Promise<TreeFiles>;
@@ -42,11 +44,6 @@ export function treePart(tree: Tree): Part {
     pins: tree.pins,
     close: tree.close,
   };
-}
-
-/** A path as a person finds it. */
-function under(root: string, name: string): string {
-  return `${root.replace(/\/+$/, '')}/${name}`.replace(/(.)\/+$/, '$1');
 }
 
 function listing(tree: Tree, found: TreeFiles): Listing {
@@ -74,68 +71,17 @@ function listing(tree: Tree, found: TreeFiles): Listing {
   };
 }
 
+function rootOf({ labelled, split, ...options }: Tree, files: TreeFile[]): string {
+  const names = files.map(({ name }) => name);
+  if (labelled) return classRoot(names, { ...options, split });
+  return split === undefined ? '' : sideRoot(names, { ...options, split });
+}
+
 function noClasses(where: string, count: number): UserError {
   return new UserError(
     `Expected a folder for each class in "${where}", but its ${count} images lie in it directly; ` +
       `move them to ${under(where, 'bird')} and ${under(where, 'not-bird')}, or use --birds and --not-birds`,
   );
-}
-
-/** How the sides of a split are called, best first. */
-const SIDES = {
-  train: ['train', 'training'],
-  test: ['test', 'testing', 'val', 'valid', 'validation'],
-};
-
-/** The folder whose folders are the classes, with a slash at its end; nothing for the top. */
-function rootOf({ name, labelled, split, enters }: Tree, files: TreeFile[]): string {
-  const enter = (place: string) => (labelled && enters ? entered(files, place) : place);
-  const root = enter('');
-  if (split === undefined) {
-    const children = foldersIn(files, root);
-    const all = Object.values(SIDES).flat();
-    if (!labelled || children.length < 2 || !children.every((child) => all.includes(child.toLowerCase()))) {
-      return root;
-    }
-    throw new UserError(
-      `Expected a folder for each class in "${under(name, root)}", but found ${children.join(' and ')}; ` +
-        `say "${name}?split=train", and ?split=test after --val`,
-    );
-  }
-  for (const place of [root, entered(files, '')]) {
-    const children = foldersIn(files, place);
-    const side = SIDES[split]
-      .map((side) => children.find((child) => child.toLowerCase() === side))
-      .find(Boolean);
-    if (side) return enter(`${place}${side}/`);
-  }
-  throw new UserError(
-    `Expected a folder "${split}" in "${name}", as ?split=${split} says, but there is none; check its folders`,
-  );
-}
-
-/** Goes down from a place for as long as all images lie in one folder, but never into the last one. */
-function entered(files: TreeFile[], place: string): string {
-  const below = files.filter(({ name }) => name.startsWith(place));
-  for (;;) {
-    const [first, second] = foldersIn(below, place);
-    if (first === undefined || second !== undefined) return place;
-    const next = `${place}${first}/`;
-    const hasFolders = foldersIn(below, next).length > 0;
-    const hasImages = below.some(({ name }) => dirname(name) === next.slice(0, -1));
-    if (!hasFolders || (hasImages && foldersIn(below, next).length < 2)) return place;
-    place = next;
-  }
-}
-
-function foldersIn(files: TreeFile[], place: string): string[] {
-  const folders = new Set<string>();
-  for (const { name } of files) {
-    if (!name.startsWith(place)) continue;
-    const slash = name.indexOf('/', place.length);
-    if (slash >= 0) folders.add(name.slice(place.length, slash));
-  }
-  return [...folders];
 }
 
 /** Files asked for ahead, as a disk answers late, and what they may have together; a larger one is not read ahead. */

@@ -21,8 +21,8 @@ export interface Source {
   label?: string;
   /** From `?limit=`: at most so many images, spread over all of it. */
   limit?: number;
-  /** From `?split=`: one side of the split that the source itself has. */
-  split?: 'train' | 'test';
+  /** From `?split=`: one side of the split that the source itself has: `train`, `test`, or its name there. */
+  split?: string;
 }
 
 /** What a source is opened for. */

@@ -408,6 +408,17 @@ describe('refusals', () => {
     expect(await said(folder, { birds: [join(folder, 'a')] })).toBe(`UserError: ${one}`);
   });
 
+  test('one folder packed in another: the folder to name', async () => {
+    const folder = testFolder();
+    await classFolder(join(folder, 'a/photos/photos'), 1, 1);
+    const all = 'Expected images of at least two classes, but all of "a" are "photos"';
+    expect(await said(folder, { data: [join(folder, 'a')] })).toBe(
+      `UserError: ${all}; add a second source with --data SOURCE, or name "a/photos/photos" if bird and not-bird are the classes`,
+    );
+    const { classNames } = await loadDataset(options(folder, { data: [join(folder, 'a/photos/photos')] }));
+    expect(classNames).toEqual(['bird', 'not-bird']);
+  });
+
   test('no image that can be decoded', async () => {
     const folder = testFolder();
     write(folder, { 'a/bird/x.jpg': 'text', 'a/not-bird/y.jpg': 'text' });

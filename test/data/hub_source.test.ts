@@ -217,6 +217,10 @@ test.each<[string[], string, string[]]>([
     ['default/train/0000.parquet'],
   ],
   [['test/training-0.parquet', 'latest.parquet'], 'train', ['test/training-0.parquet']],
+  [['train-0.parquet', 'dev-0.parquet'], 'test', ['dev-0.parquet']],
+  [['train-0.parquet', 'val-0.parquet', 'test-0.parquet'], 'validation', ['val-0.parquet']],
+  [['fold1-0.parquet', 'fold2-0.parquet'], 'fold2', ['fold2-0.parquet']],
+  [['extra/0.parquet', 'train/0.parquet'], 'extra', ['extra/0.parquet']],
 ])('of %o, ?split=%s are %o', async (paths, split, chosen) => {
   await hubOf(Object.fromEntries(paths.map((path) => [path, noise(50)])));
   const parts = await open(`hf:owner/birds?split=${split}`);
@@ -257,6 +261,23 @@ test('pictures in folders: a class each, and only those that are wanted are fetc
   );
   expect(Object.keys(hub.sent).sort()).toEqual(['train/bird/1.png', 'train/cat/1.png', 'train/cat/2.png']);
   expect(await part!.pins!({ verify: false })).toMatchObject([{ revision: hub.commit('owner/birds') }]);
+});
+
+test('pictures in the folders of a split are no classes; folders of systems are none either', async () => {
+  const names = ['seg_train', 'seg_test', 'seg_pred'].flatMap((side) => [
+    `${side}/${side}/bird/1.png`,
+    `${side}/${side}/cat/1.png`,
+    `${side}/@eaDir/1.png`,
+  ]);
+  await hubOf(Object.fromEntries(names.map((name) => [name, name])));
+  const message = 'found seg_pred, seg_test and seg_train; say "hf:owner/birds?split=train"';
+  expect(await said('hf:owner/birds')).toContain(message);
+  expect(
+    (await readAll('hf:owner/birds?split=seg_test')).map(({ name, label }) => `${name} ${label}`),
+  ).toEqual([
+    'hf:owner/birds/seg_test/seg_test/bird/1.png bird',
+    'hf:owner/birds/seg_test/seg_test/cat/1.png cat',
+  ]);
 });
 
 test('an archive is fetched whole and unpacked', async () => {

@@ -28,6 +28,10 @@ describe('source texts', () => {
       limit: 30,
       split: 'test',
     });
+    expect(await parseSource('x.zip?split=images to test&limit=3')).toMatchObject({
+      split: 'images to test',
+      limit: 3,
+    });
     // A question mark alone belongs to the pattern.
     expect(await parseSource('a/?.parquet')).toMatchObject({ kind: 'parquet', path: 'a/?.parquet' });
   });
@@ -43,10 +47,14 @@ describe('source texts', () => {
     [
       'demo?lable=bird',
       2,
-      'Expected ?label=NAME, ?limit=N or ?split=train|test after the source, but found ?lable= in "demo?lable=bird"',
+      'Expected ?label=NAME, ?limit=N or ?split=SIDE after the source, but found ?lable= in "demo?lable=bird"',
     ],
     ['demo?limit=0', 2, 'Expected a number of images after ?limit= in "demo?limit=0"'],
-    ['demo?split=val', 2, 'Expected train or test after ?split= in "demo?split=val"'],
+    [
+      'x.zip?split=',
+      2,
+      'Expected the name of a side, such as train or test, after ?split= in "x.zip?split="',
+    ],
     ['demo?label=', 2, 'Expected a name after ?label= in "demo?label="'],
     ['', 2, `Expected a source (${FORMS}), but found ""`],
     ['package.json', 2, `Expected ${FORMS}, but "package.json" is none of them`],

@@ -1,6 +1,6 @@
 /** Takes of an archive what is an image, and keeps account of the rest. */
 import { UserError } from '../../base/errors.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import { IMAGE_NAMES, IMAGE_SIZE_LIMIT, isPassedOver } from '../image_names.ts';
 import type { Skipped } from '../part.ts';
 import { sniff } from '../sniff.ts';
 import { type EntryHead, safeName, shownName } from './archive_entry.ts';
@@ -40,7 +40,7 @@ export class Collector {
     const safe = safeName(head.name);
     if ('problem' in safe) return this.#skip(shownName(head.name), safe.problem);
     const { name } = safe;
-    if (name.split('/').some((part) => part.startsWith('.') || part === '__MACOSX')) return false;
+    if (name.split('/').some(isPassedOver)) return false;
     if (head.problem !== undefined) return this.#skip(name, head.problem);
     if (TEXT_NAMES.test(name)) return head.size <= TEXT_SIZE_LIMIT || this.#skip(name, 'is too large');
     const isImage = IMAGE_NAMES.test(name);

@@ -8,7 +8,7 @@ import type { Contents } from './collector.ts';
 import { type Packed, readPacked } from './pack.ts';
 
 /** Raise it when the same archive would be unpacked in another way. */
-const VERSION = 1;
+const VERSION = 2;
 
 const INDEX = 'index.json';
 const IMAGES = 'images';

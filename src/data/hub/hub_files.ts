@@ -1,7 +1,7 @@
 /** Which files of a data set are its images. */
 import { UserError } from '../../base/errors.ts';
 import { fixedFolder, globPaths, isGlob } from '../glob.ts';
-import { IMAGE_NAMES } from '../image_names.ts';
+import { IMAGE_NAMES, isPassedOver } from '../image_names.ts';
 import type { Source } from '../part.ts';
 import { filesOfSide } from '../split_names.ts';
 import type { Place } from './hub_address.ts';
@@ -32,7 +32,7 @@ export async function chooseFiles(
 ): Promise<Choice> {
   const found = await filesAt(dataset, pattern);
   if (found.length === 0) throw await noMatch(dataset, pattern, text);
-  const visible = found.filter(({ path }) => !/(^|\/)\./.test(path));
+  const visible = found.filter(({ path }) => !path.split('/').some(isPassedOver));
   const [kind, names] = KINDS.find(([, names]) => visible.some(({ path }) => names.test(path))) ?? [];
   if (kind === undefined || names === undefined) throw nothingToRead(dataset, found, text);
   const files = visible.filter(({ path }) => names.test(path));

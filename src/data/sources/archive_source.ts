@@ -11,14 +11,14 @@ import type { Part, Source, SourceContext } from '../part.ts';
 import { stampOf } from './local_file.ts';
 
 /** The parts of the source. */
-export async function archiveParts({ path, split }: Source, context: SourceContext): Promise<Part[]> {
+export async function archiveParts({ path, split, label }: Source, context: SourceContext): Promise<Part[]> {
   const found = await realpath(path).catch(() => null);
   if (found === null) throw new UserError(`No such file: "${path}"; check the path`);
   const pins: Part['pins'] = async (options) => [
     { name: basename(path), ...(await fileSum(path, context.cacheDir, options)) },
   ];
   const stamp = stampOf(await stat(found));
-  return [archivePart(path, { key: found, stamp, name: path, split, context, pins })];
+  return [archivePart(path, { key: found, stamp, name: path, split, label, context, pins })];
 }
 
 export interface ArchiveOptions extends Pick<Part, 'pins'> {
@@ -29,7 +29,8 @@ export interface ArchiveOptions extends Pick<Part, 'pins'> {
   remote?: RemoteArchive;
   /** What stands before the names of its files for a person. */
   name: string;
-  split?: Source['split'];
+  split?: string;
+  label?: string;
   context: SourceContext;
 }
 
@@ -38,13 +39,14 @@ export interface ArchiveOptions extends Pick<Part, 'pins'> {
  * @param path of a file on disk, now or when it is fetched; whether it is a zip or a tar is told by its first bytes
  */
 export function archivePart(path: string, options: ArchiveOptions): Part {
-  const { key, remote, stamp = remote?.stamp, name, split, context, pins } = options;
+  const { key, remote, stamp = remote?.stamp, name, split, label, context, pins } = options;
   const archive = openOnce(path, { ...context, remote });
   const tree = treePart({
     key: `archive ${key}`,
     name,
     labelled: context.labelled,
     split,
+    label,
     enters: true,
     list: async () => filesOf(await archive.open()),
     read: async (file) => (await archive.open()).read(file),

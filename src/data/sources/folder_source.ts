@@ -4,7 +4,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { codeOf, type TreeFiles, treePart } from '../file_tree.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import { IMAGE_NAMES, IMAGE_SIZE_LIMIT, isPassedOver } from '../image_names.ts';
 import type { Part, Skipped, Source } from '../part.ts';
 import { sniff } from '../sniff.ts';
 
@@ -35,14 +35,19 @@ export function filesBelow(folder: string): Promise<TreeFiles> {
 /**
  * The folder as a part of a source.
  * @param labelled each direct subfolder is a class; else all images are alike
- * @param split only the images below its folder `train`, or `test`
+ * @param query `split`: only the images below its folder of that name, or of that side; `label`: the class that is asked for
  */
-export async function folderPart(folder: string, labelled: boolean, split?: Source['split']): Promise<Part> {
+export async function folderPart(
+  folder: string,
+  labelled: boolean,
+  { split, label }: Pick<Source, 'split' | 'label'> = {},
+): Promise<Part> {
   return treePart({
     key: `folder ${await realpath(folder)}`,
     name: folder,
     labelled,
     split,
+    label,
     enters: false,
     list: () => walk(folder, labelled || split !== undefined),
     read: (name) => readFile(join(folder, name)),
@@ -91,7 +96,7 @@ async function walk(root: string, labelled: boolean): Promise<TreeFiles> {
 function entriesOf(root: string, name: string, found: TreeFiles): Dirent[] {
   try {
     const entries = readdirSync(join(root, name), { withFileTypes: true });
-    return entries.filter((entry) => !entry.name.startsWith('.') && entry.name !== '__MACOSX');
+    return entries.filter((entry) => !isPassedOver(entry.name));
   } catch (error) {
     const reason = `could not be opened (${codeOf(error)})`;
     if (name === '') throw new UserError(`The folder "${root}" ${reason}; check its permissions`);

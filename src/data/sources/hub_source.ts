@@ -120,6 +120,7 @@ function archiveParts({ source, context, dataset, choice, onBytes }: Opened): Pa
       remote: { stamp: file.sha256 ?? file.oid, fetch: () => downloads.path(file, context.signal) },
       name,
       split,
+      label: source.label,
       context,
       pins: pinsOf(dataset, file),
     });
@@ -140,6 +141,7 @@ function picturesPart({ source, context, dataset, choice, onBytes }: Opened): Pa
     name,
     labelled: context.labelled,
     split: source.split,
+    label: source.label,
     enters: true,
     list: async () => ({
       files: choice.files.map(({ path, sha256, oid }) => ({ name: path, stamp: sha256 ?? oid })),

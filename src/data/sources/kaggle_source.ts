@@ -20,7 +20,7 @@ const VIEW_SIZE_LIMIT = 4 * 2 ** 20;
  * The parts of the source: one, of the version in its name, else of the one that is pinned, else of the newest.
  * @throws UserError, with where to get a key when one is missing
  */
-export async function kaggleParts({ path, split }: Source, context: SourceContext): Promise<Part[]> {
+export async function kaggleParts({ path, split, label }: Source, context: SourceContext): Promise<Part[]> {
   const { owner, name, version: given } = parse(path);
   const settings = kaggleSettings();
   const { cacheDir, room = new Room(cacheDir) } = context;
@@ -46,7 +46,7 @@ export async function kaggleParts({ path, split }: Source, context: SourceContex
       return [{ name: `${version}.zip`, ...sum, revision: version }];
     };
     const remote = { stamp: shown, fetch: file.open };
-    const part = archivePart(archive, { key: shown, remote, name: shown, split, context, pins });
+    const part = archivePart(archive, { key: shown, remote, name: shown, split, label, context, pins });
     const close = async () => {
       await part.close?.();
       await file.close();

@@ -5,6 +5,7 @@ import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
 import { readFiles, type TreeFiles } from '../file_tree.ts';
 import type { Listing, Part, Skipped, Source, SourceContext, SourceLabel } from '../part.ts';
+import { sideOf } from '../split_names.ts';
 import { filesOf, openOnce } from './archive_source.ts';
 import { filesBelow } from './folder_source.ts';
 import { descendants, LISTS, type NabirdsLists, readLists } from './nabirds_lists.ts';
@@ -117,6 +118,9 @@ function archiveFiles(path: string, context: SourceContext): NabirdsFiles {
 }
 
 async function list(set: NabirdsFiles, { path, label, split }: Source): Promise<Listing> {
+  const side = split === undefined ? undefined : sideOf(split);
+  if (split !== undefined && side === undefined)
+    throw new UserError(`Expected ?split=train or ?split=test of NABirds, but found ?split=${split}`, 2);
   const place = await set.place();
   if (place === undefined) {
     throw new UserError(
@@ -130,7 +134,7 @@ async function list(set: NabirdsFiles, { path, label, split }: Source): Promise<
   const skipped: Skipped[] = unreadable.map(({ name, reason }) => ({ name: join(path, name), reason }));
   const images: { id: string; name: string }[] = [];
   for (const [id, file] of lists.paths) {
-    if (split !== undefined && lists.training.get(id) !== (split === 'train')) continue;
+    if (side !== undefined && lists.training.get(id) !== (side === 'train')) continue;
     const name = `${place}images/${file}`;
     if (stamps.has(name)) images.push({ id, name });
     else skipped.push({ name: join(path, name), reason: 'is in images.txt, but is missing' });

@@ -1,7 +1,7 @@
 /** Parquet files with images in them: on disk, or wherever they can be read from at any place. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { relative, resolve } from 'node:path';
+import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
 import { fixedFolder, glob, isGlob } from '../glob.ts';
@@ -57,11 +57,13 @@ async function parquetPaths({ path: pattern, text, split }: Source): Promise<str
   const paths = files.filter((path, i) => regular[i] && (found || /\.parquet$/i.test(path)));
   if (paths.length === 0) throw new UserError(`No .parquet file matches "${pattern}"; check the path`);
   if (split === undefined) return paths;
+  // Of an absolute path the last folder may say it; those above it are of no concern.
+  const base = isAbsolute(pattern) ? dirname(fixedFolder(pattern)) : '.';
   const side = filesOfSide(
-    paths.map((path) => ({ path })),
+    paths.map((full) => ({ full, path: relative(base, full) })),
     split,
   );
-  if (side.length > 0) return side.map(({ path }) => path);
+  if (side.length > 0) return side.map(({ full }) => full);
   throw new UserError(
     `Expected parquet files of the split "${split}" in "${text}", but no name says so, such as "${paths[0]}"; ` +
       'leave ?split= out, or name the files',

@@ -47,7 +47,7 @@ function readQuery(text: string): Pick<Source, 'path' | 'label' | 'limit' | 'spl
     const [key, value] = [part.slice(0, equals), part.slice(equals + 1)];
     if (key === 'label' && value !== '') query.label = value;
     else if (key === 'limit' && /^[1-9]\d{0,8}$/.test(value)) query.limit = Number(value);
-    else if (key === 'split' && (value === 'train' || value === 'test')) query.split = value;
+    else if (key === 'split' && value !== '') query.split = value;
     else throw queryError(key, text);
   }
   return { path: text.slice(0, begin), ...query };
@@ -57,12 +57,12 @@ function queryError(key: string, text: string): UserError {
   const expected = {
     label: 'a name after ?label=',
     limit: 'a number of images after ?limit=',
-    split: 'train or test after ?split=',
+    split: 'the name of a side, such as train or test, after ?split=',
   }[key];
   return new UserError(
     expected
       ? `Expected ${expected} in "${text}"`
-      : `Expected ?label=NAME, ?limit=N or ?split=train|test after the source, but found ?${key}= in "${text}"`,
+      : `Expected ?label=NAME, ?limit=N or ?split=SIDE after the source, but found ?${key}= in "${text}"`,
     2,
   );
 }
@@ -84,9 +84,7 @@ export async function partsOf(source: Source, context: SourceContext): Promise<P
     case 'demo':
       return [await (await import('./demo_source.ts')).demoPart(context.size)];
     case 'folder':
-      return [
-        await (await import('./folder_source.ts')).folderPart(source.path, context.labelled, source.split),
-      ];
+      return [await (await import('./folder_source.ts')).folderPart(source.path, context.labelled, source)];
     case 'parquet':
       return (await import('./parquet_source.ts')).parquetParts(source, context);
     case 'hub':
