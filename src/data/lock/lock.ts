@@ -7,7 +7,7 @@ import type { ClassOf } from '../labels.ts';
 import type { Pin, Role, Source } from '../part.ts';
 import { publishedFiles } from '../recipes.ts';
 import { differences, entryHash, type LockEntry, makeEntry, rootHash } from './lock_entry.ts';
-import { readLock, writeLock } from './lock_file.ts';
+import { addToLock, isSame, readLock } from './lock_file.ts';
 
 /** Where the lock is if nobody says otherwise. */
 export const LOCK_FILE = 'birbs.lock.json';
@@ -15,9 +15,6 @@ export const LOCK_FILE = 'birbs.lock.json';
 /** Sources of more files are not locked: a lock is read whole. */
 const FILE_LIMIT = 1_000_000;
 const NAMES_TOLD = 5;
-
-/** Runs of one process write one after the other. */
-let writing: Promise<unknown> = Promise.resolve();
 
 /** What a run tells of its lock. */
 export interface LockFacts {
@@ -113,10 +110,8 @@ export class Lock {
   }
 
   async #write(): Promise<boolean> {
-    const turn = writing.then(() => this.#add());
-    writing = turn.catch(() => {});
     try {
-      await turn;
+      await addToLock(this.#path, this.#changed);
       return true;
     } catch (error) {
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
@@ -124,13 +119,6 @@ export class Lock {
       this.#notice = `${this.#path} could not be written (${code}): the files of this run are not locked`;
       return false;
     }
-  }
-
-  /** Adds to what is in the file by now: another run may have been there. */
-  async #add(): Promise<void> {
-    const others = await readLock(this.#path);
-    const kept = others.filter((other) => !this.#changed.some((entry) => isSame(other, entry)));
-    await writeLock(this.#path, [...kept, ...this.#changed]);
   }
 
   #compare(opened: OpenSource, whole: boolean): LockEntry {
@@ -177,10 +165,6 @@ const SCHEMES: Partial<Record<Source['kind'], string>> = {
 
 function isLocal(kind: Source['kind']): boolean {
   return kind !== 'demo' && kind !== 'hub' && kind !== 'kaggle';
-}
-
-function isSame(a: Pick<LockEntry, 'source' | 'as'>, b: Pick<LockEntry, 'source' | 'as'>): boolean {
-  return a.source === b.source && a.as === b.as;
 }
 
 /** The images in use that are files of their own; those not read yet without a sha256. */

@@ -6,7 +6,7 @@ export interface LockEntry {
   /** The source text; paths are relative to the folder of the lock. */
   source: string;
   /** What it is used as; other images of it may be in use under another role. */
-  as: 'data' | 'birds' | 'not-birds';
+  as: 'data' | 'birds' | 'not-birds' | 'weights';
   kind: Source['kind'];
   /** Of all files, where they have one and the same. */
   revision?: string;

@@ -72,6 +72,29 @@ export async function writeLock(path: string, entries: LockEntry[]): Promise<voi
   await writeFileWhole(path, `${head}  "sources": [\n${sources}\n  ]\n}\n`);
 }
 
+/** Those of one process, one after the other. */
+let writing: Promise<unknown> = Promise.resolve();
+
+/**
+ * Puts entries in the place of those of the same source and role, into what is in the file by now: another run may have
+ * been there.
+ * @throws as {@link readLock} and {@link writeLock}
+ */
+export async function addToLock(path: string, entries: LockEntry[]): Promise<void> {
+  const turn = writing.then(async () => {
+    const others = await readLock(path);
+    const kept = others.filter((other) => !entries.some((entry) => isSame(other, entry)));
+    await writeLock(path, [...kept, ...entries]);
+  });
+  writing = turn.catch(() => {});
+  return turn;
+}
+
+/** Whether two entries are of the same source in the same role. */
+export function isSame(a: Pick<LockEntry, 'source' | 'as'>, b: Pick<LockEntry, 'source' | 'as'>): boolean {
+  return a.source === b.source && a.as === b.as;
+}
+
 function entryText(entry: LockEntry): string {
   const { source, as, kind, revision, files } = entry;
   const head = Object.entries({ source, as, kind, revision, hash: entryHash(entry) })

@@ -1,0 +1,62 @@
+/** The pretrained networks: what they are, and where their weights come from. */
+
+/** Weights trained on ImageNet-1k, published on the hub as one safetensors file. */
+export interface PretrainedModel {
+  /** owner/name on the hub. */
+  repository: string;
+  licence: string;
+  /** Of the file, about. */
+  megabytes: number;
+  /** Side in pixels that the network was trained at. */
+  imageSize: number;
+  /** Share of the ImageNet validation images that it gets right at that side. */
+  imagenetAccuracy: number;
+}
+
+/** File of every repository below. */
+export const WEIGHTS_FILE = 'model.safetensors';
+
+// Sizes and accuracies: huggingface/pytorch-image-models, results/results-imagenet.csv, and the file pages of the hub.
+export const pretrainedModels = {
+  lite0: {
+    repository: 'timm/tf_efficientnet_lite0.in1k',
+    licence: 'Apache-2.0',
+    megabytes: 19,
+    imageSize: 224,
+    imagenetAccuracy: 0.7485,
+  },
+  'mobilenetv4-small': {
+    repository: 'timm/mobilenetv4_conv_small.e2400_r224_in1k',
+    licence: 'Apache-2.0',
+    megabytes: 15,
+    imageSize: 224,
+    imagenetAccuracy: 0.7376,
+  },
+  'mobilenetv4-medium': {
+    repository: 'timm/mobilenetv4_conv_medium.e500_r256_in1k',
+    licence: 'Apache-2.0',
+    megabytes: 39,
+    imageSize: 256,
+    imagenetAccuracy: 0.7992,
+  },
+  resnet18: {
+    repository: 'timm/resnet18.a1_in1k',
+    licence: 'Apache-2.0',
+    megabytes: 47,
+    imageSize: 224,
+    imagenetAccuracy: 0.715,
+  },
+} satisfies Record<string, PretrainedModel>;
+
+export type PretrainedName = keyof typeof pretrainedModels;
+
+/** A file of weights, and what is known of where it is from. */
+export interface PretrainedWeights {
+  /** On this disk. */
+  path: string;
+  sha256: string;
+  /** As a person would find it: `hf:owner/name@commit` or the path that was given. */
+  source: string;
+  /** Absent for a file of the user's. */
+  licence?: string;
+}
