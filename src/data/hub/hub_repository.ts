@@ -257,7 +257,11 @@ async function commitOf(connection: Connection, place: HubPlace, cache: HubCache
     throw offlineError(`hf:${name}@${revision}`, cache.folder);
   }
   try {
-    const commit = await resolveCommit({ ...connection, impatient: known !== undefined }, place, revision);
+    const commit = await resolveCommit(
+      { ...connection, impatient: connection.impatient || known !== undefined },
+      place,
+      revision,
+    );
     // A folder that can't be written to is told when a file must go there.
     await cache.setCommit(revision, commit).catch(() => {});
     return commit;
