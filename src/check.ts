@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { cacheFolder } from './base/cache_folder.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
-import { writeFileWhole } from './base/files.ts';
+import { saveFile } from './base/files.ts';
 import { printable } from './base/words.ts';
 import { checkSources } from './check/check_dataset.ts';
 import { reportLines } from './check/check_lines.ts';
@@ -36,7 +36,7 @@ export async function checkCommand(
     onProgress: (progress) => report({ type: 'reading', ...progress }),
     signal,
   });
-  if (html !== undefined) await writeFileWhole(html, await pageOf(checked, { cacheDir, signal }));
+  if (html !== undefined) await saveFile(html, await pageOf(checked, { cacheDir, signal }));
   const lines = json ? [JSON.stringify(checked.report)] : reportLines(checked.report);
   if (html !== undefined && !json) lines.push('', `Pictures of all this are in ${html}`);
   process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${lines.map(printable).join('\n')}\n`);

@@ -1,32 +1,43 @@
-/** The one way a file of a run is written: whole, or not at all. */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+/** The one way a file is written: whole, or not at all. */
+import { type FileHandle, open, rename, rm, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { UserError } from './errors.ts';
+import { newName, removeLeftovers } from './file_owner.ts';
+
+/** Where what will be `name` is written; see `removeLeftovers`. */
+export function temporaryPath(folder: string, name: string): string {
+  return join(folder, `.${name}.tmp`);
+}
 
 /**
  * Writes under a temporary name beside the file, syncs, renames, syncs the folder: whatever happens, `path` holds
- * either what it held or all of `content` (its parts one after the other, not to be changed meanwhile).
- * @throws UserError that names the file when it can't be written (a full disk, no permission)
+ * either what it held or all of `content` (its parts one after the other, not to be changed meanwhile). Removes what
+ * processes that are gone have left unfinished in the folder.
+ * @throws the error of the file system; see {@link saveFile}
  */
 export async function writeFileWhole(
   path: string,
   content: string | Uint8Array | Uint8Array[],
 ): Promise<void> {
-  const parts = Array.isArray(content) ? content : [content];
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const folder = dirname(path);
+  await removeLeftovers(folder);
+  const temporary = temporaryPath(folder, newName());
   try {
-    await withFile(temporary, 'w', async (file) => {
-      for (const part of parts) await file.writeFile(part);
+    await withFile(temporary, 'wx', async (file) => {
+      for (const part of partsOf(content)) await file.writeFile(part);
       await file.sync();
     });
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    const bytes = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
-    throw saveError(path, bytes, error);
+    throw error;
   }
   // Not every file system lets a folder be synced; the file itself is.
-  await withFile(dirname(path), 'r', (folder) => folder.sync()).catch(() => {});
+  await withFile(folder, 'r', (open) => open.sync()).catch(() => {});
+}
+
+function partsOf(content: string | Uint8Array | Uint8Array[]): (string | Uint8Array)[] {
+  return Array.isArray(content) ? content : [content];
 }
 
 async function withFile<T>(path: string, flags: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
@@ -38,19 +49,51 @@ async function withFile<T>(path: string, flags: string, use: (file: FileHandle) 
   }
 }
 
-function saveError(path: string, bytes: number, error: unknown): UserError {
-  const code = (error as NodeJS.ErrnoException).code ?? String(error);
-  const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
-  const said = new UserError(
-    full
-      ? `Could not save ${path}: the disk is full (${(bytes / 1e6).toFixed(1)} MB were needed); what was saved before is intact, free some space and train again`
-      : `Could not save ${path}: ${code}; choose a folder you may write to with --run`,
-  );
-  said.cause = error;
-  return said;
+/** A file that the user asked for could not be written. */
+export class SaveError extends UserError {
+  readonly code: string;
+  readonly isDiskFull: boolean;
+  /** What went wrong, without what to do. */
+  readonly problem: string;
+
+  constructor(path: string, bytes: number, cause: unknown) {
+    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    const isDiskFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+    const reason = isDiskFull ? `the disk is full (${(bytes / 1e6).toFixed(1)} MB were needed)` : code;
+    const problem = `Could not save ${path}: ${reason}`;
+    const remedy = isDiskFull ? 'free some space and try again' : 'choose a folder that you may write to';
+    super(`${problem}; ${remedy}`);
+    [this.code, this.isDiskFull, this.problem, this.cause] = [code, isDiskFull, problem, cause];
+  }
 }
 
-/** Writes a value as JSON. */
+/** {@link writeFileWhole} for what a user asked for. @throws SaveError (a full disk, no permission) */
+export async function saveFile(path: string, content: string | Uint8Array | Uint8Array[]): Promise<void> {
+  await writeFileWhole(path, content).catch((error) => {
+    throw new SaveError(
+      path,
+      partsOf(content).reduce((sum, part) => sum + Buffer.byteLength(part), 0),
+      error,
+    );
+  });
+}
+
+/** Writes a value as JSON; as {@link saveFile}. */
 export async function saveJson(folder: string, name: string, value: unknown): Promise<void> {
-  await writeFileWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+  await saveFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Notes that a file is used now: what is unused for longest is evicted first. */
+export async function touch(path: string): Promise<void> {
+  const now = new Date();
+  // One that was evicted this moment is found missing later.
+  await utimes(path, now, now).catch(() => {});
+}
+
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { touch, writeWhole } from '../base/atomic.ts';
+import { touch, writeFileWhole } from '../base/files.ts';
 import { printsOf } from './cache/image_facts.ts';
 import { type NearPair, nearPairs } from './near.ts';
 
@@ -62,7 +62,7 @@ async function remembered(
     // None, or none that can be read: searched again.
   }
   const pairs = await find();
-  await writeWhole(path, JSON.stringify(pairs.map(toRow)));
+  await writeFileWhole(path, JSON.stringify(pairs.map(toRow)));
   return pairs;
 }
 

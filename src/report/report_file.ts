@@ -1,7 +1,7 @@
 /** `report.html` in the run folder: written as the run goes, so that whatever ends it there is one. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileWhole } from '../base/files.ts';
+import { saveFile } from '../base/files.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type PixelSource, thumbnails } from '../page/thumbnails.ts';
 import type { RunReport } from '../run/record.ts';
@@ -47,7 +47,7 @@ export function openReport({ folder, description, dataset, images, weights }: Re
         labelOf: (position) => classNames[labels[position] ?? -1] ?? '?',
         thumbnailOf: (position) => made.get(position),
       });
-      await writeFileWhole(join(folder, 'report.html'), renderReport(story));
+      await saveFile(join(folder, 'report.html'), renderReport(story));
     },
   };
 }
@@ -92,7 +92,7 @@ export async function reportFailure(
     ...{ folder, description, lines: [], results, reason, weights: 0 },
     ...{ nameOf: unknown, labelOf: unknown, thumbnailOf: unknown },
   });
-  await writeFileWhole(join(folder, 'report.html'), renderReport({ ...story, network: undefined }));
+  await saveFile(join(folder, 'report.html'), renderReport({ ...story, network: undefined }));
 }
 
 function secondsSince(iso: string): number {

@@ -1,10 +1,11 @@
 /** The checkpoints of a run: written whole, checked when read, the one before kept. */
 import { createHash } from 'node:crypto';
-import { link, rename, rm, stat } from 'node:fs/promises';
+import { link, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UserError } from '../base/errors.ts';
-import { writeFileWhole } from '../base/files.ts';
+import { newName } from '../base/file_owner.ts';
+import { saveFile, temporaryPath } from '../base/files.ts';
 import { bytesOf, readSafetensors, safetensorsParts } from '../export/safetensors.ts';
 import { joinTensors, splitValues, weightsParts } from '../export/weights.ts';
 import { type Network, networkShapes } from '../model/network.ts';
@@ -28,14 +29,13 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
   const parts = await encodeCheckpoint(checkpoint);
   const [path, previous] = [join(folder, STATE), join(folder, PREVIOUS_STATE)];
   if (await stat(path).catch(() => undefined)) {
-    const temporary = `${previous}.${process.pid}.tmp`;
-    await rm(temporary, { force: true });
+    const temporary = temporaryPath(folder, newName());
     // Not every file system knows links; then there is only the newest.
     await link(path, temporary)
       .then(() => rename(temporary, previous))
       .catch(() => {});
   }
-  await writeFileWhole(path, parts);
+  await saveFile(path, parts);
 }
 
 /** Writes a weights file; the moving average where there is one. */
@@ -46,7 +46,7 @@ export async function saveWeights(
   notes: Record<string, string> = {},
 ): Promise<void> {
   const place = { epoch: String(position.epoch), step: String(position.step) };
-  await writeFileWhole(path, weightsParts(network, average ?? values, { ...place, ...notes }));
+  await saveFile(path, weightsParts(network, average ?? values, { ...place, ...notes }));
 }
 
 const MOMENTS = 'optimizer.moments';

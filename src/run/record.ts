@@ -1,7 +1,7 @@
 /** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { saveJson, writeFileWhole } from '../base/files.ts';
+import { saveJson, saveFile } from '../base/files.ts';
 import { createEventFile, type EventFile } from '../export/tensorboard.ts';
 import { confidenceIntervals } from '../metrics/intervals.ts';
 import { chanceMargin } from '../metrics/metrics.ts';
@@ -94,7 +94,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
 
   const write = async (snapshot: Snapshot, isBest: boolean, texts: Texts) => {
     await saveLog(folder, texts.log);
-    if (texts.csv) await writeFileWhole(join(folder, 'metrics.csv'), texts.csv);
+    if (texts.csv) await saveFile(join(folder, 'metrics.csv'), texts.csv);
     if (isBest) {
       const notes = { ...origin, ...texts.best, metrics: JSON.stringify(snapshot.position.best) };
       await saveWeights(join(folder, 'best.safetensors'), network, snapshot, notes);

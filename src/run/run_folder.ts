@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { writeFileWhole } from '../base/files.ts';
+import { saveFile } from '../base/files.ts';
 import { quote } from '../base/words.ts';
 
 /**
@@ -68,7 +68,7 @@ export async function newestWeights(runs = 'runs'): Promise<string | undefined> 
 /** Writes all lines of the log anew: the file never ends in half a line. */
 export async function saveLog(folder: string, lines: string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
-  await writeFileWhole(join(folder, 'metrics.jsonl'), text);
+  await saveFile(join(folder, 'metrics.jsonl'), text);
 }
 
 /** Removes what a process that was killed had not finished writing. */

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { ownerTag } from '../../src/base/file_owner.ts';
 import type { Listing, Part, SourceContext } from '../../src/data/part.ts';
 import { archiveParts } from '../../src/data/sources/archive_source.ts';
 import { parseSource } from '../../src/data/sources/source.ts';
@@ -582,7 +583,7 @@ describe('processes that meet or die', () => {
     const archives = join(cache, 'archives');
     const [name] = readdirSync(archives);
     rmSync(join(archives, name!), { recursive: true });
-    const other = `.${name}-0.${process.pid}.tmp`;
+    const other = `.${name}-0-${ownerTag()}.tmp`;
     mkdirSync(join(archives, other));
     const listing = (await partOf(path, cache)).list();
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -595,12 +596,13 @@ describe('processes that meet or die', () => {
   test('what a dead process left is removed, what a live one writes stays', async () => {
     const { part, cache } = await archive('a.zip', zipOf([['bird/a.png', 'one']]));
     const archives = join(cache, 'archives');
-    const names = [`.x-dead.${2 ** 22 - 1}.tmp`, `.x-alive.${process.pid}.tmp`, `.x-old.${process.pid}.tmp`];
-    for (const [i, name] of names.entries()) {
+    // The last one has the number of a process that lives, but began at another time.
+    const names = [ownerTag(2 ** 22 - 1), ownerTag(), ownerTag().replace(/\w+$/, '12345678')].map(
+      (tag) => `.x-${tag}.tmp`,
+    );
+    for (const name of names) {
       mkdirSync(join(archives, name), { recursive: true });
       writeFileSync(join(archives, name, 'images'), 'x');
-      const seconds = Date.now() / 1000 - [60, 60, 100_000][i]!;
-      utimesSync(join(archives, name), seconds, seconds);
     }
     await part.list();
     expect(readdirSync(archives).filter((name) => name.endsWith('.tmp'))).toEqual([names[1]]);

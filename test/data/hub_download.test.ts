@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { host } from '../../src/base/atomic.ts';
+import { ownerTag } from '../../src/base/file_owner.ts';
 import { checkSpace } from '../../src/data/hub/disk_space.ts';
 import { HubFailure } from '../../src/data/hub/http_failure.ts';
 import { retrying, waitOf } from '../../src/data/hub/retry.ts';
@@ -138,7 +138,7 @@ test('what another run left is used if it is right, and thrown away if not', asy
     const opened = await open();
     mkdirSync(shared(opened, 'incomplete'), { recursive: true });
     // A process of this name is long gone: numbers of processes end before it.
-    writeFileSync(shared(opened, 'incomplete', `${sha256(bytes)}.${host}-999999999-1.incomplete`), left);
+    writeFileSync(shared(opened, 'incomplete', `${sha256(bytes)}.1-${ownerTag(999_999_999)}.incomplete`), left);
     expect(await fetchLarge(opened)).toBe(sha256(bytes));
     expect(opened.hub.sent['data/a b.bin'] ?? 0).toBe(sent);
     expect(readdirSync(shared(opened, 'blobs'))).toHaveLength(1);

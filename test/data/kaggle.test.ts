@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { host as thisHost } from '../../src/base/atomic.ts';
+import { ownerTag } from '../../src/base/file_owner.ts';
 import { Room } from '../../src/data/cache/cache_budget.ts';
 import { kaggleSettings } from '../../src/data/kaggle/kaggle_settings.ts';
 import type { Part, SourceContext } from '../../src/data/part.ts';
@@ -223,7 +223,7 @@ describe('a data set on Kaggle', () => {
   ])('a process that died left %s', async (_, left, range, answers) => {
     const kaggle = await startKaggle([first]);
     const folder = join(kaggle.folder, 'cache/kaggle/owner/birds');
-    write(folder, { [`1.zip.${thisHost}-4194303-1.incomplete`]: left });
+    write(folder, { [`1.zip.1-${ownerTag(4_194_303)}.incomplete`]: left });
     await open(kaggle, 'kaggle:owner/birds@1');
     expect(kaggle.requests[1]!.range).toBe(range);
     expect(kaggle.requests.filter(({ host }) => host === 'storage').length).toBe(answers);

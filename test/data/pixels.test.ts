@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, write
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { newName } from '../../src/base/atomic.ts';
+import { newName, ownerTag } from '../../src/base/file_owner.ts';
 import { contentHash, PixelCache } from '../../src/data/cache/pixel_cache.ts';
 import { type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
 import { options, plain, testFolder, write } from './made.ts';
@@ -124,8 +124,8 @@ test('leftovers of dead processes go at once, those of other machines after a da
   const cache = join(folder, 'pixels-8-cover-v2');
   const deadPid = Number(execFileSync('bash', ['-c', 'echo $$'], { encoding: 'utf8' }));
   const own = newName();
-  const dead = own.replace(/\d+$/, String(deadPid));
-  const other = dead.replace(/-[0-9a-f]{8}-(\d+)$/, '-00000000-$1');
+  const dead = own.replace(ownerTag(), ownerTag(deadPid));
+  const other = dead.replace(/-[0-9a-f]{8}-(\d+-[0-9a-f]{8})$/, '-00000000-$1');
   const day = 24 * 3600;
   const files: [name: string, age: number, stays: boolean][] = [
     [`.${dead}.tmp`, 1, false],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
-import { host } from '../../src/base/atomic.ts';
+import { ownerTag } from '../../src/base/file_owner.ts';
 import { Room } from '../../src/data/cache/cache_budget.ts';
 import { piecesOf } from '../../src/data/cache/cache_entries.ts';
 import { type DatasetOptions, type DatasetProgress, loadDataset } from '../../src/data/dataset.ts';
@@ -88,7 +88,7 @@ test('what a process holds stays until it lets go or is killed', async () => {
   child.kill();
   await child.ended;
   // What it had in its hands when it was killed.
-  const unfinished = `archives/.x-0-${host}-${child.pid}.tmp`;
+  const unfinished = `archives/.x-0-${ownerTag(child.pid)}.tmp`;
   write(join(folder, 'cache'), { [`${unfinished}/images`]: 'x' });
   const { dataset } = await load(folder, two, 30 * FILE_BYTES, { imageSize: 8 });
   expect(archives(folder)).not.toContain(first);

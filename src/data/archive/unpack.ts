@@ -1,15 +1,16 @@
 /** Brings an archive into the cache, once; whatever happens, what lies there under its name is whole. */
-import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { mkdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { host } from '../../base/atomic.ts';
 import { UserError } from '../../base/errors.ts';
+import { newName } from '../../base/file_owner.ts';
+import { temporaryPath } from '../../base/files.ts';
 import { Room } from '../cache/cache_budget.ts';
 import type { SourceContext } from '../part.ts';
 import type { EntryHead } from './archive_entry.ts';
 import { formatOf } from './archive_format.ts';
-import { isInWork, removeLeftovers } from './archive_leftovers.ts';
+import { isInWork, tidyArchives } from './archive_leftovers.ts';
 import { Collector, type Contents } from './collector.ts';
 import { PackWriter } from './pack.ts';
 import { readTar } from './tar.ts';
@@ -67,7 +68,7 @@ async function unpackOnce(
   const root = dirname(folder);
   try {
     await mkdir(root, { recursive: true });
-    await removeLeftovers(root, folder);
+    await tidyArchives(root, folder);
     for (;;) {
       const known = await Unpacked.open(folder, stamp);
       if (known) return known;
@@ -94,8 +95,7 @@ async function stampOf(path: string): Promise<string> {
 }
 
 async function unpackTo(folder: string, path: string, stamp: string, options: RoomyOptions): Promise<void> {
-  const id = `${basename(folder)}-${randomBytes(4).toString('hex')}-${host}`;
-  const temporary = join(dirname(folder), `.${id}.${process.pid}.tmp`);
+  const temporary = temporaryPath(dirname(folder), `${basename(folder)}-${newName()}`);
   const before = await stampOf(path);
   await mkdir(temporary);
   const beat = setInterval(() => void utimes(temporary, new Date(), new Date()).catch(() => {}), BEAT_MS);

@@ -2,7 +2,8 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { newName, removeLeftovers, temporaryPath } from '../../base/atomic.ts';
+import { newName, removeLeftovers } from '../../base/file_owner.ts';
+import { temporaryPath } from '../../base/files.ts';
 import { loadAddon } from '../../model/addon.ts';
 
 /** All that is named the same up to the first dot: a segment and its index, an unpacked archive, ranges of a file. */
@@ -94,13 +95,7 @@ export async function removePiece(piece: Piece): Promise<boolean> {
 
 /** A folder that a killed process was removing, and what lies unfinished on other shelves. */
 export async function removeUnfinished(cacheDir: string): Promise<void> {
-  for (const shelf of await shelvesOf(cacheDir)) {
-    const folder = join(cacheDir, shelf);
-    await removeLeftovers(
-      folder,
-      (await entriesOf(folder)).map(({ name }) => name),
-    );
-  }
+  for (const shelf of await shelvesOf(cacheDir)) await removeLeftovers(join(cacheDir, shelf));
 }
 
 /** A folder is there whole or not at all; its name in between says whose work it is. */

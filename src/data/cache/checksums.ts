@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { touch, writeWhole } from '../../base/atomic.ts';
+import { touch, writeFileWhole } from '../../base/files.ts';
 import { UserError } from '../../base/errors.ts';
 import type { PinOptions } from '../part.ts';
 
@@ -70,7 +70,7 @@ async function recall(memo: string, key: string, stamp?: string): Promise<FileSu
 async function remember(memo: string, known: object): Promise<void> {
   try {
     await mkdir(join(memo, '..'), { recursive: true });
-    await writeWhole(memo, JSON.stringify(known));
+    await writeFileWhole(memo, JSON.stringify(known));
   } catch {
     // It is read again next time.
   }

@@ -1,8 +1,9 @@
 /** Features of images, kept between runs: which network made them, at which size, and of which image content. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newName, removeLeftovers, temporaryPath, touch, writeAll } from '../../base/atomic.ts';
+import { newName, removeLeftovers } from '../../base/file_owner.ts';
+import { temporaryPath, touch, writeAll } from '../../base/files.ts';
 
 const MAGIC = 'BIRBSFEATURES 1\n';
 /** Behind the magic: uint32 width, uint32 count, little-endian. */
@@ -45,7 +46,7 @@ export class FeatureCache {
       if (positions) positions.push(position);
       else wanted.set(content, [position]);
     }
-    const names = await removeLeftovers(this.#folder, await readdir(this.#folder).catch(() => []));
+    const names = await removeLeftovers(this.#folder);
     for (const name of names.filter((one) => one.endsWith('.features')).sort()) {
       if (wanted.size === 0) break;
       await this.#readFile(join(this.#folder, name), wanted, output);

@@ -1,8 +1,8 @@
 /** What running processes need of the cache at present, written down where all of them can read it. */
-import { rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newName, removeLeftovers, temporaryPath } from '../../base/atomic.ts';
+import { newName, removeAtExit, removeLeftovers } from '../../base/file_owner.ts';
+import { temporaryPath } from '../../base/files.ts';
 
 /** So often a process says again what it holds: what was not told for a day is not held any more. */
 const BEAT_MS = 3600 * 1000;
@@ -25,7 +25,6 @@ export async function hold(cacheDir: string, names: string[]): Promise<() => Pro
 }
 
 async function begin(cacheDir: string): Promise<Holds> {
-  if (own.size === 0) process.once('exit', endAll);
   const holds = new Holds(cacheDir);
   own.set(cacheDir, holds);
   // What killed processes held is removed.
@@ -33,15 +32,11 @@ async function begin(cacheDir: string): Promise<Holds> {
   return holds;
 }
 
-function endAll(): void {
-  for (const holds of own.values()) holds.end();
-}
-
 /** The names of all pieces that this process or another holds. */
 export async function heldNames(cacheDir: string): Promise<Set<string>> {
   const folder = folderOf(cacheDir);
   const isHolds = (name: string) => name.endsWith('.held');
-  const names = await removeLeftovers(folder, await readdir(folder).catch(() => []), isHolds);
+  const names = await removeLeftovers(folder, isHolds);
   const texts = names.filter(isHolds).map((name) => readFile(join(folder, name), 'utf8').catch(() => ''));
   return new Set((await Promise.all(texts)).flatMap((text) => text.split('\n')));
 }
@@ -63,11 +58,7 @@ class Holds {
   constructor(cacheDir: string) {
     this.#folder = folderOf(cacheDir);
     this.#path = join(this.#folder, `${this.#name}.held`);
-  }
-
-  /** With the process. */
-  end(): void {
-    rmSync(this.#path, { force: true });
+    removeAtExit(this.#path);
   }
 
   async change(names: string[], by: 1 | -1): Promise<void> {

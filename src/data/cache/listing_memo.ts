@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { touch, writeWhole } from '../../base/atomic.ts';
+import { touch, writeFileWhole } from '../../base/files.ts';
 import type { Listing } from '../part.ts';
 import { LOOK_DIGITS } from './image_facts.ts';
 import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
@@ -88,7 +88,7 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     sizes: Array.from(memo.sizes),
     reasons: [...memo.reasons],
   };
-  await writeWhole(memoPath(folder, key), JSON.stringify(json));
+  await writeFileWhole(memoPath(folder, key), JSON.stringify(json));
 }
 
 /** A hash an image, all in one text. */

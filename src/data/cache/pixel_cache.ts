@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { removeLeftovers } from '../../base/atomic.ts';
+import { removeLeftovers } from '../../base/file_owner.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Fit } from '../../model/network.ts';
 import { makeRoom } from './cache_budget.ts';
@@ -110,8 +110,9 @@ export class PixelCache {
     await mkdir(this.folder, { recursive: true });
     const names = await readdir(this.folder);
     const all = new Set(names);
-    const isOrphan = (name: string) => name.endsWith('.pixels') && !all.has(indexPath(name));
-    await removeLeftovers(this.folder, names, isOrphan);
+    const isOrphan = (name: string) =>
+      (name.endsWith('.pixels') && !all.has(indexPath(name))) || /^\..*\.tmp$/.test(name);
+    await removeLeftovers(this.folder, isOrphan);
     const known = new Set<string>();
     for (const { segment } of [...this.#segments]) {
       if (all.has(basename(segment.path))) known.add(segment.path);

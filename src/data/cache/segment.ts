@@ -1,7 +1,8 @@
 /** A segment of the pixel cache: the pixels of many images in one file, and an index that finds them by content. */
 import { type FileHandle, open, readFile, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newName, temporaryPath, writeAll, writeWhole } from '../../base/atomic.ts';
+import { newName } from '../../base/file_owner.ts';
+import { temporaryPath, writeAll, writeFileWhole } from '../../base/files.ts';
 import { LOOK_DIGITS } from './image_facts.ts';
 
 const MAGIC = 'BIRBSPIX';
@@ -138,7 +139,7 @@ async function writeIndex({ path, contents, pixelHashes, looks }: Segment): Prom
     pixels: pixelHashes.join(''),
     looks: looks.join(''),
   };
-  await writeWhole(indexPath(path), JSON.stringify(index));
+  await writeFileWhole(indexPath(path), JSON.stringify(index));
 }
 
 /** Nobody finds the images of these rows any more, neither here nor on disk. */

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
-import { writeWhole } from '../../base/atomic.ts';
+import { writeFileWhole } from '../../base/files.ts';
 import type { RepositoryId } from './hub_address.ts';
 import type { HubFile } from './hub_api.ts';
 
@@ -53,7 +53,7 @@ export class HubCache {
   async setCommit(revision: string, commit: string): Promise<void> {
     if ((await this.commit(revision)) === commit) return;
     await mkdir(dirname(this.#refPath(revision)), { recursive: true });
-    await writeWhole(this.#refPath(revision), commit);
+    await writeFileWhole(this.#refPath(revision), commit);
   }
 
   /** The files of a commit that are here, whoever fetched them. */

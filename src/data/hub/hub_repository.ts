@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { touch, writeWhole } from '../../base/atomic.ts';
+import { touch, writeFileWhole } from '../../base/files.ts';
 import { UserError } from '../../base/errors.ts';
 import { Room } from '../cache/cache_budget.ts';
 import { fileSum } from '../cache/checksums.ts';
@@ -293,7 +293,7 @@ function noEntry<T>(nothing: T): (error: unknown) => T {
 async function writeJson(path: string, value: object): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeWhole(path, JSON.stringify(value));
+    await writeFileWhole(path, JSON.stringify(value));
   } catch {
     // It is asked for again next time.
   }

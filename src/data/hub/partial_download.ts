@@ -2,18 +2,16 @@
 import type { Hash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isAlive } from '../../base/alive.ts';
-import { host as thisHost } from '../../base/atomic.ts';
+import { isAbandoned, newName } from '../../base/file_owner.ts';
 
 /** Of another machine it can't be known whether its process lives; silent for so long, it is taken for dead. */
 const FOREIGN_MS = 600_000;
 
+/** In the name of what no process writes to any more. */
+const FREE = '-free';
+
 /** Another process that wrote nothing for so long is not waited for. */
 const SILENT_MS = 30_000;
-
-/** Those of this process. */
-const own = new Set<string>();
-let count = 0;
 
 /** Bytes from the start of a file on, as far as they have come, and their hash. */
 export class Partial {
@@ -37,19 +35,11 @@ export class Partial {
   static async open(target: string, newHash: () => Hash, folder = dirname(target)): Promise<Partial> {
     await mkdir(dirname(target), { recursive: true });
     await mkdir(folder, { recursive: true });
-    count += 1;
-    const path = `${join(folder, basename(target))}.${thisHost}-${process.pid}-${count}.incomplete`;
-    own.add(path);
-    try {
-      await takeOver(await partialsOf(target, folder), path);
-      const file = await open(path, 'a+');
-      const partial = new Partial(path, file, newHash);
-      await partial.#readAll();
-      return partial;
-    } catch (error) {
-      own.delete(path);
-      throw error;
-    }
+    const path = `${join(folder, basename(target))}.${newName()}.incomplete`;
+    await takeOver(await partialsOf(target, folder), path);
+    const partial = new Partial(path, await open(path, 'a+'), newHash);
+    await partial.#readAll();
+    return partial;
   }
 
   async append(bytes: Uint8Array): Promise<void> {
@@ -75,11 +65,14 @@ export class Partial {
     await rename(this.path, target);
   }
 
-  /** What is there stays for the next one. */
+  /** What is there stays for the next one, and belongs to no process until then. */
   async close(): Promise<void> {
-    own.delete(this.path);
     await this.#file.close();
-    if (this.size === 0) await rm(this.path, { force: true });
+    if (this.size === 0) return rm(this.path, { force: true });
+    await rename(this.path, this.path.replace(/\.incomplete$/, `${FREE}$&`)).catch((error) => {
+      // It has become the whole file.
+      if (error.code !== 'ENOENT') throw error;
+    });
   }
 
   async #readAll(): Promise<void> {
@@ -95,10 +88,7 @@ export class Partial {
 
 /** Whether another process is fetching the file right now. */
 export async function isFetchedElsewhere(target: string, folder = dirname(target)): Promise<boolean> {
-  const others = (await partialsOf(target, folder)).filter(
-    ({ abandoned, path }) => !abandoned && !own.has(path),
-  );
-  return others.some(({ age }) => age < SILENT_MS);
+  return (await partialsOf(target, folder)).some(({ abandoned, age }) => !abandoned && age < SILENT_MS);
 }
 
 /** How much of the file is there, in bytes; of those who fetch it, the one that is furthest. */
@@ -119,14 +109,13 @@ async function partialsOf(target: string, folder: string): Promise<Found[]> {
   const names = await readdir(folder).catch(() => []);
   const found = await Promise.all(
     names.map(async (name): Promise<Found[]> => {
-      if (!name.startsWith(`${basename(target)}.`)) return [];
-      const [, host, pid] = /\.([0-9a-f]{8})-(\d{1,9})-\d+\.incomplete$/.exec(name) ?? [];
+      if (!name.startsWith(`${basename(target)}.`) || !name.endsWith('.incomplete')) return [];
       const path = join(folder, name);
-      const stats = host === undefined ? undefined : await stat(path).catch(() => undefined);
+      const stats = await stat(path).catch(() => undefined);
       if (!stats) return [];
       const age = Date.now() - stats.mtimeMs;
-      const alive = Number(pid) === process.pid ? own.has(path) : isAlive(Number(pid));
-      return [{ path, size: stats.size, age, abandoned: host === thisHost ? !alive : age > FOREIGN_MS }];
+      const abandoned = name.endsWith(`${FREE}.incomplete`) || isAbandoned(name, age, FOREIGN_MS);
+      return [{ path, size: stats.size, age, abandoned }];
     }),
   );
   return found.flat();

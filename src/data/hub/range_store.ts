@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { touch } from '../../base/atomic.ts';
+import { touch } from '../../base/files.ts';
 
 /** Longer pieces are recorded as several. */
 export const SEGMENT_BYTES = 2 ** 18;

@@ -1,7 +1,7 @@
 /** `birbs.lock.json`: a line a file, so that a change can be read in version control. */
 import { readFile } from 'node:fs/promises';
 import { UserError } from '../../base/errors.ts';
-import { writeFileWhole } from '../../base/files.ts';
+import { saveFile } from '../../base/files.ts';
 import type { Pin } from '../part.ts';
 import { entryHash, type LockEntry, makeEntry, rootHash, sortEntries } from './lock_entry.ts';
 
@@ -69,7 +69,7 @@ function readEntry({ source, as, kind, revision, files }: JsonEntry): LockEntry 
 export async function writeLock(path: string, entries: LockEntry[]): Promise<void> {
   const sources = sortEntries(entries).map(entryText).join(',\n');
   const head = `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},\n  "root": "${rootHash(entries)}",\n`;
-  await writeFileWhole(path, `${head}  "sources": [\n${sources}\n  ]\n}\n`);
+  await saveFile(path, `${head}  "sources": [\n${sources}\n  ]\n}\n`);
 }
 
 /** Those of one process, one after the other. */
