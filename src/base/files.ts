@@ -61,7 +61,9 @@ export class SaveError extends UserError {
     const isDiskFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
     const reason = isDiskFull ? `the disk is full (${(bytes / 1e6).toFixed(1)} MB were needed)` : code;
     const problem = `Could not save ${path}: ${reason}`;
-    const remedy = isDiskFull ? 'free some space and try again' : 'choose a folder that you may write to';
+    const remedy = isDiskFull
+      ? 'what was saved before is intact, free some space and try again'
+      : 'choose a folder that you may write to';
     super(`${problem}; ${remedy}`);
     [this.code, this.isDiskFull, this.problem, this.cause] = [code, isDiskFull, problem, cause];
   }

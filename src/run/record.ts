@@ -1,7 +1,7 @@
 /** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { saveJson, saveFile } from '../base/files.ts';
+import { saveFile, saveJson } from '../base/files.ts';
 import { createEventFile, type EventFile } from '../export/tensorboard.ts';
 import { confidenceIntervals } from '../metrics/intervals.ts';
 import { chanceMargin } from '../metrics/metrics.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeFileWhole } from '../../src/base/files.ts';
+import { saveFile } from '../../src/base/files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,23 +14,23 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 test('replaces a file whole and leaves nothing beside it', async () => {
   const path = join(folder, 'a.json');
-  await writeFileWhole(path, 'long text');
-  await writeFileWhole(path, Uint8Array.of(1, 2));
+  await saveFile(path, 'long text');
+  await saveFile(path, Uint8Array.of(1, 2));
   expect([...readFileSync(path)]).toEqual([1, 2]);
   expect(readdirSync(folder)).toEqual(['a.json']);
 });
 
 test('a folder that is not there is named', async () => {
   const path = join(folder, 'gone', 'a.json');
-  await expect(writeFileWhole(path, 'x')).rejects.toThrow(
-    `Could not save ${path}: ENOENT; choose a folder you may write to with --run`,
+  await expect(saveFile(path, 'x')).rejects.toThrow(
+    `Could not save ${path}: ENOENT; choose a folder that you may write to`,
   );
 });
 
 test('a target that can not be replaced leaves no temporary file', async () => {
   const path = join(folder, 'taken');
   mkdirSync(join(path, 'inside'), { recursive: true });
-  await expect(writeFileWhole(path, 'x')).rejects.toThrow(`Could not save ${path}`);
+  await expect(saveFile(path, 'x')).rejects.toThrow(`Could not save ${path}`);
   expect(readdirSync(folder)).toEqual(['taken']);
 });
 
@@ -43,9 +43,9 @@ describe('a full disk', () => {
     const script = join(folder, 'write.mts');
     writeFileSync(
       script,
-      `import { writeFileWhole } from ${JSON.stringify(files)};
+      `import { saveFile } from ${JSON.stringify(files)};
        process.on('SIGXFSZ', () => {});
-       await writeFileWhole(process.argv[2], new Uint8Array(3e6)).then(
+       await saveFile(process.argv[2], new Uint8Array(3e6)).then(
          () => console.log('written'),
          (error) => console.log(error.name + ': ' + error.message),
        );`,
@@ -60,7 +60,7 @@ describe('a full disk', () => {
 
   function expectIntact(path: string, answer: string) {
     expect(answer.trim()).toBe(
-      `UserError: Could not save ${path}: the disk is full (3.0 MB were needed); what was saved before is intact, free some space and train again`,
+      `UserError: Could not save ${path}: the disk is full (3.0 MB were needed); what was saved before is intact, free some space and try again`,
     );
     expect(readFileSync(path, 'utf8')).toBe('good');
     expect(readdirSync(join(path, '..'))).toEqual(['last.safetensors']);

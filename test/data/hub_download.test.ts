@@ -138,7 +138,10 @@ test('what another run left is used if it is right, and thrown away if not', asy
     const opened = await open();
     mkdirSync(shared(opened, 'incomplete'), { recursive: true });
     // A process of this name is long gone: numbers of processes end before it.
-    writeFileSync(shared(opened, 'incomplete', `${sha256(bytes)}.1-${ownerTag(999_999_999)}.incomplete`), left);
+    writeFileSync(
+      shared(opened, 'incomplete', `${sha256(bytes)}.1-${ownerTag(999_999_999)}.incomplete`),
+      left,
+    );
     expect(await fetchLarge(opened)).toBe(sha256(bytes));
     expect(opened.hub.sent['data/a b.bin'] ?? 0).toBe(sent);
     expect(readdirSync(shared(opened, 'blobs'))).toHaveLength(1);

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { touch, writeFileWhole } from '../../base/files.ts';
 import { UserError } from '../../base/errors.ts';
+import { touch, writeFileWhole } from '../../base/files.ts';
 import type { PinOptions } from '../part.ts';
 
 /** Size in bytes and sha256 (hex) of a file. */

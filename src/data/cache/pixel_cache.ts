@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { removeLeftovers } from '../../base/file_owner.ts';
 import { UserError } from '../../base/errors.ts';
+import { removeLeftovers } from '../../base/file_owner.ts';
 import type { Fit } from '../../model/network.ts';
 import { makeRoom } from './cache_budget.ts';
 import {
