@@ -13,9 +13,10 @@ h3{font-size:1rem;margin:26px 0 8px}
 p{margin:6px 0;max-width:72ch}
 a{color:var(--second)}
 .verdict{font-size:clamp(1.5rem,4.6vw,2.3rem);line-height:1.2;font-weight:700;letter-spacing:-.015em;margin:10px 0 8px;max-width:26ch}
+.poor{color:var(--bad)}
 .status{display:inline-flex;align-items:center;gap:7px;font-size:.85rem;font-weight:600;border:1px solid currentColor;border-radius:99px;padding:2px 12px 2px 10px;margin-top:14px}
 .status::before{content:"";width:9px;height:9px;border-radius:50%;background:currentColor}
-.status.done{color:var(--good)}.status.failed{color:var(--bad)}.status.interrupted{color:var(--warn)}.status.running{color:var(--second)}
+.status.done{color:var(--soft)}.status.failed{color:var(--bad)}.status.interrupted{color:var(--warn)}.status.running{color:var(--second)}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:18px 0 0;font-size:.92rem}
 nav a{text-decoration:none}nav a:hover{text-decoration:underline}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:22px 24px 24px;margin:20px 0}
@@ -28,6 +29,8 @@ pre{overflow-x:auto;margin:8px 0;padding:10px 12px;background:var(--paper);borde
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 16px}
 .tile b{display:block;font-size:1.55rem;line-height:1.25;font-weight:700;letter-spacing:-.01em}
 .tile span{display:block;font-size:.86rem;color:var(--soft)}
+.tile.poor{border-color:var(--bad)}
+.tile.poor span{color:var(--soft)}
 .tile.lead{border-color:var(--first);box-shadow:inset 0 3px 0 var(--first)}
 .grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:8px 32px}
 figure{margin:14px 0 0;min-width:0}

@@ -3,25 +3,32 @@
 import { count, digits, percent } from '../base/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
 import { MOST_PICTURES } from '../training/findings.ts';
+import { gradeOf } from '../training/verdict.ts';
 import type { Picture, RunStory, Suspect } from './story.ts';
 
-export function picturesSection({ mistakes, unsure, suspects, best }: RunStory): Html {
+export function picturesSection(story: RunStory): Html {
+  const { mistakes, unsure, suspects, best } = story;
   if (!best && suspects.length === 0)
     return html`<section id="images"><h2>Which images?</h2><p class="none">No epoch was validated.</p></section>`;
+  const isGood = best ? gradeOf({ ...story, best }) !== 'poor' : false;
   return html`<section id="images"><h2>Which images?</h2>
 <h3>Worst mistakes</h3>${
     mistakes.length > 0
-      ? html`<p class="hint">Validation images it was most certain about, and wrong. Often the label is what is wrong.</p>${gallery(mistakes.map(mistake))}`
+      ? html`<p class="hint">Validation images it was most certain about, and wrong.${isGood && ' Sometimes the label is what is wrong.'}</p>${gallery(mistakes.map(mistake))}`
       : html`<p class="fine">No validation image was answered wrong.</p>`
   }
 ${
   unsure.length > 0 &&
   html`<h3>Most unsure</h3><p class="hint">Validation images nearest to a toss-up. More images like these teach it most.</p>${gallery(unsure.map(doubt))}`
 }
-${
-  suspects.length > 0 &&
-  html`<h3>Labels to check</h3><p class="hint">Images of training and validation whose label it trusted less than a guess, on the whole and the last time. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`
-}</section>`;
+${suspects.length > 0 && html`<h3>Labels to check</h3>${isGood ? labelsToCheck(suspects) : TOO_POOR}`}</section>`;
+}
+
+/** What a model that is mostly wrong does not believe says nothing about the labels. */
+const TOO_POOR = html`<p class="none">This model is wrong too often for its doubts to say anything about the labels. Look here again when it is better; until then <code>data check</code> finds copies and look-alikes under two classes.</p>`;
+
+function labelsToCheck(suspects: Suspect[]): Html {
+  return html`<p class="hint">Images of training and validation to whose label it gave less than a guess, on average and the last time. Correct what is mislabelled, and train again.</p>${gallery(suspects.map(suspect))}`;
 }
 
 function gallery(items: Html[]): Html {

@@ -5,6 +5,7 @@ import type { CalibrationReport } from '../metrics/calibration.ts';
 import { confidenceIntervals, type Interval, type Intervals } from '../metrics/intervals.ts';
 import { classHtml, type Html, html } from '../page/html.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
+import { isQuestion } from '../training/verdict.ts';
 import { reliabilityDiagram } from './reliability.ts';
 import type { RunStory } from './story.ts';
 
@@ -24,9 +25,21 @@ const MEANINGS: [name: Name, label: string, meaning: string][] = [
 export function tiles({ best, majority, classNames }: RunStory): Html {
   if (!best) return html``;
   const intervals = confidenceIntervals(best);
-  const tile = (name: Name, label: string, lead = false) =>
-    html`<div class="tile${lead && ' lead'}"><span>${label}</span><b>${percent(best[name])}</b><span>${range(intervals[name])}</span></div>`;
-  return html`<div class="tiles">${tile('balancedAccuracy', 'Balanced accuracy', true)}${tile('accuracy', 'Accuracy')}${tile('auroc', 'AUROC')}<div class="tile"><span>Always guessing</span><b>${percent(1 / classNames.length)}</b><span>balanced${majority && html`; ${percent(majority.accuracy)} plain`}</span></div></div>`;
+  const tile = (name: Name, label: Html | string, look = '') =>
+    html`<div class="tile${look}"><span>${label}</span><b>${percent(best[name])}</b><span>${range(intervals[name])}</span></div>`;
+  const first = classHtml(classNames[0]!);
+  const asked = isQuestion(classNames)
+    ? [
+        tile('recall', html`Recall: ${first} images found`, lookOf(best.recall)),
+        tile('precision', html`Precision: right when it says ${first}`, lookOf(best.precision)),
+      ]
+    : [tile('accuracy', 'Accuracy'), tile('auroc', 'AUROC')];
+  return html`<div class="tiles">${asked}${tile('balancedAccuracy', 'Balanced accuracy', ' lead')}<div class="tile"><span>Always guessing</span><b>${percent(1 / classNames.length)}</b><span>balanced${majority && html`; ${percent(majority.accuracy)} plain`}</span></div></div>`;
+}
+
+/** More wrong than right is red. */
+function lookOf(share: number): string {
+  return share < 0.5 ? ' poor' : '';
 }
 
 /** 95% interval. */
@@ -86,7 +99,7 @@ function metricsTable({ classNames, majority }: RunStory, best: EpochMetrics): H
       : html`Precision, recall, F1, AUROC and average precision are means over the ${classNames.length} classes (macro).`;
   return html`<div class="scroll"><table><caption>${what}</caption><thead><tr><th scope="col">metric</th><th scope="col">value</th><th scope="col">95% interval</th><th scope="col">guessing</th></tr></thead><tbody>${MEANINGS.map(
     ([name, label, meaning]) =>
-      html`<tr><th scope="row" title="${meaning}">${label}</th><td>${percent(best[name])}</td><td>${range(intervals[name])}</td><td>${guessing[name] !== undefined && percent(guessing[name])}</td></tr>`,
+      html`<tr><th scope="row" title="${meaning}">${label}</th><td${(name === 'precision' || name === 'recall') && lookOf(best[name]) && html` class="poor"`}>${percent(best[name])}</td><td>${range(intervals[name])}</td><td>${guessing[name] !== undefined && percent(guessing[name])}</td></tr>`,
   )}<tr><th scope="row" title="mean cross-entropy">Loss</th><td>${digits(best.loss)}</td><td></td><td>${digits(Math.log(classNames.length))}</td></tr></tbody></table></div>
 <p class="note"><small>The interval says how far luck with these images may reach. It does not know other photographs than yours, nor that the best of several epochs was picked on them.</small></p>`;
 }

@@ -1,8 +1,9 @@
 /** `report.html`: what a person asks in the morning, in the order they ask it; one file, no script, no network. */
 
-import { count, duration, moment, percent } from '../base/words.ts';
+import { count, duration, moment } from '../base/words.ts';
 import { Html, html, nameHtml, shorten } from '../page/html.ts';
 import { STYLE } from '../page/style.ts';
+import { gradeOf, guessingSentence, verdictOf } from '../training/verdict.ts';
 import { courseSection } from './course.ts';
 import { dataSection, detailsSection, skippedShare } from './facts.ts';
 import { picturesSection } from './pictures.ts';
@@ -39,7 +40,7 @@ function header(story: RunStory): Html {
   const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
   const goOn = story.resume && steps > 0 && GO_ON[status];
   return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
-<p class="verdict">${plainVerdict(story)}</p>
+<p class="verdict${story.best && ` ${gradeOf({ ...story, best: story.best })}`}">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
 <p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
@@ -56,7 +57,8 @@ const GO_ON: Partial<Record<RunStory['status'], string>> = {
 };
 
 /** The first thing to know, in one sentence. */
-function plainVerdict({ status, best, betterThanMajority, classNames, epochs, steps }: RunStory): string {
+function plainVerdict(story: RunStory): string {
+  const { status, best, epochs, steps } = story;
   if (!best) {
     if (status === 'failed') return 'It failed before an epoch was done.';
     return status === 'running' ? 'No epoch is done yet.' : 'It ended before an epoch was done.';
@@ -68,14 +70,7 @@ function plainVerdict({ status, best, betterThanMajority, classNames, epochs, st
     done: 'It',
     interrupted: 'It',
   };
-  const opening = openings[status];
-  if (!betterThanMajority) return `${opening} is no better than guessing.`;
-  const guess = 1 / classNames.length;
-  const found = percent(best.balancedAccuracy, best.balancedAccuracy < 0.1 ? 1 : 0);
-  const [first] = classNames;
-  if (classNames.length === 2 && (first === 'bird' || first === 'birds'))
-    return `${opening} tells birds from the rest: ${found} right, where guessing is 50%.`;
-  return `${opening} is right ${found} of the time, where guessing is ${percent(guess, guess < 0.1 ? 1 : 0)}.`;
+  return `${openings[status]} ${verdictOf({ ...story, best })}.`;
 }
 
 const MOST_INCIDENTS = 50;
@@ -87,7 +82,7 @@ function troubleSection(story: RunStory): Html {
     resumed.length > 0 && inPieces(resumed),
     best &&
       !betterThanMajority &&
-      'It is no better than always giving the same answer: more images, more epochs or another learning rate may help.',
+      guessingSentence({ ...story, best, majorityAccuracy: story.majority?.accuracy ?? 0 }),
     skipped &&
       data &&
       `${count(data.skipped.length)} files (${skipped}) could not be used; they are listed with the data.`,

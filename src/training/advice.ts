@@ -9,8 +9,8 @@ export interface AdviceFacts {
   streams: boolean;
 }
 
-/** Shares of the whole that are too much, in the order in which they are worth telling. */
-const LIMITS = { data: 0.1, saving: 0.05, validation: 0.3, host: 0.2, reading: 0.3 } as const;
+/** Shares of the whole that are too much: below these a run would hardly be shorter without. */
+const LIMITS = { data: 0.1, saving: 0.1, validation: 0.3, host: 0.2, reading: 0.3 } as const;
 
 /** The activity that limits a run: the one furthest above its share, else the device, as it should be. */
 export function limitOf(time: TimeSplit): keyof typeof LIMITS | 'device' {

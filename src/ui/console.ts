@@ -7,6 +7,8 @@ import { isTold } from '../run/record.ts';
 import type { DataEvent } from '../training/plan.ts';
 import type { Results } from '../training/results.ts';
 import type { StartEvent, TrainEvent } from '../training/train_events.ts';
+import type { EpochMetrics } from '../training/training_state.ts';
+import { guessingSentence, verdictOf } from '../training/verdict.ts';
 import { Stages, stageBar } from './stages.ts';
 
 export interface Output {
@@ -174,17 +176,22 @@ function streamLine({ bytes, limit, windowImages }: NonNullable<DataEvent['strea
   );
 }
 
+/** Of the summary: what the user asked. */
+export function headline(results: Results & { best: EpochMetrics }): string {
+  return `Best epoch: ${results.best.epoch}. On the validation images it ${verdictOf(results)}.`;
+}
+
 function endLines(results: Results, run: string, predict: string): string[] {
   const { best, status, epochs, steps } = results;
   const stopped = `Interrupted after ${epochs} epochs and ${steps} steps; the weights are saved in ${run}/last.safetensors, go on with --resume ${quote(run)}`;
   if (!best) return ['', stopped];
   return [
     '',
-    `Best epoch: ${best.epoch}. On the validation images:`,
+    headline({ ...results, best }),
     `  balanced accuracy ${percent(best.balancedAccuracy)}, accuracy ${percent(best.accuracy)}, AUROC ${best.auroc.toFixed(3)}`,
     `  precision ${percent(best.precision)}, recall ${percent(best.recall)}, F1 ${best.f1.toFixed(3)}`,
     ...confusionLines(results.classNames, best.confusion),
-    verdict(results),
+    guessingSentence({ ...results, best }),
     results.advice,
     '',
     status === 'interrupted'
@@ -206,15 +213,4 @@ function confusionLines(names: string[], confusion: number[][]): string[] {
       (row, k) => `  ${names[k]!}`.padEnd(left) + row.map((n, j) => cell(count(n), j)).join(''),
     ),
   ];
-}
-
-/** Whether it learnt anything, said plainly. */
-function verdict({ best, betterThanMajority, majorityAccuracy, majorityBalancedAccuracy }: Results): string {
-  const scores = `balanced accuracy ${percent(best!.balancedAccuracy)} against ${percent(majorityBalancedAccuracy)} for always guessing the most frequent class`;
-  if (!betterThanMajority) return `NO BETTER THAN GUESSING: ${scores}; more images or more epochs may help.`;
-  if (best!.accuracy > majorityAccuracy) return `Better than guessing: ${scores}.`;
-  return (
-    `Better than guessing: ${scores}. Plain accuracy favours that guess, ${percent(majorityAccuracy)} to ${percent(best!.accuracy)}: ` +
-    'it misses only what is rare, but all of it.'
-  );
 }

@@ -46,19 +46,17 @@ function smallLines({ columns, rows, state }: Frame): string[] {
   return Array.from({ length: rows }, (_, row) => toWidth(lines[row] ?? '', columns));
 }
 
-const STATUS_COLORS = [
-  ['paused', 'yellow'],
-  ['stopping', 'yellow'],
-  ['interrupted', 'yellow'],
-  ['done', 'green'],
-] as const;
+const HELD = ['paused', 'stopping', 'interrupted'];
+/** Of a run that is done: what it came to. */
+export const GRADE_COLORS = { good: 'green', fair: 'yellow', poor: 'red' } as const;
 
 function titleLine({ state, columns, paused, stopping }: Frame): string {
   const { start, ended, sources } = state;
   const status =
     ended?.status ?? (stopping ? 'stopping' : paused ? 'paused' : start ? 'training' : 'preparing');
   const left = toWidth(` birbs-metal  ${start?.run ?? sources}`, columns - status.length - 2);
-  const color = new Map<string, 'yellow' | 'green'>(STATUS_COLORS).get(status);
+  const grade = status === 'done' ? ended?.grade : undefined;
+  const color = grade ? GRADE_COLORS[grade] : HELD.includes(status) ? 'yellow' : undefined;
   return styled(color ? [color, 'inverse'] : 'inverse', `${left} ${status} `);
 }
 

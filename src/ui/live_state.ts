@@ -6,6 +6,7 @@ import type { Results } from '../training/results.ts';
 import { noTime, type TimeSplit } from '../training/stopwatch.ts';
 import type { PastEvent, StartEvent, TrainEvent } from '../training/train_events.ts';
 import type { EpochEvent, StepEvent } from '../training/training_events.ts';
+import { type Grade, gradeOf, verdictOf } from '../training/verdict.ts';
 import { Series } from './series.ts';
 
 /** Messages that are kept. */
@@ -47,7 +48,7 @@ export interface DashboardState {
   saved: { step: number; at: number } | undefined;
   messages: Message[];
   /** How it ended; undefined while it goes on. */
-  ended: { status: string; advice: string } | undefined;
+  ended: { status: string; advice: string; grade: Grade | undefined } | undefined;
 }
 
 export function newState(): DashboardState {
@@ -104,7 +105,7 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
       state.saved = { step: event.step, at: now };
       break;
     case 'end':
-      state.ended = { status: event.results.status, advice: event.results.advice };
+      state.ended = endOf(event.results);
   }
 }
 
@@ -121,10 +122,16 @@ function epochLine({ epoch, validation, isBest }: EpochEvent): string {
 }
 
 /** The summary tells the rest. */
-function endLines({ status, epochs, steps, seconds, betterThanMajority, best }: Results): string[] {
+function endLines(results: Results): string[] {
+  const { status, epochs, steps, seconds, best } = results;
   const word = status === 'done' ? 'Done' : 'Interrupted';
-  const poor = best && !betterThanMajority ? ['NO BETTER THAN GUESSING the most frequent class'] : [];
-  return [...poor, `${word} after ${count(epochs)} epochs and ${count(steps)} steps, ${duration(seconds)}`];
+  const worth = best ? [`It ${verdictOf({ ...results, best })}.`] : [];
+  return [...worth, `${word} after ${count(epochs)} epochs and ${count(steps)} steps, ${duration(seconds)}`];
+}
+
+function endOf(results: Results): DashboardState['ended'] {
+  const { status, advice, best } = results;
+  return { status, advice, grade: best ? gradeOf({ ...results, best }) : undefined };
 }
 
 function takeReading({ reading }: DashboardState, event: DatasetProgress): void {

@@ -1,13 +1,15 @@
 /** The dashboard in a terminal: events in, keys out, drawn as often as it may cost. */
 import { printable } from '../base/words.ts';
 import type { TrainEvent } from '../training/train_events.ts';
-import { lastingLines } from './console.ts';
-import { type Frame, frameLines } from './frame.ts';
+import { gradeOf } from '../training/verdict.ts';
+import { headline, lastingLines } from './console.ts';
+import { type Frame, frameLines, GRADE_COLORS } from './frame.ts';
 import { listenToKeys } from './keys.ts';
 import { addMessage, newState, takeEvent } from './live_state.ts';
 import { LEAST_MS, Pace } from './pace.ts';
 import { Screen } from './screen.ts';
 import type { Terminal } from './terminal_fits.ts';
+import { styled } from './terminal_text.ts';
 import { views } from './views.ts';
 
 export interface LiveOptions {
@@ -60,7 +62,7 @@ export class LiveView {
   readonly onEvent = (event: TrainEvent): void => {
     const lines = this.#linesOf(event);
     takeEvent(this.#state, event, lines, Date.now());
-    if (event.type !== 'epoch') this.#summary.push(...lines);
+    if (event.type !== 'epoch') this.#summary.push(...lines.map((line) => inColor(line, event)));
     if (this.#summary.length > MOST_LINES) this.#summary.splice(0, this.#summary.length - MOST_LINES);
     if (this.#failed) for (const line of lines) this.#terminal.stdout.write(`${line}\n`);
     this.#changed = true;
@@ -176,4 +178,13 @@ export class LiveView {
       if (line !== '') addMessage(this.#state, printable(line), Date.now());
     this.#changed = true;
   };
+}
+
+/** What the model is worth stands out from the rest of the summary. */
+function inColor(line: string, event: TrainEvent): string {
+  if (event.type !== 'end' || !event.results.best) return line;
+  const results = { ...event.results, best: event.results.best };
+  return line === printable(headline(results))
+    ? styled([GRADE_COLORS[gradeOf(results)], 'bold'], line)
+    : line;
 }

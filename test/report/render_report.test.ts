@@ -117,7 +117,7 @@ describe('what it says', () => {
     const story = await goodStory();
     story.data!.skipped = [];
     const said = text(renderReport(story));
-    expect(said).toContain('It tells birds from the rest: 91% right, where guessing is 50%.');
+    expect(said).toContain('It finds 91% of 120 birds; a quarter of what it calls bird is something else.');
     expect(said).toContain('Balanced accuracy 91.5% 87.9% to 93.7%');
     expect(said).toContain('What went wrong? Nothing.');
     expect(said).toContain('npx tsx src/predict.ts --model runs/night photo.jpg');
@@ -160,8 +160,20 @@ describe('what it says', () => {
 
   test('of one that learnt nothing', async () => {
     const said = text(renderReport({ ...(await goodStory()), betterThanMajority: false }));
-    expect(said).toContain('It is no better than guessing.');
+    expect(said).toContain('It is no better than guessing: it finds 91% of 120 birds');
+    expect(said).toContain('No better than guessing: its balanced accuracy is 91.5%');
     expect(said).not.toContain('Nothing.');
+  });
+
+  test('red where it is poor, and then no label is blamed', async () => {
+    const good = await goodStory();
+    const [sound, poor] = [good, { ...good, betterThanMajority: false }].map(renderReport);
+    const looks = [sound, poor].map((html) => /<p class="verdict (\w+)">/.exec(html!)?.[1]);
+    expect(looks).toEqual(['fair', 'poor']);
+    expect(text(sound!)).toContain('to whose label it gave less than a guess');
+    expect(text(poor!)).not.toMatch(/to whose label|labelled bird|label is what is wrong/);
+    expect(text(poor!)).toContain('wrong too often for its doubts');
+    expect(text(renderReport({ ...good, best: null }))).not.toContain('labelled bird');
   });
 
   test('of an eventful one: incidents with their images, where it goes on, the search for a rate', async () => {

@@ -105,7 +105,7 @@ test('a running training, then its end: the same pictures are not made twice', a
   expect(source.assemble).toHaveBeenCalledTimes(1);
   const text = said();
   expect(text).toContain('The time was up.');
-  expect(text).toContain('It tells birds from the rest');
+  expect(text).toContain('It finds 1 of 2 birds; all it calls bird is bird.');
   expect(text).toMatch(/said not-bird \(\d+%\), is bird wrong &lt;b&gt;\.jpg/);
   expect(text).toContain(
     'The loss jumped to 80. Went back to step 2, left out 2 batches, lowered the learning rate to 0.0005; 1 of the 5 times that it may.',

@@ -8,6 +8,8 @@ const split = (seconds: Partial<TimeSplit>): TimeSplit => ({ ...noTime(), ...sec
 test.each([
   ['a device that is always busy', { device: 90, data: 1, host: 4, validation: 5 }, 'device'],
   ['batches that come late', { device: 60, data: 30, host: 5, validation: 5 }, 'data'],
+  ['a disk that takes a twentieth', { device: 95, saving: 5 }, 'device'],
+  ['a disk that takes little beside validation', { device: 70, saving: 8, validation: 22 }, 'device'],
   ['a slow disk', { device: 80, saving: 15, validation: 5 }, 'saving'],
   ['many images to validate on', { device: 40, validation: 55, host: 5 }, 'validation'],
   ['tiny steps', { device: 50, host: 45, validation: 5 }, 'host'],

@@ -75,11 +75,14 @@ test('messages: the lines of the plain output; of epochs and the end short ones;
     'told of start',
     'Epoch 1: balanced accuracy 58.0%, validation loss 0.700, the best so far',
     'Epoch 3: balanced accuracy 74.0%, validation loss 0.500',
+    'It finds 80 of 100 birds; 11% of what it calls bird is something else.',
     'Done after 4 epochs and 200 steps, 21 s',
   ]);
+  expect(state.ended!.grade).toBe('good');
   const poor = { ...end().results, betterThanMajority: false };
   take(state, { ...end(), results: poor });
-  expect(texts(state)).toContain('NO BETTER THAN GUESSING the most frequent class');
+  expect(texts(state).at(-2)).toMatch(/^It is no better than guessing: it finds 80 of 100 birds/);
+  expect(state.ended!.grade).toBe('poor');
   for (let n = 0; n < 300; n++) take(state, { ...start });
   expect(state.messages).toHaveLength(200);
 });

@@ -1,0 +1,110 @@
+/** What a model is worth, in the words of the question that its user asked. */
+import { count, percent, printable } from '../base/words.ts';
+import { chanceMargin, classCounts, type Metrics } from '../metrics/metrics.ts';
+import { shorten } from '../page/html.ts';
+
+/** Poor: no better than guessing, or of what its user asked for more is wrong than right. */
+export type Grade = 'good' | 'fair' | 'poor';
+
+export interface Judged {
+  classNames: string[];
+  best: Metrics;
+  betterThanMajority: boolean;
+}
+
+/** Precision and recall from which on a model is fair, and good. */
+const LEAST = { fair: 0.5, good: 0.8 };
+
+/** By the worse of precision and recall: of the first class if that is the question, else of the classes. */
+export function gradeOf({ classNames, best, betterThanMajority }: Judged): Grade {
+  const judged = classNames.length === 2 && !isQuestion(classNames) ? best.perClass : [best];
+  const least = Math.min(...judged.flatMap(({ precision, recall }) => [precision, recall]));
+  if (!betterThanMajority || least < LEAST.fair) return 'poor';
+  return least < LEAST.good ? 'fair' : 'good';
+}
+
+/** Follows "It", without a full stop: "finds 9 of 12 birds; half of what it calls bird is something else". */
+export function verdictOf({ classNames, best, betterThanMajority }: Judged): string {
+  const names = classNames.map((name) => printable(shorten(name, 40)));
+  const said =
+    names.length > 2
+      ? amongMany(names, best)
+      : isQuestion(classNames)
+        ? ofQuestion(names[0]!, best)
+        : ofPair(names, best);
+  return betterThanMajority ? said : `is no better than guessing: it ${said}`;
+}
+
+/** Whether the second of two classes is all that the first is not. */
+export function isQuestion(classNames: string[]): boolean {
+  return classNames.length === 2 && classNames[1] === `not-${classNames[0]}`;
+}
+
+function ofQuestion(name: string, { confusion }: Metrics): string {
+  const { images, guesses, found } = classCounts(confusion, 0);
+  if (guesses === 0) return `calls nothing ${name}`;
+  if (guesses === confusion.flat().reduce((a, b) => a + b, 0)) return `calls everything ${name}`;
+  const things = name === 'bird' ? 'birds' : `${name} images`;
+  const calls =
+    found === guesses
+      ? `all it calls ${name} is ${name}`
+      : `${partOf(guesses - found, guesses)} of what it calls ${name} is something else`;
+  return `finds ${amountOf(found, images)} ${things}; ${calls}`;
+}
+
+function ofPair(names: string[], { confusion }: Metrics): string {
+  const [first, second] = names.map((name, k) => {
+    const { images, found } = classCounts(confusion, k);
+    return `${amountOf(found, images)} ${name} images`;
+  });
+  return `recognises ${first} and ${second}`;
+}
+
+function amongMany(names: string[], { balancedAccuracy, perClass, confusion }: Metrics): string {
+  const share = (value: number) => percent(value, value < 0.1 ? 1 : 0);
+  const recalls = perClass.flatMap(({ recall }, k) => (classCounts(confusion, k).images > 0 ? [recall] : []));
+  const least = Math.min(...recalls);
+  const weakest =
+    names[perClass.findIndex(({ recall }, k) => recall === least && classCounts(confusion, k).images > 0)];
+  return `is right ${share(balancedAccuracy)} of the time, where guessing among ${names.length} classes is right ${share(1 / names.length)}; it finds ${share(least)} of the weakest class, ${weakest}`;
+}
+
+/** Few are counted, many are a share. */
+function amountOf(part: number, whole: number): string {
+  return whole <= 100 ? `${part} of ${whole}` : `${percent(part / whole, 0)} of ${count(whole)}`;
+}
+
+const PARTS = [
+  [1 / 4, 'a quarter'],
+  [1 / 3, 'a third'],
+  [1 / 2, 'half'],
+  [2 / 3, 'two thirds'],
+  [3 / 4, 'three quarters'],
+] as const;
+/** How far from such a part a share may be to be called so. */
+const NEAR = 0.02;
+
+function partOf(part: number, whole: number): string {
+  const share = part / whole;
+  const [, word] = PARTS.find(([size]) => Math.abs(size - share) <= NEAR) ?? [];
+  return word ?? percent(Math.min(0.99, Math.max(0.01, share)), 0);
+}
+
+/** How it compares with always giving the most frequent answer, as whole sentences. */
+export function guessingSentence(judged: Judged & { majorityAccuracy: number }): string {
+  const { classNames, best, betterThanMajority, majorityAccuracy } = judged;
+  const sizes = best.confusion.map((row) => row.reduce((a, b) => a + b, 0));
+  const answer = printable(shorten(classNames[sizes.indexOf(Math.max(...sizes))]!, 40));
+  const chance = 1 / sizes.filter((size) => size > 0).length;
+  const [own, guess] = [percent(best.balancedAccuracy), percent(chance)];
+  if (!betterThanMajority) {
+    const luck = percent(chance + chanceMargin(best.confusion));
+    const reach =
+      best.balancedAccuracy > chance ? `, and of so few validation images up to ${luck} can be luck` : '';
+    return `No better than guessing: its balanced accuracy is ${own}, always answering ${answer} gets ${guess}${reach}. More images or more epochs may help.`;
+  }
+  const better = `Better than guessing: its balanced accuracy is ${own}, always answering ${answer} gets ${guess}.`;
+  const [plain, majority] = [percent(best.accuracy), percent(majorityAccuracy)];
+  if (best.accuracy >= majorityAccuracy || plain === majority) return better;
+  return `${better} Its plain accuracy, ${plain}, is below the ${majority} of that answer: it is wrong about more images of ${answer} than it finds of the rest.`;
+}
