@@ -27,14 +27,15 @@ export interface CheckedImage {
 /** In the order of the sources; images of labels that are not asked for are passed over. */
 export function checkedImages(opened: OpenSource[]): CheckedImage[] {
   const images: CheckedImage[] = [];
-  for (const [source, { role, parts, classOf }] of opened.entries()) {
+  for (const [source, { role, parts, classOf, whyUnlabelled }] of opened.entries()) {
     for (const part of parts) {
       const { listing, contents, pixelHashes, looks, reasons, passing } = part;
       for (let index = 0; index < listing.count; index++) {
         const className = classOf(part, index);
-        const unlabelled = className === undefined && listing.labels[index] === -1 && role !== 'birds';
-        if (className === undefined && !unlabelled) continue;
-        const problem = unlabelled ? 'has no label' : (reasons.get(index) ?? passing.get(index));
+        const unlabelled =
+          className === undefined && role !== 'birds' ? whyUnlabelled(part, index) : undefined;
+        if (className === undefined && unlabelled === undefined) continue;
+        const problem = unlabelled ?? reasons.get(index) ?? passing.get(index);
         const name = part.part.nameOf(listing.names?.[index] ?? String(index));
         const known = {
           content: contents[index]!,

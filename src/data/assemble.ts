@@ -5,16 +5,15 @@ import { alikePairs } from './alike.ts';
 import { headerOf, isBlank, isTiny } from './cache/image_facts.ts';
 import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
-import type { ClassOf } from './labels.ts';
+import { alikeNames, type Classes } from './labels.ts';
 import type { Role, Skipped, Source } from './part.ts';
 import { deeperRoot, under } from './tree_root.ts';
 
 /** A source, listed; filled when it comes here. */
-export interface OpenSource {
+export interface OpenSource extends Classes {
   role: Role;
   source: Source;
   parts: PreparedPart[];
-  classOf: ClassOf;
 }
 
 /** What is known of the images of a run: position 0 to length-1 in all arrays below. */
@@ -38,6 +37,8 @@ export interface DatasetFacts {
   nearDuplicates: number;
   /** What else there is to know of the images that are used. */
   oddities: Oddities;
+  /** How labels were read, where that is not plain, and names that look like one. */
+  notes?: string[];
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
   hash: string;
   /**
@@ -109,14 +110,24 @@ export async function assemble(
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     nearDuplicates: new Set(pairs.map(({ second }) => second)).size,
     oddities: odditiesOf(kept, size),
+    ...notesOf(opened),
     hash: hashOf(kept),
     sources: opened.map((source, i) => tally(source, kept, i)),
   };
   return { facts, origins: originsOf(opened, kept) };
 }
 
+function notesOf(opened: OpenSource[]): Pick<DatasetFacts, 'notes'> {
+  const notes = opened.flatMap(({ source, parts }) =>
+    parts.flatMap(({ listing }) => (listing.notes ?? []).map((note) => `${source.text}: ${note}`)),
+  );
+  const alike = alikeNames(opened.flatMap(({ labelNames }) => labelNames));
+  const all = [...new Set([...notes, ...(alike === undefined ? [] : [alike])])];
+  return all.length > 0 ? { notes: all } : {};
+}
+
 function entriesOf(
-  { role, source, parts, classOf }: OpenSource,
+  { role, source, parts, classOf, whyUnlabelled }: OpenSource,
   number: number,
   skipped: Skipped[],
 ): Entry[] {
@@ -128,10 +139,11 @@ function entriesOf(
     for (const one of listing.skipped) skipped.push(one);
     for (let i = 0; i < listing.count; i++) {
       const className = classOf(prepared, i);
+      const unlabelled = className === undefined && labelled ? whyUnlabelled(prepared, i) : undefined;
       // Of another label, or beyond the limit.
-      if (className === undefined && !(labelled && listing.labels[i] === -1)) continue;
+      if (className === undefined && unlabelled === undefined) continue;
       const name = part.nameOf(listing.names?.[i] ?? String(i));
-      const reason = className === undefined ? 'has no label' : (reasons.get(i) ?? passing.get(i));
+      const reason = unlabelled ?? reasons.get(i) ?? passing.get(i);
       if (className === undefined || reason !== undefined) {
         skipped.push({ name, reason: reason! });
         continue;
@@ -272,13 +284,13 @@ function tally(
   kept: Entry[],
   number: number,
 ): DatasetFacts['sources'][number] {
-  const counts: Record<string, number> = {};
+  const counts = new Map<string, number>();
   let images = 0;
   for (const entry of kept) {
     if (entry.source !== number) continue;
     images += 1;
-    counts[entry.className] = (counts[entry.className] ?? 0) + 1;
+    counts.set(entry.className, (counts.get(entry.className) ?? 0) + 1);
   }
   const ignored = parts.reduce((sum, { listing }) => sum + listing.ignored, 0);
-  return { source: source.text, images, counts, ignored };
+  return { source: source.text, images, counts: Object.fromEntries(counts), ignored };
 }

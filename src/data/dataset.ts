@@ -199,7 +199,7 @@ async function openSource(
       parts.push(await preparePart(part, cache, { verify, signal }));
     }
     meter.note({ stage: 'list', done: all.length, total: all.length });
-    return { role, source, parts, classOf: classesOf(role, source, parts) };
+    return { role, source, parts, ...classesOf(role, source, parts) };
   } catch (error) {
     for (const part of all) await part.close?.();
     throw error;

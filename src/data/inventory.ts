@@ -9,7 +9,7 @@ import { type Recipe, type RecipeName, recipes } from './recipes.ts';
 /** What of a data set is told. */
 export const FACTS = [
   ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
-  ...(['oddities', 'hash', 'lock', 'damagedSegments', 'damagedImages'] as const),
+  ...(['oddities', 'notes', 'hash', 'lock', 'damagedSegments', 'damagedImages'] as const),
 ];
 
 /** What is inside: all that is known of the images but the images. */
@@ -118,7 +118,8 @@ export function healthLines({
   duplicates,
   nearDuplicates,
   oddities,
-}: Pick<Dataset, 'duplicates' | 'nearDuplicates' | 'oddities'>): string[] {
+  notes = [],
+}: Pick<Dataset, 'duplicates' | 'nearDuplicates' | 'oddities' | 'notes'>): string[] {
   const copies = [
     ...(duplicates > 0 ? [`${count(duplicates)} images repeat another one`] : []),
     ...(nearDuplicates > 0 ? [`${count(nearDuplicates)} images look like another one`] : []),
@@ -131,7 +132,7 @@ export function healthLines({
   const lines = copies.length > 0 ? [`${copies.join(', ')}; they stay on its side of the split`] : [];
   if (odd.length > 0) lines.push(`Out of the ordinary: ${odd.join(', ')}`);
   if (lines.length > 0) lines[lines.length - 1] += ' (the command `data check` shows which)';
-  return lines;
+  return [...notes, ...lines];
 }
 
 /** What was found damaged in the cache. */

@@ -1,7 +1,8 @@
 /** From the labels of a source to the classes of a run. */
 import { UserError } from '../base/errors.ts';
 import type { PreparedPart } from './fill.ts';
-import type { Listing, Role, Source } from './part.ts';
+import { type Meaning, type Meanings, meaningsOf, namesIn } from './label_meaning.ts';
+import type { Role, Source } from './part.ts';
 
 const BIRD = 'bird';
 const NOT_BIRD = 'not-bird';
@@ -9,13 +10,53 @@ const NOT_BIRD = 'not-bird';
 /** The class of image `index` of a part; undefined: not used. */
 export type ClassOf = (part: PreparedPart, index: number) => string | undefined;
 
+export interface Classes {
+  classOf: ClassOf;
+  /** Why an image has no label; undefined: it has one, whether it is used or not. */
+  whyUnlabelled: (part: PreparedPart, index: number) => string | undefined;
+  /** As they stand in the source, before `?label=` makes two classes of them. */
+  labelNames: string[];
+}
+
 /**
  * How the labels of a source become classes, of at most `?limit=` images.
  * @throws UserError when there is no label as the user named it
  */
-export function classesOf(role: Role, source: Source, parts: PreparedPart[]): ClassOf {
-  const classOf = classesOfAll(role, source, parts);
-  return source.limit === undefined ? classOf : spread(classOf, parts, source.limit);
+export function classesOf(role: Role, source: Source, parts: PreparedPart[]): Classes {
+  const meanings = meaningsOf(source.text, parts);
+  const classOf = classesOfAll(role, source, meanings);
+  return {
+    classOf: source.limit === undefined ? classOf : spread(classOf, parts, source.limit),
+    whyUnlabelled: (part, index) => whyUnlabelled(part, index, meanings.get(part)!),
+    labelNames: namesIn(meanings),
+  };
+}
+
+function whyUnlabelled(
+  { listing }: PreparedPart,
+  index: number,
+  { names, numbers }: Meaning,
+): string | undefined {
+  const label = listing.labels[index]!;
+  if (label === -1) return 'has no label';
+  if (names[label] !== undefined) return undefined;
+  return `has the label ${listing.labelNames[label]!.value}, but only 0 to ${numbers - 1} have names`;
+}
+
+/** One line about names that differ in case or spaces only, and may be one class. */
+export function alikeNames(names: string[]): string | undefined {
+  const groups = new Map<string, Set<string>>();
+  for (const name of names) {
+    const plain = name.toLowerCase().replace(/[\s\p{Cf}]+/gu, '');
+    groups.set(plain, (groups.get(plain) ?? new Set()).add(name));
+  }
+  const alike = [...groups.values()].filter(({ size }) => size > 1);
+  if (alike.length === 0) return undefined;
+  const shown = alike
+    .slice(0, 3)
+    .map((group) => [...group].map((name) => JSON.stringify(name)).join(' and '));
+  const more = alike.length > 3 ? ', and more' : '';
+  return `Labels that differ in case or spaces only: ${shown.join(', ')}${more}; if they are one class, give them one name`;
 }
 
 /** The same, of so many images at most, at even distances over all parts. */
@@ -39,20 +80,17 @@ function spread(classOf: ClassOf, parts: PreparedPart[], limit: number): ClassOf
   return (part, index) => (chosen.get(part)![index] === 1 ? classOf(part, index) : undefined);
 }
 
-function classesOfAll(role: Role, { text, kind, label }: Source, parts: PreparedPart[]): ClassOf {
+function classesOfAll(role: Role, { text, kind, label }: Source, meanings: Meanings): ClassOf {
   const all = role === 'birds' ? BIRD : role === 'notBirds' ? NOT_BIRD : undefined;
   if (all !== undefined && label === undefined) {
     if (kind !== 'demo') return () => all;
     const option = role === 'birds' ? '--birds' : '--not-birds';
     throw new UserError(`Expected images of one kind after ${option}, but demo has both; use --data demo`, 2);
   }
-  const names = nameLabels(parts.map(({ listing }) => listing));
-  const namesOf = new Map(
-    parts.map((part) => [part, part.listing.labelNames.map(({ value }) => names.get(value)!)]),
-  );
-  const nameOf = (part: PreparedPart, index: number) => namesOf.get(part)![part.listing.labels[index]!];
+  const nameOf = (part: PreparedPart, index: number) =>
+    meanings.get(part)!.names[part.listing.labels[index]!];
   if (label === undefined) return nameOf;
-  const chosen = chooseLabel(text, label, names);
+  const chosen = chooseLabel(text, label, meanings);
   const opposite = chosen.startsWith('not-') ? chosen.slice(4) : `not-${chosen}`;
   return (part, index) => {
     const name = nameOf(part, index);
@@ -63,37 +101,26 @@ function classesOfAll(role: Role, { text, kind, label }: Source, parts: Prepared
 }
 
 /** The label by its name, its number, or its name in other letters. */
-function chooseLabel(text: string, label: string, names: Map<string, string>): string {
-  const all = [...new Set(names.values())];
-  const lower = label.toLowerCase();
-  const found =
-    all.find((name) => name === label) ??
-    names.get(label) ??
-    all.find((name) => name.toLowerCase() === lower);
-  if (found !== undefined) return found;
+function chooseLabel(text: string, label: string, meanings: Meanings): string {
+  const wanted = label.normalize('NFC');
+  const all = namesIn(meanings);
+  const numbered = [...meanings].flatMap(([{ listing }, { names }]) =>
+    listing.labelNames.flatMap(({ value }, i) =>
+      value === label && names[i] !== undefined ? [names[i]] : [],
+    ),
+  );
+  const [byNumber, ...others] = [...new Set(numbered)];
+  const found = all.find((name) => name === wanted) ?? byNumber;
+  if (found !== undefined && found !== wanted && others.length > 0) {
+    throw new UserError(
+      `Expected a name after ?label= in "${text}", as its files number their labels differently: "${label}" is ${[byNumber, ...others].join(' or ')}; say which`,
+    );
+  }
+  const lower = wanted.toLowerCase();
+  const chosen = found ?? all.find((name) => name.toLowerCase() === lower);
+  if (chosen !== undefined) return chosen;
   const shown = all.sort().slice(0, 50).join(', ') + (all.length > 50 ? ', ...' : '');
   throw new UserError(
     `Expected a label of "${text}", but it has no "${label}"; its labels are ${shown || 'none'}`,
   );
-}
-
-/**
- * Names for the labels of all parts of a source: those the source gives, else the folders the images were in if folder
- * and label go together one to one, else the labels as they stand.
- */
-export function nameLabels(listings: Listing[]): Map<string, string> {
-  const all = listings.flatMap((listing) => listing.labelNames);
-  const names = new Map<string, string>();
-  const folders = new Map<string, Set<string | undefined>>();
-  for (const { value, name, folder } of all) {
-    if (name !== undefined) names.set(value, name);
-    folders.set(value, (folders.get(value) ?? new Set()).add(folder));
-  }
-  if (names.size > 0) return new Map(all.map(({ value }) => [value, names.get(value) ?? value]));
-  const pairs = [...folders].map(
-    ([value, set]) => [value, set.size === 1 ? [...set][0] : undefined] as const,
-  );
-  const distinct = new Set(pairs.map(([, folder]) => folder));
-  const oneToOne = !distinct.has(undefined) && distinct.size === pairs.length && pairs.length > 1;
-  return new Map(pairs.map(([value, folder]) => [value, oneToOne ? folder! : value]));
 }

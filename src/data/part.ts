@@ -75,6 +75,10 @@ export interface Listing {
   /** Index into `labelNames`; -1: has none. */
   labels: Int32Array;
   labelNames: SourceLabel[];
+  /** Where labels are numbers: the names that they stand for, in order; empty where the part has none. */
+  classNames?: string[];
+  /** What a person should know of how it was read, such as the column of the labels. */
+  notes?: string[];
   /** Images of one group stay on one side of a split. */
   groups?: string[];
   /** Changes whenever the image may have changed; absent: the stamp of the part says it for all. */

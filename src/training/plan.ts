@@ -19,6 +19,7 @@ export interface DataEvent
     | 'duplicates'
     | 'nearDuplicates'
     | 'oddities'
+    | 'notes'
     | 'hash'
     | 'lock'
     | 'stream'
@@ -87,6 +88,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     duplicates: dataset.duplicates,
     nearDuplicates: dataset.nearDuplicates,
     oddities: dataset.oddities,
+    notes: dataset.notes,
     hash: dataset.hash,
     stream: dataset.stream,
     damagedSegments: dataset.damagedSegments,

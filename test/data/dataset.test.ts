@@ -466,7 +466,8 @@ test('more that was skipped than a call takes arguments', async () => {
     ...{ reasons: new Map(), passing: new Map(), remembered: true },
   };
   const source: Source = { text: 'x', kind: 'folder', path: 'x' };
-  const opened: OpenSource = { role: 'data', source, parts: [part], classOf: (_, i) => 'ab'[i] };
+  const classes = { classOf: (_: PreparedPart, i: number) => 'ab'[i], whyUnlabelled: () => undefined };
+  const opened: OpenSource = { role: 'data', source, parts: [part], labelNames: ['a', 'b'], ...classes };
   const { facts } = await assemble([opened], { folder: testFolder(), size: 8 });
   expect([facts.labels.length, facts.skipped.length]).toEqual([2, 300_000]);
 });

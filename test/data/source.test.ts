@@ -4,7 +4,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { glob } from '../../src/data/glob.ts';
-import { nameLabels } from '../../src/data/labels.ts';
+import { nameLabels } from '../../src/data/label_meaning.ts';
 import type { Listing, SourceLabel } from '../../src/data/part.ts';
 import { folderPart, listImageFiles } from '../../src/data/sources/folder_source.ts';
 import { parseSource } from '../../src/data/sources/source.ts';

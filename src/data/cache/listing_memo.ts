@@ -50,6 +50,8 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         names: rest.names,
         labels: Int32Array.from(labels),
         labelNames: rest.labelNames,
+        classNames: rest.classNames,
+        notes: rest.notes,
         groups: rest.groups,
         stamps: rest.stamps,
         skipped: rest.skipped,
@@ -68,7 +70,8 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
 }
 
 export async function writeMemo(folder: string, key: string, memo: Memo): Promise<void> {
-  const { count, names, labels, labelNames, groups, stamps, skipped, filtered, ignored } = memo.listing;
+  const { count, names, labels, labelNames, classNames, notes } = memo.listing;
+  const { groups, stamps, skipped, filtered, ignored } = memo.listing;
   const json = {
     version: MEMO_VERSION,
     key,
@@ -77,6 +80,8 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     names,
     labels: Array.from(labels),
     labelNames,
+    classNames,
+    notes,
     groups,
     stamps,
     skipped,

@@ -86,6 +86,11 @@ function isText(type) {
   return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isUtf8View(type);
 }
 
+/** @param {DataType | undefined} type @returns {boolean} */
+export function isNumber(type) {
+  return DataType.isDictionary(type) ? isNumber(type.dictionary) : DataType.isInt(type);
+}
+
 /** @param {DataType} type @returns {boolean} */
 function isLabel(type) {
   if (DataType.isDictionary(type)) return isLabel(type.dictionary);

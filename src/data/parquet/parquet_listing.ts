@@ -2,7 +2,7 @@
 
 import type { Listing, Skipped, SourceLabel } from '../part.ts';
 import { type Span, windowsOf } from './file_windows.ts';
-import type { ParquetFile, ParquetReader, Rows } from './parquet_reader.ts';
+import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet_reader.ts';
 
 /** Everything in the file. */
 export async function listAll(
@@ -10,9 +10,9 @@ export async function listAll(
   file: ParquetFile,
   signal?: AbortSignal,
 ): Promise<Listing> {
-  const { groups, many } = await reader.shape(file, signal);
-  const found = new FoundImages(file, many);
-  for (const span of windowsOf(groups, ({ listedBytes }) => listedBytes)) {
+  const shape = await reader.shape(file, signal);
+  const found = new FoundImages(file, shape);
+  for (const span of windowsOf(shape.groups, ({ listedBytes }) => listedBytes)) {
     found.add(span, await reader.rows(file, span, signal));
   }
   return found.listing();
@@ -21,7 +21,7 @@ export async function listAll(
 /** The images of some rows of a file, added in the order of the rows. */
 export class FoundImages {
   readonly #file: ParquetFile;
-  readonly #many: boolean;
+  readonly #shape: Omit<Shape, 'groups'>;
   readonly #rows: number[] = [];
   readonly #images: number[] = [];
   readonly #labels: number[] = [];
@@ -30,10 +30,10 @@ export class FoundImages {
   /** Whether image i is row i. */
   #plain = true;
 
-  constructor(file: ParquetFile, many: boolean) {
+  constructor(file: ParquetFile, shape: Omit<Shape, 'groups'>) {
     this.#file = file;
-    this.#many = many;
-    this.#plain = !many;
+    this.#shape = shape;
+    this.#plain = !shape.many;
   }
 
   /**
@@ -72,7 +72,7 @@ export class FoundImages {
   }
 
   #nameOf(row: number, image: number): string {
-    return this.#many ? `${row}.${image}` : `${row}`;
+    return this.#shape.many ? `${row}.${image}` : `${row}`;
   }
 
   /** A folder that the images of a class were in counts only if all of them were in it. */
@@ -88,11 +88,14 @@ export class FoundImages {
   }
 
   listing(): Listing {
+    const { label = 'label', classNames } = this.#shape;
     return {
       count: this.#labels.length,
       names: this.#plain ? undefined : this.#rows.map((row, i) => this.#nameOf(row, this.#images[i]!)),
       labels: Int32Array.from(this.#labels),
       labelNames: [...this.#values.values()].map(({ number, ...label }) => label),
+      classNames,
+      notes: label === 'label' ? undefined : [`labels from the column ${JSON.stringify(label)}`],
       skipped: [],
       filtered: this.#filtered.length > 0 ? this.#filtered : undefined,
       ignored: 0,

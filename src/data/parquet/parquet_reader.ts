@@ -35,6 +35,10 @@ export interface ParquetFile {
 export interface Shape {
   /** Whether a row holds a list of images. */
   many: boolean;
+  /** The column of the labels, if they are wanted. */
+  label?: string;
+  /** Where the labels are numbers: the names that they stand for, in order; empty where the file has none. */
+  classNames?: string[];
   groups: RowGroup[];
 }
 

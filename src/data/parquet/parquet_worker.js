@@ -7,7 +7,7 @@ import { tableFromIPC, Vector } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
 import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './asked.js';
 import { chunkOf, footerOf, hasSmallPages } from './chunk.js';
-import { addressColumn, imageColumn, labelColumn, noImages, textColumns } from './columns.js';
+import { addressColumn, imageColumn, isNumber, labelColumn, noImages, textColumns } from './columns.js';
 import { Count, Room } from './memory_budget.js';
 import { Pass } from './pass.js';
 
@@ -78,7 +78,11 @@ async function open({ size, descriptor, labelled, texts }) {
   const inPages = [];
   for (const [group, { bytes }] of sums.entries())
     inPages.push(indexed && (bytes <= LARGE_BYTES || (await areSmall(group))));
-  return { many: image.many, groups: sums.map((sum, group) => ({ ...sum, inPages: inPages[group] })) };
+  const numbers = isNumber(fields.find(({ name }) => name === label)?.type);
+  return {
+    ...{ many: image.many, label, classNames: numbers ? (opened.classNames ?? []) : undefined },
+    groups: sums.map((sum, group) => ({ ...sum, inPages: inPages[group] })),
+  };
 }
 
 /** @param {number} group */

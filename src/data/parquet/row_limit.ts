@@ -111,7 +111,7 @@ class Choice {
     if (!span) return;
     const rows = await this.#reader.rows(file, span, signal);
     const most = this.#left;
-    this.#left -= new FoundImages(file, visited.shape.many).add(span, rows, most);
+    this.#left -= new FoundImages(file, visited.shape).add(span, rows, most);
     visited.taken.push({ span, rows, most });
   }
 
@@ -126,7 +126,7 @@ class Choice {
 }
 
 function listingOf({ file, shape, taken }: Visited): Listing {
-  const found = new FoundImages(file, shape?.many ?? false);
+  const found = new FoundImages(file, shape ?? { many: false });
   taken.sort((a, b) => a.span.first - b.span.first);
   for (const { span, rows, most } of taken) found.add(span, rows, most);
   return found.listing();
