@@ -5,7 +5,10 @@ import { version } from './base/version.ts';
 /** `npx birbs-metal`: the commands by name. */
 import { dataCommand } from './data.ts';
 import { doctorCommand } from './doctor.ts';
+import { loadAddon } from './model/addon.ts';
 import { predictCommand } from './predict.ts';
+import { setUpAddon } from './setup/build_addon.mjs';
+import { SetupError } from './setup/shell.mjs';
 import { trainCommand } from './train.ts';
 
 const USAGE = `Trains an image classifier on your own photos: is it a bird?
@@ -15,8 +18,9 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal data check SOURCE ...        say what is wrong with images
   birbs-metal predict [options] FILE ...   say what is in an image
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
+  birbs-metal setup [--force]              build the native addon if the install could not
 
-  birbs-metal train --help (data, predict, doctor --help) tells the options; --version the version.`;
+  birbs-metal train --help (data, predict, doctor --help) lists the options, --version prints the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
   const [train, predict] = ['npx birbs-metal train', 'npx birbs-metal predict'];
@@ -29,6 +33,8 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
       return predictCommand(words, signal, { command: predict });
     case 'doctor':
       return doctorCommand(words, signal, { command: 'npx birbs-metal doctor' });
+    case 'setup':
+      return setup(words);
     case '--version':
       process.stdout.write(`${version()}\n`);
       return 0;
@@ -39,9 +45,25 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, data, predict or doctor, but found ${found}; birbs-metal --help tells more`,
+    `Expected train, data, predict, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
+}
+
+/** What npm's install script does, and installs what a build needs where that is possible. */
+function setup(words: string[]): number {
+  const unknown = words.find((word) => word !== '--force');
+  if (unknown !== undefined)
+    throw new UserError(`Expected setup or setup --force, but found "${unknown}"`, 2);
+  try {
+    setUpAddon(words.includes('--force'));
+  } catch (error) {
+    if (error instanceof SetupError) throw new UserError(error.message);
+    throw error;
+  }
+  loadAddon();
+  process.stdout.write('The native addon is in place.\n');
+  return 0;
 }
 
 void runCommand(main);

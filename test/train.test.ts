@@ -263,7 +263,7 @@ describe('the command', () => {
     expect(await run('cli.ts', ['tarin'])).toMatchObject({
       code: 2,
       stderr:
-        'Error: Expected train, data, predict or doctor, but found "tarin"; birbs-metal --help tells more\n',
+        'Error: Expected train, data, predict, doctor or setup, but found "tarin"; see birbs-metal --help\n',
     });
   });
 });

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { UserError } from '../base/errors.ts';
+import { addonPaths, setupCommand } from '../setup/addon_place.mjs';
+import { addonMissing } from '../setup/tools.mjs';
 import type { Network } from './network.ts';
 
 /** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
@@ -247,7 +248,7 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
-/** The addon, loaded once. Throws a UserError that names each place tried and what to do. */
+/** The addon, loaded once. Throws a UserError that says what is missing, or why it does not load, and what to do. */
 export function loadAddon(): Addon {
   loaded ??= load();
   return loaded;
@@ -257,9 +258,12 @@ function load(): Addon {
   // OpenMP's threads would spin while they wait, and where other programs want the cores too (decoding does) that
   // makes a step ten times slower. Read by its library when the addon loads.
   process.env.OMP_WAIT_POLICY ??= 'passive';
+  // BIRBS_ADDON: another build of the addon, for example one with sanitizers.
+  const chosen = process.env.BIRBS_ADDON;
+  const paths = chosen ? [resolve(chosen)] : addonPaths();
   const require = createRequire(import.meta.url);
   const tried: string[] = [];
-  for (const path of candidates(require)) {
+  for (const path of paths) {
     try {
       return require(path) as Addon;
     } catch (error) {
@@ -267,24 +271,7 @@ function load(): Addon {
       tried.push(`${path}: ${existsSync(path) ? reason : 'no such file'}`);
     }
   }
-  throw new UserError(
-    `The native addon could not be loaded (${tried.join('; ')}). Run \`npm run build\` to build it.`,
-  );
-}
-
-/** Where the addon may be, the first to be tried first. */
-function candidates(require: NodeJS.Require): string[] {
-  // BIRBS_ADDON: another build of the addon, for example one with sanitizers.
-  const chosen = process.env.BIRBS_ADDON;
-  if (chosen) return [resolve(chosen)];
-  return [...prebuilt(require), fileURLToPath(new URL('../../build/Release/birbs.node', import.meta.url))];
-}
-
-/** The package with the addon of this platform, where one is installed (see `npm/` in the repository). */
-function prebuilt(require: NodeJS.Require): string[] {
-  try {
-    return [require.resolve(`@birbs-metal/${process.platform}-${process.arch}/birbs.node`)];
-  } catch {
-    return [];
-  }
+  if (!chosen && !paths.some((path) => existsSync(path))) throw new UserError(addonMissing());
+  const mend = chosen ? 'set BIRBS_ADDON to an addon of this machine' : `run \`${setupCommand}\` to build it`;
+  throw new UserError(`The native addon could not be loaded (${tried.join('; ')}); ${mend}`);
 }

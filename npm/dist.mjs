@@ -1,0 +1,49 @@
+// Builds dist/ unless it is up to date: for `npm pack` (prepack), a clone and a git dependency (prepare). prepare has
+// `--if-possible`: neither `npm ci --omit=dev` nor a type error in unfinished work may fail an install.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { root } from '../src/setup/addon_place.mjs';
+import { installPackages, stampPackages } from '../src/setup/packages.mjs';
+import { filesBelow, read, say, sha256 } from '../src/setup/shell.mjs';
+
+const dist = join(root, 'dist');
+const stamp = join(root, 'build', 'dist-sources.sha256');
+const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const ifPossible = process.argv.includes('--if-possible');
+
+function buildDist() {
+  const configs = ['tsconfig.json', 'tsconfig.build.json', 'npm/dist.mjs'].map((name) => join(root, name));
+  const wanted = sha256([...configs, ...filesBelow(join(root, 'src'))]);
+  if (existsSync(dist) && read(stamp) === wanted) return true;
+  rmSync(dist, { recursive: true, force: true }); // what no source makes any more
+  const words = [compiler, '-p', join(root, 'tsconfig.build.json')];
+  const { status } = spawnSync(process.execPath, words, { stdio: ['ignore', 2, 2] });
+  addCommonJs();
+  if (status !== 0) return false;
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, wanted);
+  return true;
+}
+
+/**
+ * dist/cjs: the entry of `require`, and every declaration once more. TypeScript under `node16` refuses an ES module's
+ * declarations in CommonJS; these are of CommonJS by the package.json above them.
+ */
+function addCommonJs() {
+  const folder = join(dist, 'cjs');
+  for (const path of filesBelow(dist)) {
+    if (path.endsWith('.d.ts')) cpSync(path, join(folder, path.slice(dist.length)));
+  }
+  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
+  writeFileSync(join(folder, 'index.js'), "module.exports = require('../index.js');\n");
+}
+
+if (!ifPossible) installPackages();
+if (!existsSync(compiler)) {
+  say('dist/ is not built: typescript is not installed; run `npm ci`');
+} else {
+  if (ifPossible) stampPackages(); // npm has just installed them
+  if (!buildDist() && !ifPossible) process.exitCode = 1;
+}
