@@ -1,13 +1,14 @@
 /** How a command of ours starts and ends: interrupts, broken pipes, errors, exit codes. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isBundled } from '../setup/addon_place.mjs';
 import { UserError } from './errors.ts';
 import { printable } from './words.ts';
 
 /** Whether the module at `url` is what Node was told to run. */
 export function isMain(url: string): boolean {
   const script = process.argv[1];
-  if (!script) return false;
+  if (!script || isBundled) return false; // in a bundle every module has the URL of the whole
   try {
     return realpathSync(script) === realpathSync(fileURLToPath(url));
   } catch {

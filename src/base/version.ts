@@ -1,7 +1,15 @@
-/** The version of this package, as package.json has it. */
+/** What package.json says of this package. */
 import { readFileSync } from 'node:fs';
 
+interface PackageJson {
+  version: string;
+  devDependencies: Record<string, string>;
+}
+
+export function packageJson(): PackageJson {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageJson;
+}
+
 export function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  return packageJson().version;
 }

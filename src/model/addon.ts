@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { addonPaths, setupCommand } from '../setup/addon_place.mjs';
+import { addonPaths, isBundled, setupCommand } from '../setup/addon_place.mjs';
 import { addonMissing } from '../setup/tools.mjs';
 import type { Network } from './network.ts';
 
@@ -261,6 +261,11 @@ function load(): Addon {
   // BIRBS_ADDON: another build of the addon, for example one with sanitizers.
   const chosen = process.env.BIRBS_ADDON;
   const paths = chosen ? [resolve(chosen)] : addonPaths();
+  if (isBundled) {
+    throw new UserError(
+      'birbs-metal works as a package of its own, but has been bundled into another file; mark it as external in the bundler',
+    );
+  }
   const require = createRequire(import.meta.url);
   const tried: string[] = [];
   for (const path of paths) {

@@ -57,16 +57,16 @@ function installToolsLinux() {
   }
   const still = missingTools();
   if (still.length > 0) {
-    throw new SetupError(`${still.join(', ')} missing; ${commandFor(wanted)}, then try again`);
+    throw new SetupError(
+      `the addon can't be built without ${still.join(', ')}; ${commandFor(wanted)}, then try again`,
+    );
   }
 }
 
-/** @param {string[]} packages */
+/** @param {string[]} packages by Debian's names */
 function commandFor(packages) {
-  const names = packages.join(' ');
-  return has('apt-get')
-    ? `run \`sudo apt-get install ${names}\``
-    : `install what your system has for Debian's ${names}`;
+  if (has('apt-get')) return `run \`sudo apt-get install ${packages.join(' ')}\``;
+  return `install ${packages.join(', ')} (as Debian calls them) with your system's package manager`;
 }
 
 export function sayWithoutOneDnn() {

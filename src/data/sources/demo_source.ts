@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { UserError } from '../../base/errors.ts';
+import { packageJson } from '../../base/version.ts';
 import type { Listing, Part, Pin, SourceImage } from '../part.ts';
 
 const SETS = ['noto', 'twemoji', 'fluent-emoji-flat', 'openmoji'];
@@ -129,8 +131,23 @@ async function pinsOf(set: string, revision: string): Promise<Pin[]> {
 }
 
 function folderOf(set: string): string {
-  const require = createRequire(import.meta.url);
-  return dirname(require.resolve(`@iconify-json/${set}/icons.json`));
+  const file = `@iconify-json/${set}/icons.json`;
+  // Beside this package or, where it is installed globally, in the user's folder.
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+    try {
+      return dirname(createRequire(from).resolve(file));
+    } catch {}
+  }
+  throw new UserError(
+    `The source "demo" needs four packages of drawings, but @iconify-json/${set} is not installed; run \`${installCommand()}\``,
+  );
+}
+
+/** A clone has them as development dependencies; an installed package leaves their 52 MB to those who want them. */
+function installCommand(): string {
+  const { devDependencies } = packageJson();
+  const packages = SETS.map((set) => `@iconify-json/${set}`);
+  return `npm install ${packages.map((name) => `${name}@${devDependencies[name]}`).join(' ')}`;
 }
 
 /**
