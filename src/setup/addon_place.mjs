@@ -6,7 +6,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /** The package's own folder: this file is in `src/setup` or, compiled, in `dist/setup`. */
-export const root = import.meta.url && dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const root = import.meta.url ? dirname(dirname(dirname(fileURLToPath(import.meta.url)))) : '';
 
 /** Whether a bundler has put this file into another one; to CommonJS it gives no URL. */
 export const isBundled = !root || !existsSync(join(root, 'CMakeLists.txt'));
