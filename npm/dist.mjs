@@ -40,7 +40,7 @@ function addCommonJs() {
   writeFileSync(join(folder, 'index.js'), "module.exports = require('../index.js');\n");
 }
 
-if (!ifPossible) installPackages();
+if (!ifPossible && !existsSync(compiler)) installPackages();
 if (!existsSync(compiler)) {
   say('dist/ is not built: typescript is not installed; run `npm ci`');
 } else {
