@@ -80,7 +80,7 @@ test.each([
 
 test('npx birbs-metal trains', async () => {
   const npx = (...words: string[]) =>
-    runToEnd('npx', ['--no', 'birbs-metal', ...words], { cwd: folder, env: withAddon });
+    runToEnd('npx', ['--no', '--', 'birbs-metal', ...words], { cwd: folder, env: withAddon });
   expect((await npx('--help')).stdout).toContain('  birbs-metal train [options] ');
   await pictureFolder(join(folder, 'photos'), 8, 8);
   const line =
