@@ -2,15 +2,16 @@
 import { existsSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { checkAddresses } from './alerts/open_alerts.ts';
 import { attend } from './alerts/with_alerts.ts';
 import { cacheFolder } from './base/cache_folder.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
-import { saveJson } from './base/files.ts';
+import { SaveError, saveJson } from './base/files.ts';
 import { version } from './base/version.ts';
+import { quote } from './base/words.ts';
 import { loadDataset } from './data/dataset.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
@@ -22,9 +23,11 @@ import { type Network, networkShapes, networks, parameterCount } from './model/n
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import type { RunDescription } from './report/build_story.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
+import { hasCheckpoint } from './run/checkpoint.ts';
 import { type RunRecord, startRecord } from './run/record.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { createRunFolder } from './run/run_folder.ts';
+import { RunLock } from './run/run_lock.ts';
 import { openSession, startState } from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
 import { findLearningRate } from './training/find_rate.ts';
@@ -55,13 +58,26 @@ export interface TrainHooks {
  * @throws UserError for wrong options or unusable data
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
-  const { onEvent = () => {}, signal, paused } = hooks;
-  const resumed = given.resume === undefined ? undefined : await openRun(given);
+  const lock = new RunLock();
+  try {
+    return await trainAlone(given, hooks, (folder) => lock.take(folder));
+  } finally {
+    await lock.release();
+  }
+}
+
+/** @param lock takes the folder of the run for this process */
+async function trainAlone(
+  given: Partial<TrainOptions>,
+  { onEvent = () => {}, signal, paused }: TrainHooks,
+  lock: (folder: string) => Promise<void>,
+): Promise<Results> {
+  const resumed = given.resume === undefined ? undefined : await openRun(given, lock);
   const chosen = resumed?.options ?? completeTrain(given);
   const options = settle(chosen);
   checkAddresses();
   const device = chooseDevice(options.device, await loadAddon().devices());
-  const run = resumed?.folder ?? (await createRunFolder(options.run));
+  const run = resumed?.folder ?? (await createRunFolder(options.run, lock));
   const description = describeRun(options, device, resumed);
   await saveJson(run, 'run.json', description);
   onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
@@ -73,7 +89,7 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
       if (!resumed) await leaveUnbegun(run, options.run, description, error, signal).catch(() => {});
       throw error;
     };
-    const ready = await prepare(options, clock, tell, signal).catch(leave);
+    const ready = await prepare(options, resumed?.root, clock, tell, signal).catch(leave);
     const { dataset, split, plan, network } = ready;
     const session = await openSession(network, device, dataset, split, options).catch(leave);
     let images: Images | undefined;
@@ -114,6 +130,8 @@ export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks
         description: { ...description, ...known },
       };
       return await trainOn(training, start, tell, signal);
+    } catch (error) {
+      throw await withResume(error, run);
     } finally {
       await Promise.all([session.dispose(), images?.dispose()]);
     }
@@ -147,6 +165,7 @@ function endRemark({ epochs, time, resume }: Settled, { epoch }: Position, secon
 /** Images, split, plan and network: all that is known before a device is touched. */
 async function prepare(
   options: Settled,
+  root: string | undefined,
   clock: Stopwatch,
   tell: (event: TrainEvent) => void,
   signal: AbortSignal | undefined,
@@ -154,7 +173,9 @@ async function prepare(
   const reading = loadDataset({
     ...options,
     validation: options.val,
-    cacheDir: options.cache,
+    root,
+    cacheDir: root === undefined ? options.cache : resolve(root, options.cache),
+    lock: root === undefined ? options.lock : resolve(root, options.lock),
     onProgress: (progress) => tell({ type: 'reading', ...progress }),
     signal,
   });
@@ -285,6 +306,14 @@ async function explain(error: unknown, record: RunRecord, folder: string): Promi
   );
 }
 
+/** A full disk ends a run that can be resumed: says how, where there is a checkpoint. */
+async function withResume(error: unknown, folder: string): Promise<unknown> {
+  if (!(error instanceof SaveError && error.isDiskFull && (await hasCheckpoint(folder)))) return error;
+  return new UserError(
+    `${error.problem}; what was saved before is intact: free some space and go on with --resume ${quote(folder)}`,
+  );
+}
+
 /** As many as there is time for. */
 const MOST_EPOCHS = 100_000;
 
@@ -363,6 +392,7 @@ function describeRun(options: Settled, device: ChosenDevice, resumed: Resumed | 
       platform: `${process.platform}-${process.arch}`,
     },
     commandLine: now.commandLine,
+    workingDirectory: process.cwd(),
     startedAt: now.at,
     device,
     options,

@@ -1,5 +1,6 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
+import { relative } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { alikePairs } from './alike.ts';
 import { headerOf, isBlank, isTiny } from './cache/image_facts.ts';
@@ -136,13 +137,13 @@ function entriesOf(
   for (const prepared of parts) {
     const { part, listing, contents, pixelHashes, looks, reasons, passing } = prepared;
     // One by one: a call takes some hundred thousand arguments at most.
-    for (const one of listing.skipped) skipped.push(one);
+    for (const { name, reason } of listing.skipped) skipped.push({ name: shown(name, source), reason });
     for (let i = 0; i < listing.count; i++) {
       const className = classOf(prepared, i);
       const unlabelled = className === undefined && labelled ? whyUnlabelled(prepared, i) : undefined;
       // Of another label, or beyond the limit.
       if (className === undefined && unlabelled === undefined) continue;
-      const name = part.nameOf(listing.names?.[i] ?? String(i));
+      const name = shown(part.nameOf(listing.names?.[i] ?? String(i)), source);
       const reason = unlabelled ?? reasons.get(i) ?? passing.get(i);
       if (className === undefined || reason !== undefined) {
         skipped.push({ name, reason: reason! });
@@ -154,6 +155,12 @@ function entriesOf(
     }
   }
   return entries;
+}
+
+/** A name as it is where the relative path of its source starts: the same wherever the run is resumed. */
+function shown(name: string, { root }: Source): string {
+  if (root === undefined) return name;
+  return name.startsWith(`${root}/`) ? name.slice(root.length + 1) : relative(root, name);
 }
 
 /** Pictures that come under two classes teach nothing: all of them are left out. */

@@ -54,6 +54,8 @@ export interface DatasetOptions {
   notBirds: string[];
   /** Labelled sources held out for validation (`--val`). */
   validation: string[];
+  /** Folder that relative sources start from; absent: the working directory. */
+  root?: string | undefined;
   imageSize: number;
   fit: Fit;
   /** Folder of the pixel cache. */
@@ -175,7 +177,9 @@ async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: 
       2,
     );
   }
-  return Promise.all(texts.map(async ({ role, text }) => ({ role, source: await parseSource(text) })));
+  return Promise.all(
+    texts.map(async ({ role, text }) => ({ role, source: await parseSource(text, options.root) })),
+  );
 }
 
 async function openSource(

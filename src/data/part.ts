@@ -17,6 +17,8 @@ export interface Source {
   kind: 'demo' | 'folder' | 'parquet' | 'hub' | 'archive' | 'nabirds' | 'list' | 'kaggle';
   /** Without scheme and query. */
   path: string;
+  /** The folder that a relative path was completed with, where it is not the working directory. */
+  root?: string;
   /** From `?label=`: this label is the class, all others its opposite. */
   label?: string;
   /** From `?limit=`: at most so many images, spread over all of it. */

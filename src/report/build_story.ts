@@ -16,6 +16,8 @@ import type { Incident, Picture, RunStory, Suspect } from './story.ts';
 export interface RunDescription {
   tool: Record<string, string>;
   commandLine: string[];
+  /** Absent in a run of an older version. */
+  workingDirectory?: string;
   startedAt: string;
   device: { name: string; description: string; reason: string };
   options: Record<string, unknown>;

@@ -120,6 +120,14 @@ export async function newestCheckpoint(
   throw new UserError(`${problems.join('; ')}; train again in a new folder`);
 }
 
+/** Whether there is anything to resume. */
+export async function hasCheckpoint(folder: string): Promise<boolean> {
+  const found = await Promise.all(
+    [STATE, PREVIOUS_STATE].map((name) => stat(join(folder, name)).catch(() => undefined)),
+  );
+  return found.some((one) => one !== undefined);
+}
+
 /**
  * Reads back what {@link encodeCheckpoint} wrote.
  * @throws UserError when the file is damaged or is none

@@ -1,13 +1,13 @@
 /** Going on with a run where it was ended. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.ts';
+import { removeLeftovers } from '../base/file_owner.ts';
 import { type Network, networkShapes } from '../model/network.ts';
 import { completeOptions, kebab, type TrainOptions, trainOptions } from '../options.ts';
 import { noSums, type Position } from '../training/training_state.ts';
 import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
-import { removeUnfinished } from './run_folder.ts';
 
 /** A run that is gone on with. */
 export interface Resumed {
@@ -19,6 +19,8 @@ export interface Resumed {
   remarks: string[];
   /** `run.json` as it was. */
   description: Record<string, unknown>;
+  /** The folder that its relative paths start from, where it is not the working directory. */
+  root: string | undefined;
 }
 
 /** What may differ from the run as it was begun. */
@@ -29,17 +31,24 @@ const FREE: (keyof TrainOptions)[] = [
 
 /**
  * Reads the run in the folder that `--resume` names; its options hold, but for those that do not change what is learnt.
+ * @param lock takes the folder for this process
  * @throws UserError when it is none, when an option differs (without `--force`) or when no checkpoint is whole
  */
-export async function openRun(given: Partial<TrainOptions>): Promise<Resumed> {
-  const folder = given.resume!;
-  if (given.run !== undefined && given.run !== folder)
+export async function openRun(
+  asked: Partial<TrainOptions>,
+  lock: (folder: string) => Promise<void>,
+): Promise<Resumed> {
+  const folder = asked.resume!;
+  if (asked.run !== undefined && asked.run !== folder)
     throw new UserError(
-      `Expected --resume ${folder} to go on in its own folder, but found --run ${given.run}; leave it out`,
+      `Expected --resume ${folder} to go on in its own folder, but found --run ${asked.run}; leave it out`,
       2,
     );
   const description = await readDescription(folder);
-  await removeUnfinished(folder);
+  await lock(folder);
+  await removeLeftovers(folder);
+  const root = rootOf(description);
+  const given = root === undefined ? asked : withOwnPaths(asked);
   const { timed, ...saved } = description.options as Record<string, unknown>;
   // Where the time decided, the number of epochs was not asked for.
   if (timed === true) delete saved.epochs;
@@ -61,7 +70,21 @@ export async function openRun(given: Partial<TrainOptions>): Promise<Resumed> {
     Object.assign(options, { [name]: value });
   }
   const checkpoint = await newestCheckpoint(folder, (message) => remarks.push(message));
-  return { folder, options, checkpoint, remarks, description };
+  return { folder, options, checkpoint, remarks, description, root };
+}
+
+function rootOf({ workingDirectory: root }: Record<string, unknown>): string | undefined {
+  return typeof root === 'string' && root !== process.cwd() ? root : undefined;
+}
+
+/** What is given now starts from the working directory, what was given then from that of the run. */
+function withOwnPaths(given: Partial<TrainOptions>): Partial<TrainOptions> {
+  const { lock, cache } = given;
+  return {
+    ...given,
+    ...(lock === undefined ? {} : { lock: resolve(lock) }),
+    ...(cache === undefined ? {} : { cache: resolve(cache) }),
+  };
 }
 
 async function readDescription(folder: string): Promise<Record<string, unknown> & { options: unknown }> {

@@ -2,21 +2,47 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { removeLeftovers } from '../base/file_owner.ts';
 import { saveFile } from '../base/files.ts';
+import { isLockFile } from '../base/folder_lock.ts';
 import { quote } from '../base/words.ts';
+
+/** What a run leaves that ended before its first checkpoint. */
+const UNBEGUN = ['run.json', 'report.html', 'find-lr.json', 'untold.json'];
 
 /**
  * Makes the folder of a run.
- * @param path a new or empty folder; absent: `runs/<date and time>`
- * @throws UserError with exit code 2 when there is something in it
+ * @param path a new or empty folder, or one of a run that ended before its first step; absent: `runs/<date and time>`
+ * @param lock takes the folder for this process
+ * @throws UserError with exit code 2 when there is something else in it
  */
-export async function createRunFolder(path: string | undefined): Promise<string> {
-  const folder = path ?? (await freeName(join('runs', timestamp())));
-  const found: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+export async function createRunFolder(
+  path: string | undefined,
+  lock: (folder: string) => Promise<void>,
+): Promise<string> {
+  const folder = path ?? (await makeNamed('runs', timestamp()));
+  await checkUnused(folder);
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw folderError(folder, error);
+  });
+  await lock(folder);
+  // Another process may have been quicker.
+  await checkUnused(folder);
+  await removeLeftovers(folder);
+  for (const name of UNBEGUN) await rm(join(folder, name), { force: true });
+  return folder;
+}
+
+async function checkUnused(folder: string): Promise<void> {
+  const names: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw folderError(folder, error);
   });
-  if (found.includes('run.json'))
+  // Hidden files are locks, and what was not written to its end.
+  const found = names.filter((name) => !isLockFile(name) && !(name.startsWith('.') && name.endsWith('.tmp')));
+  const isRun = found.includes('run.json');
+  if (isRun && found.every((name) => UNBEGUN.includes(name))) return;
+  if (isRun)
     throw new UserError(
       `Expected a new or empty folder for --run, but ${folder} holds a run; go on with it by --resume ${quote(folder)}, or choose another`,
       2,
@@ -26,13 +52,9 @@ export async function createRunFolder(path: string | undefined): Promise<string>
       `Expected a new or empty folder for --run, but ${folder} has ${found.length} files in it; choose another`,
       2,
     );
-  await mkdir(folder, { recursive: true }).catch((error) => {
-    throw folderError(folder, error);
-  });
-  return folder;
 }
 
-function folderError(folder: string, error: NodeJS.ErrnoException): UserError {
+export function folderError(folder: string, error: NodeJS.ErrnoException): UserError {
   const found = error.code === 'ENOTDIR' || error.code === 'EEXIST' ? 'it is a file' : error.code;
   return new UserError(
     `Expected --run ${folder} to be a folder to write to, but ${found}; choose another`,
@@ -40,10 +62,23 @@ function folderError(folder: string, error: NodeJS.ErrnoException): UserError {
   );
 }
 
-async function freeName(name: string): Promise<string> {
-  for (let i = 1; ; i++) {
-    const candidate = i === 1 ? name : `${name}-${i}`;
-    if (!(await stat(candidate).catch(() => undefined))) return candidate;
+/** A new folder; another process may want the same name at the same moment. */
+async function makeNamed(parent: string, name: string): Promise<string> {
+  try {
+    await mkdir(parent, { recursive: true });
+    for (let i = 1; ; i++) {
+      const folder = join(parent, i === 1 ? name : `${name}-${i}`);
+      const isMade = await mkdir(folder).then(
+        () => true,
+        (error) => {
+          if (error.code !== 'EEXIST') throw error;
+          return false;
+        },
+      );
+      if (isMade) return folder;
+    }
+  } catch (error) {
+    throw folderError(parent, error as NodeJS.ErrnoException);
   }
 }
 
@@ -69,13 +104,6 @@ export async function newestWeights(runs = 'runs'): Promise<string | undefined> 
 export async function saveLog(folder: string, lines: string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
   await saveFile(join(folder, 'metrics.jsonl'), text);
-}
-
-/** Removes what a process that was killed had not finished writing. */
-export async function removeUnfinished(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  const unfinished = names.filter((name) => /\.\d+\.tmp$/.test(name));
-  await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })));
 }
 
 /** The lines of the log up to a step, as they were written; none where there is no log. */

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { loadAddon, type NativeSession } from '../../src/model/addon.ts';
 import { birbsBn, networkShapes } from '../../src/model/network.ts';
@@ -20,7 +20,13 @@ import {
   saveCheckpoint,
   saveWeights,
 } from '../../src/run/checkpoint.ts';
-import { createRunFolder, newestWeights, readLog, saveLog } from '../../src/run/run_folder.ts';
+import {
+  createRunFolder as makeRunFolder,
+  newestWeights,
+  readLog,
+  saveLog,
+} from '../../src/run/run_folder.ts';
+import { RunLock } from '../../src/run/run_lock.ts';
 import { type Snapshot, startPosition } from '../../src/training/training_state.ts';
 
 let folder: string;
@@ -30,6 +36,14 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 describe('the folder of a run', () => {
+  const createRunFolder = async (path: string) => {
+    const lock = new RunLock();
+    onTestFinished(() => lock.release());
+    const made = await makeRunFolder(path, (folder) => lock.take(folder));
+    await lock.release();
+    return made;
+  };
+
   test('is made, with the folders above it', async () => {
     expect(await createRunFolder(join(folder, 'a', 'b'))).toBe(join(folder, 'a', 'b'));
     expect(await createRunFolder(join(folder, 'a', 'b'))).toBe(join(folder, 'a', 'b'));
@@ -45,6 +59,7 @@ describe('the folder of a run', () => {
 
   test('with a run in it says how to go on with it', async () => {
     writeFileSync(join(folder, 'run.json'), '{}');
+    writeFileSync(join(folder, 'state.safetensors'), '');
     await expect(createRunFolder(folder)).rejects.toMatchObject({
       message: expect.stringContaining(`holds a run; go on with it by --resume ${folder}, or`),
       exitCode: 2,

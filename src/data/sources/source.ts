@@ -1,5 +1,6 @@
 /** What a source text means, and who opens it. */
 import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { Part, Source, SourceContext } from '../part.ts';
 
@@ -18,14 +19,19 @@ const ENDINGS: [RegExp, Source['kind']][] = [
 
 /**
  * Reads a source text; says what is wrong with it before anything is opened.
+ * @param root folder that a relative path starts from; absent: the working directory
  * @throws UserError, exit code 2 for a form that is not known, 1 for a folder or file that is not there
  */
-export async function parseSource(text: string): Promise<Source> {
-  const { path, ...query } = readQuery(text);
-  if (path === '') throw new UserError(`Expected a source (${FORMS}), but found "${text}"`, 2);
-  if (path === 'demo') return { text, kind: 'demo', path, ...query };
-  const scheme = schemeOf(path);
-  if (scheme) return { text, kind: SCHEMES[scheme], path: path.slice(scheme.length + 1), ...query };
+export async function parseSource(text: string, root?: string): Promise<Source> {
+  const { path: asked, ...rest } = readQuery(text);
+  if (asked === '') throw new UserError(`Expected a source (${FORMS}), but found "${text}"`, 2);
+  if (asked === 'demo') return { text, kind: 'demo', path: asked, ...rest };
+  const scheme = schemeOf(asked);
+  const bare = scheme ? asked.slice(scheme.length + 1) : asked;
+  const isMoved = root !== undefined && !isAbsolute(bare) && (!scheme || scheme === 'nabirds');
+  const path = isMoved ? `${root}/${bare}` : bare;
+  const query = isMoved ? { ...rest, root } : rest;
+  if (scheme) return { text, kind: SCHEMES[scheme], path, ...query };
   const found = await stat(path).catch(() => null);
   if (found?.isDirectory()) return { text, kind: 'folder', path, ...query };
   const kind = ENDINGS.find(([ending]) => ending.test(path))?.[1];
