@@ -60,7 +60,7 @@ describe('training', () => {
       'no decodable image',
       '--data text',
       1,
-      'Expected images in "text", but none of them can be used (6 skipped; text/bird/1.jpg is text, not JPEG, PNG, WebP, GIF, AVIF or TIFF)',
+      'Expected images in "text", but none of them can be used (6 skipped; text/bird/1.jpg is text, not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP)',
     ],
     [
       'birds without their opposite',

@@ -2,15 +2,13 @@
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
 import { HEADER_BYTES } from '../data/cache/segment.ts';
-import { DECODES_IN_FLIGHT } from '../data/decode.ts';
+import { DECODES_IN_FLIGHT, openImage } from '../data/decode.ts';
 import type { Listing, Part } from '../data/part.ts';
 import { partsOf } from '../data/sources/source.ts';
 import type { Checked } from './check_dataset.ts';
 
 /** Longer side in pixels: sharp on a screen of two dots a point. */
 const SIDE = 176;
-/** As in `decodeImage`. */
-const PIXEL_LIMIT = 100_000_000;
 
 /** Pictures as data URIs, by the number of the image. */
 export type Pictures = Map<number, string>;
@@ -80,7 +78,7 @@ async function pictureOf(part: Part, bytes: Uint8Array): Promise<string> {
     return encode(sharp(await part.render(bytes, SIDE), { raw }));
   }
   // What is damaged is shown as far as it goes.
-  const image = sharp(bytes, { failOn: 'none', limitInputPixels: PIXEL_LIMIT });
+  const image = await openImage(bytes, 'none');
   return encode(image.autoOrient().resize(SIDE, SIDE, { fit: 'inside' }));
 }
 

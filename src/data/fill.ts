@@ -145,8 +145,9 @@ export async function fillPart(
 const WEIGHT_IN_FLIGHT = 64 * 2 ** 20;
 
 /** About the bytes it takes to decode an image: its file, and of some files all pixels or their waves at once. */
-function weightOf(length: number, { width, height, progressive }: Header): number {
-  return length + width * height * (progressive ? 6 : 1);
+function weightOf(length: number, { format, width, height, progressive, deep }: Header): number {
+  const whole = format === 'bmp' || (format === 'tiff' && deep);
+  return length + width * height * (progressive || whole ? 6 : 1);
 }
 
 async function decodeAll(

@@ -6,6 +6,8 @@ export interface ImageKind {
   readable: boolean;
   /** What the bytes are: "is a PNG image". */
   description: string;
+  /** The command that makes images that we decode of all such files in a folder. */
+  convert?: string;
 }
 
 /** Says what a file is by its first bytes (32 are enough for images), whatever its name. */
@@ -13,21 +15,45 @@ export function sniff(bytes: Uint8Array): ImageKind {
   if (bytes.length === 0) return { readable: false, description: 'is empty' };
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString('latin1');
   const found = KINDS.find(({ magic }) => magic.test(head));
-  if (found) return { readable: found.readable ?? false, description: `is ${found.name}` };
+  if (found) {
+    const { name, readable = false, convert } = found;
+    return { readable, description: `is ${name}`, ...(convert && { convert: convert[system] }) };
+  }
   return { readable: false, description: 'is of an unknown type' };
 }
 
-const KINDS: { name: string; magic: RegExp; readable?: boolean }[] = [
+const system = process.platform === 'darwin' ? 'mac' : 'linux';
+
+/** The tools are part of macOS; of Linux they are the packages libheif-examples and libjxl-tools. */
+const CONVERT = {
+  heic: {
+    mac: 'sips -s format jpeg *.heic --out .',
+    linux: 'for f in *.heic; do heif-convert "$f" "$f.jpg"; done',
+  },
+  jxl: {
+    mac: 'sips -s format png *.jxl --out .',
+    linux: 'for f in *.jxl; do djxl "$f" "$f.png"; done',
+  },
+};
+
+interface Kind {
+  name: string;
+  magic: RegExp;
+  readable?: boolean;
+  convert?: (typeof CONVERT)[keyof typeof CONVERT];
+}
+
+const KINDS: Kind[] = [
   { name: 'a JPEG image', magic: /^\xff\xd8\xff/, readable: true },
   { name: 'a PNG image', magic: /^\x89PNG\r\n\x1a\n/, readable: true },
   { name: 'a WebP image', magic: /^RIFF.{4}WEBP/s, readable: true },
   { name: 'a GIF image', magic: /^GIF8[79]a/, readable: true },
   { name: 'an AVIF image', magic: /^.{4}ftyp(avif|avis|.{8}(.{4}){0,6}avif)/s, readable: true },
   { name: 'a TIFF image', magic: /^(II[*+]\x00|MM\x00[*+])/, readable: true },
-  { name: 'a HEIC image', magic: /^.{4}ftyp(hei|hev|mif1|msf1)/s },
-  { name: 'a JPEG XL image', magic: /^(\xff\x0a|.{4}JXL )/s },
+  { name: 'a HEIC image', magic: /^.{4}ftyp(hei|hev|mif1|msf1)/s, convert: CONVERT.heic },
+  { name: 'a JPEG XL image', magic: /^(\xff\x0a|.{4}JXL )/s, convert: CONVERT.jxl },
   { name: 'a JPEG 2000 image', magic: /^(.{4}jP|\xff\x4f\xff\x51)/s },
-  { name: 'a BMP image', magic: /^BM/ },
+  { name: 'a BMP image', magic: /^BM.{12}[\x0c-\x7c]\0\0\0/s, readable: true },
   { name: 'an icon file', magic: /^\x00\x00\x01\x00/ },
   { name: 'a Photoshop file', magic: /^8BPS/ },
   { name: 'a PDF document', magic: /^\s*%PDF/ },

@@ -176,7 +176,7 @@ describe('a data set with near copies', () => {
     const given = options(folder, { data: [join(folder, 'a')], imageSize: 32 });
     const first = await loadDataset(given);
     expect(first.nearDuplicates).toBe(1);
-    const cache = join(folder, 'cache/pixels-32-cover-v2');
+    const cache = join(folder, 'cache/pixels-32-cover-v3');
     const memo = readdirSync(cache).filter((name) => name.startsWith('memo-alike-'));
     expect(memo).toHaveLength(1);
     for (const [text, near] of [

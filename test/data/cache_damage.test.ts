@@ -23,7 +23,7 @@ async function made(): Promise<{ given: DatasetOptions; first: Dataset; cache: s
     Object.fromEntries(images.map((image, i) => [`a/${i % 2 ? 'bird' : 'other'}/${i}.png`, image])),
   );
   const given = options(folder, { data: [join(folder, 'a')], imageSize: SIZE });
-  return { given, first: await loadDataset(given), cache: join(folder, `cache/pixels-${SIZE}-cover-v2`) };
+  return { given, first: await loadDataset(given), cache: join(folder, `cache/pixels-${SIZE}-cover-v3`) };
 }
 
 function fileIn(cache: string, ending: 'pixels' | 'json'): string {

@@ -164,8 +164,8 @@ describe('sources to a data set', () => {
     for (const { dataset, decoded } of [await load(given), await load(given)]) {
       expect(dataset.skipped.map(({ name, reason }) => [name.split('/').at(-1), reason])).toEqual([
         ['half.png', expect.stringMatching(/^is a PNG image that does not decode: /)],
-        ['html.jpg', 'is an HTML page, not JPEG, PNG, WebP, GIF, AVIF or TIFF'],
-        ['svg.png', 'is an SVG drawing, not JPEG, PNG, WebP, GIF, AVIF or TIFF'],
+        ['html.jpg', 'is an HTML page, not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP'],
+        ['svg.png', 'is an SVG drawing, not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP'],
       ]);
       expect(dataset.names).toContain(join(folder, 'a/bird/really-png.jpg'));
       expect([8, 0]).toContain(decoded);
@@ -244,7 +244,7 @@ describe('a second start', () => {
     await classFolder(join(folder, 'a'), 2, 2);
     await load(options(folder, { data: [join(folder, 'a')] }));
     const pixelFiles = () =>
-      readdirSync(join(folder, 'cache/pixels-8-cover-v2')).filter((name) => name.endsWith('.pixels'));
+      readdirSync(join(folder, 'cache/pixels-8-cover-v3')).filter((name) => name.endsWith('.pixels'));
     expect(pixelFiles().length).toBe(1);
     const images = await Promise.all([0, 1, 2, 3].map((i) => plain(i)));
     write(folder, { 'a.parquet': parquet({ images, labels: ['bird', 'bird', 'x', 'x'] }) });
@@ -313,7 +313,7 @@ describe('a second start', () => {
       await classFolder(join(folder, 'a'), 2, 2);
       const given = options(folder, { data: [join(folder, 'a')] });
       const first = await load(given);
-      const cache = join(folder, 'cache/pixels-8-cover-v2');
+      const cache = join(folder, 'cache/pixels-8-cover-v3');
       const name = readdirSync(cache).find(which)!;
       const orphan = damaged === 0 && name.endsWith('.json') ? name.replace('json', 'pixels') : '';
       const changed = change(readFileSync(join(cache, name)));
@@ -352,7 +352,7 @@ test('aborted: the reason is thrown, and what was decoded is kept', async () => 
   const { decoded, dataset } = await load(given);
   expect(dataset.labels.length).toBe(80);
   expect(
-    readdirSync(join(folder, 'cache/pixels-8-cover-v2')).filter((name) => name.endsWith('.tmp')),
+    readdirSync(join(folder, 'cache/pixels-8-cover-v3')).filter((name) => name.endsWith('.tmp')),
   ).toEqual([]);
   expect(decoded).toBeLessThan(80);
   const counts = dataset.pixelFiles.map((path) => (statSync(path).size - 4096) / (8 * 8 * 3));
@@ -423,7 +423,7 @@ describe('refusals', () => {
     const folder = testFolder();
     write(folder, { 'a/bird/x.jpg': 'text', 'a/not-bird/y.jpg': 'text' });
     expect(await said(folder, { data: [join(folder, 'a')] })).toBe(
-      'UserError: Expected images in "a", but none of them can be used (2 skipped; a/bird/x.jpg is text, not JPEG, PNG, WebP, GIF, AVIF or TIFF)',
+      'UserError: Expected images in "a", but none of them can be used (2 skipped; a/bird/x.jpg is text, not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP)',
     );
   });
 

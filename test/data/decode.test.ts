@@ -111,7 +111,7 @@ describe('pixels', () => {
 describe('refusals', () => {
   const refused = (bytes: Uint8Array | string) =>
     outcome(decodeImage(Buffer.from(bytes as string), { size: 8, fit: 'cover' }));
-  const formats = 'not JPEG, PNG, WebP, GIF, AVIF or TIFF';
+  const formats = 'not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP';
 
   test.each([
     ['', `is empty, ${formats}`],
@@ -119,7 +119,7 @@ describe('refusals', () => {
     ['<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>', `is an SVG drawing, ${formats}`],
     ['<?xml version="1.0"?>\n<!-- made --><svg width="8" height="8"/>', `is an SVG drawing, ${formats}`],
     ['%PDF-1.7', `is a PDF document, ${formats}`],
-    ['BM0000000000', `is a BMP image, ${formats}`],
+    ['BM0000000000', `is text, ${formats}`],
     ['version https://git-lfs.github.com/spec/v1\n', `is a git-lfs pointer (run git lfs pull), ${formats}`],
     ['hello', `is text, ${formats}`],
     ['\x00\x01\x02\x03', `is of an unknown type, ${formats}`],

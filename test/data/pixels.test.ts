@@ -85,7 +85,7 @@ describe('a full disk', () => {
     onTestFinished(() => void execFileSync('umount', [given.cacheDir]));
     console.log('A full tmpfs of 10 MB stands for a full disk (ENOSPC).');
     expect(await loadElsewhere(folder, given).ended).toBe(message(given.cacheDir));
-    expect(readdirSync(given.cacheDir, { recursive: true })).toEqual(['pixels-1024-cover-v2']);
+    expect(readdirSync(given.cacheDir, { recursive: true })).toEqual(['pixels-1024-cover-v3']);
     // Smaller pictures fit.
     expect(await decodes({ ...given, imageSize: 256 })).toBe(8);
     expect(await decodes({ ...given, imageSize: 256 })).toBe(0);
@@ -95,7 +95,7 @@ describe('a full disk', () => {
     const folder = testFolder();
     const given = await images(folder, 8);
     expect(await loadElsewhere(folder, given, 'ulimit -f 10000; ').ended).toBe(message(given.cacheDir));
-    const left = readdirSync(join(given.cacheDir, 'pixels-1024-cover-v2'));
+    const left = readdirSync(join(given.cacheDir, 'pixels-1024-cover-v3'));
     expect(left.filter((name) => !name.startsWith('memo-'))).toEqual([]);
     expect(await decodes(given)).toBe(8);
   });
@@ -104,7 +104,7 @@ describe('a full disk', () => {
 test('killed: what was sealed is not decoded again, the rest is', async () => {
   const folder = testFolder();
   const given = await images(folder, 40);
-  const cache = join(given.cacheDir, 'pixels-1024-cover-v2');
+  const cache = join(given.cacheDir, 'pixels-1024-cover-v3');
   const loading = loadElsewhere(folder, given);
   const isSealed = () => existsSync(cache) && readdirSync(cache).some((name) => /^\w.*\.json$/.test(name));
   while (!isSealed()) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -121,7 +121,7 @@ test('killed: what was sealed is not decoded again, the rest is', async () => {
 
 test('leftovers of dead processes go at once, those of other machines after a day; those of the living stay', async () => {
   const folder = testFolder();
-  const cache = join(folder, 'pixels-8-cover-v2');
+  const cache = join(folder, 'pixels-8-cover-v3');
   const deadPid = Number(execFileSync('bash', ['-c', 'echo $$'], { encoding: 'utf8' }));
   const own = newName();
   const dead = own.replace(ownerTag(), ownerTag(deadPid));

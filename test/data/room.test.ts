@@ -194,14 +194,14 @@ test('what was found out stays for a month, and what is not ours for ever', asyn
   const cache = join(folder, 'cache');
   write(cache, { 'mine.txt': 'x'.repeat(100_000), 'photos/a.png': 'x'.repeat(100_000) });
   const memos = () =>
-    readdirSync(join(cache, `pixels-${SIZE}-cover-v2`)).filter((name) => name.startsWith('memo-'));
+    readdirSync(join(cache, `pixels-${SIZE}-cover-v3`)).filter((name) => name.startsWith('memo-'));
   const before = memos();
   expect(before.length).toBeGreaterThan(0);
   const all = new Room(cache, 1);
   await new Promise((resolve) => setTimeout(resolve, 20));
   await Promise.all([new Room(cache, 1).settle(), new Room(cache, 1).settle()]);
   expect([memos(), archives(folder)]).toEqual([before, []]);
-  for (const name of before) age(join(cache, `pixels-${SIZE}-cover-v2`, name), 31 * 24 * 3600);
+  for (const name of before) age(join(cache, `pixels-${SIZE}-cover-v3`, name), 31 * 24 * 3600);
   await new Room(cache, 1).settle();
   expect(memos()).toEqual([]);
   expect([existsSync(join(cache, 'mine.txt')), existsSync(join(cache, 'photos/a.png'))]).toEqual([

@@ -135,7 +135,7 @@ export async function goodStory({
         { name: 'data/birds/bird/broken.jpg', reason: 'it is cut short' },
         {
           name: 'data/birds/not-bird/notes.jpg',
-          reason: 'it is text, not JPEG, PNG, WebP, GIF, AVIF or TIFF',
+          reason: 'it is text, not JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP',
         },
       ],
       health: [

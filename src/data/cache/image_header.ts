@@ -1,7 +1,9 @@
 /** What the first bytes of an image file say of it, without decoding: size, turn, and what is out of the ordinary. */
 
+import { bmpSize } from '../bmp.ts';
+
 /** Formats by number; 0 is none of them. */
-export const FORMATS = ['', 'jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const;
+export const FORMATS = ['', 'jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'bmp'] as const;
 
 export interface Header {
   format: (typeof FORMATS)[number];
@@ -56,6 +58,7 @@ const READERS: {
   { format: 'gif', magic: /^GIF8[79]a/, read: readGif },
   { format: 'avif', magic: /^.{4}ftypavi[fs]/s, read: readAvif },
   { format: 'tiff', magic: /^(II\*\x00|MM\x00\*)/, read: readTiff },
+  { format: 'bmp', magic: /^BM.{12}[\x0c-\x7c]\0/s, read: readBmp },
   // biome-ignore-end lint/suspicious/noControlCharactersInRegex: magic numbers have them
 ];
 
@@ -141,6 +144,10 @@ function readAvif(bytes: Buffer, header: Header): void {
   if (extent < 0) return;
   header.width = bytes.readUInt32BE(extent + 8);
   header.height = bytes.readUInt32BE(extent + 12);
+}
+
+function readBmp(bytes: Buffer, header: Header): void {
+  Object.assign(header, bmpSize(bytes));
 }
 
 function readTurn(exif: Buffer, header: Header): void {

@@ -19,7 +19,7 @@ import {
 import { damagedRows, pixelHash } from './segment_check.ts';
 
 /** Of the decoding: raise it when the same image file would come out with other pixels. */
-const SETTINGS_VERSION = 2;
+const SETTINGS_VERSION = 3;
 
 /** A segment is sealed when it has grown to this, so that a kill loses little. */
 const SEGMENT_BYTES = 64 * 2 ** 20;
