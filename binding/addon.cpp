@@ -15,7 +15,6 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   data->session_class = Napi::Persistent(session_class(env));
   data->pixels_class = Napi::Persistent(pixels_class(env));
-  WorkerThread::stop_at_exit(env);
   data->operations = std::make_unique<WorkerThread>(env);
 
   exports.Set("devices", Napi::Function::New(env, devices));

@@ -1,5 +1,8 @@
 #include "calls.h"
 
+#include <unistd.h>
+
+#include <new>
 #include <optional>
 
 #include "addon.h"
@@ -69,6 +72,20 @@ birbs::Operation operation_of(const std::string& name,
         floats_of(attributes.Get("classWeights"), "classWeights");
   }
   return operation;
+}
+
+// A system may promise memory that it does not have and end the process later:
+// what is larger than all of it is refused. Twice: JavaScript gets a copy.
+void check_memory(const birbs::Operation& operation,
+                  const std::vector<birbs::TensorView>& inputs) {
+  double bytes = 0;
+  for (auto& shape : birbs::operation_shapes(operation, inputs)) {
+    bytes += 2.0 * sizeof(float) *
+             static_cast<double>(birbs::TensorView{std::move(shape)}.size());
+  }
+  const double all = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                     static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (bytes > all) throw std::bad_alloc();
 }
 
 Napi::Value tensor_list(Napi::Env env,
@@ -184,6 +201,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info) {
           for (const birbs::Tensor& input : *inputs) {
             views.push_back({input.shape, input.values.data()});
           }
+          check_memory(operation, views);
           auto outputs = std::make_shared<std::vector<birbs::Tensor>>(
               backend.run(operation, views));
           return

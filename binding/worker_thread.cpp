@@ -1,7 +1,6 @@
 #include "worker_thread.h"
 
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <new>
@@ -9,8 +8,6 @@
 #include <system_error>
 #include <unordered_set>
 #include <utility>
-
-#include "addon.h"
 
 namespace {
 
@@ -26,17 +23,18 @@ struct Job {
   Reply reply;
 };
 
-// Every thread of the process, for the end of it. Never destroyed: the hooks
-// below run as late as static destructors do.
-struct Registry {
-  std::mutex mutex;
+// The threads that were started from a JavaScript thread. process.exit() runs
+// no clean-up of Node's on the main thread but ends in exit(), which destroys
+// what is local to that thread before anything static: what still runs there
+// would find the static objects of its libraries gone.
+struct ThreadsFromHere {
   std::set<WorkerThread*> threads;
+  ~ThreadsFromHere() {
+    for (WorkerThread* thread : threads) thread->join();
+  }
 };
 
-Registry& registry() {
-  static auto& all = *new Registry;
-  return all;
-}
+thread_local ThreadsFromHere from_here;
 
 constexpr const char* no_memory =
     "out of memory: try a smaller batch or image size";
@@ -178,23 +176,17 @@ void Reply::reject(const std::exception& error) const {
 
 WorkerThread::WorkerThread(Napi::Env env)
     : env_(env), shared_(std::make_shared<Shared>()) {
-  shared_->stopping = addon_data(env).exiting;
-  if (shared_->stopping) return;
   shared_->settle = Settle::New(env, "birbs", 0, 1);
   shared_->settle.Unref(env);
   // Added after the function above was made, so it runs before Node frees it.
   napi_add_env_cleanup_hook(env_, stop_thread, this);
-  std::lock_guard lock(registry().mutex);
-  registry().threads.insert(this);
+  from_here.threads.insert(this);
 }
 
 WorkerThread::~WorkerThread() { stop(); }
 
 void WorkerThread::stop() {
-  {
-    std::lock_guard lock(registry().mutex);
-    if (registry().threads.erase(this) == 0) return;
-  }
+  if (from_here.threads.erase(this) == 0) return;
   napi_remove_env_cleanup_hook(env_, stop_thread, this);
   join();
   shared_->settle.Abort();
@@ -216,41 +208,6 @@ void WorkerThread::join() {
     shared_->changed.wait(lock, [&] { return shared_->running == 0; });
   }
   if (thread_.joinable()) thread_.join();
-}
-
-void WorkerThread::stop_threads_of(napi_env env) {
-  const auto one = [env]() -> WorkerThread* {
-    std::lock_guard lock(registry().mutex);
-    for (WorkerThread* thread : registry().threads) {
-      if (thread->env_ == env) return thread;
-    }
-    return nullptr;
-  };
-  addon_data(env).exiting = true;
-  while (WorkerThread* thread = one()) thread->stop();
-}
-
-void WorkerThread::join_threads() {
-  std::lock_guard lock(registry().mutex);
-  const auto here = std::this_thread::get_id();
-  for (WorkerThread* thread : registry().threads) {
-    // A library that gives up may end the process from a thread of ours.
-    if (thread->thread_.get_id() == here) return;
-  }
-  for (WorkerThread* thread : registry().threads) thread->join();
-}
-
-void WorkerThread::stop_at_exit(Napi::Env env) {
-  static const int registered = std::atexit(join_threads);
-  static_cast<void>(registered);
-  const Napi::Value process = env.Global().Get("process");
-  if (!process.IsObject()) return;
-  const auto listen = process.As<Napi::Object>().Get("prependListener");
-  if (!listen.IsFunction()) return;
-  const auto stop = Napi::Function::New(
-      env, [](const Napi::CallbackInfo& info) { stop_threads_of(info.Env()); });
-  listen.As<Napi::Function>().Call(process,
-                                   {Napi::String::New(env, "exit"), stop});
 }
 
 Napi::Promise WorkerThread::run(std::function<void(Reply)> work,

@@ -29,12 +29,9 @@ class Reply {
 // free for image decoding. The event loop is kept alive only while a call is
 // open.
 //
-// However the environment ends, the running calls are waited for, queued ones
-// are dropped, and the thread is joined before JavaScript or static objects of
-// native libraries are gone. Three hooks see to it: Node's clean-up (the
-// natural end, worker.terminate()), its event 'exit' (process.exit(), which
-// skips the clean-up on the main thread), and the C library's atexit where that
-// event was not heard.
+// However the environment ends, running calls are waited for, queued ones are
+// dropped, and the thread is joined before JavaScript or static objects are
+// gone.
 class WorkerThread {
  public:
   explicit WorkerThread(Napi::Env env);
@@ -56,16 +53,12 @@ class WorkerThread {
   // JavaScript thread only; twice is fine.
   void stop();
 
-  // Sees to the end of an environment; once, before its first WorkerThread.
-  static void stop_at_exit(Napi::Env env);
+  // stop() where JavaScript is gone.
+  void join();
 
   struct Shared;
 
  private:
-  void join();
-  static void stop_threads_of(napi_env env);
-  static void join_threads();  // where JavaScript can't be told any more
-
   napi_env env_;
   std::shared_ptr<Shared> shared_;
   std::thread thread_;

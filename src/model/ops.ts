@@ -5,7 +5,8 @@
  * shape or an option does not fit, or when the device is not there.
  */
 import { type DeviceName, loadAddon, type OperationAttributes, type Tensor } from './addon.ts';
-import { type Padding, pair, type Size, sides } from './network.ts';
+import type { Padding, Size } from './network.ts';
+import { readOptions } from './operation_options.ts';
 
 /** Where an operation runs; default `cpu`. */
 export interface DeviceOption {
@@ -70,7 +71,7 @@ export async function conv2d(
   bias?: Tensor,
   options: ConvolutionOptions = {},
 ): Promise<Tensor> {
-  return first('conv2d', bias ? [x, weight, bias] : [x, weight], convolution(weight, options), options);
+  return first('conv2d', bias ? [x, weight, bias] : [x, weight], kernelOf(weight), options);
 }
 
 /** @param inputSize [H, W] of x, which the shape of y leaves open @returns dx, shaped as x */
@@ -80,7 +81,7 @@ export async function conv2dInputGradient(
   inputSize: [height: number, width: number],
   options: ConvolutionOptions = {},
 ): Promise<Tensor> {
-  return first('conv2dInputGradient', [dy, weight], { ...convolution(weight, options), inputSize }, options);
+  return first('conv2dInputGradient', [dy, weight], kernelOf(weight), { ...options, inputSize });
 }
 
 /** @param kernelSize of the weight @returns gradients shaped as the weight and the bias */
@@ -90,24 +91,23 @@ export async function conv2dWeightGradient(
   kernelSize: Size,
   options: ConvolutionOptions = {},
 ): Promise<{ weight: Tensor; bias: Tensor }> {
-  const attributes = { ...convolutionWindow(options), kernel: pair(kernelSize) };
-  const [weight, bias] = await run('conv2dWeightGradient', [dy, x], attributes, options);
+  const [weight, bias] = await run('conv2dWeightGradient', [dy, x], {}, { ...options, kernelSize });
   return { weight: weight!, bias: bias! };
 }
 
 /** @returns y [N, C, height, width], the largest of each window */
 export async function maxPool2d(x: Tensor, options: PoolingOptions): Promise<Tensor> {
-  return first('maxPool2d', [x], pooling(options), options);
+  return first('maxPool2d', [x], {}, options);
 }
 
 /** @returns dx; where values tie, the first in row order gets the gradient */
 export async function maxPool2dGradient(dy: Tensor, x: Tensor, options: PoolingOptions): Promise<Tensor> {
-  return first('maxPool2dGradient', [dy, x], pooling(options), options);
+  return first('maxPool2dGradient', [dy, x], {}, options);
 }
 
 /** @returns y [N, C, height, width], the mean of each window */
 export async function avgPool2d(x: Tensor, options: AveragePoolingOptions): Promise<Tensor> {
-  return first('avgPool2d', [x], pooling(options), options);
+  return first('avgPool2d', [x], {}, options);
 }
 
 /** @returns dx, shaped as x */
@@ -116,7 +116,7 @@ export async function avgPool2dGradient(
   x: Tensor,
   options: AveragePoolingOptions,
 ): Promise<Tensor> {
-  return first('avgPool2dGradient', [dy, x], pooling(options), options);
+  return first('avgPool2dGradient', [dy, x], {}, options);
 }
 
 /** @returns y [N, C, 1, 1], the mean of each channel */
@@ -183,7 +183,7 @@ export async function crossEntropy(
   labels: ArrayLike<number>,
   options: CrossEntropyOptions = {},
 ): Promise<number> {
-  const loss = await first('crossEntropy', [logits, labelTensor(labels)], crossEntropyOf(options), options);
+  const loss = await first('crossEntropy', [logits, labelTensor(labels)], {}, options);
   return loss.data[0]!;
 }
 
@@ -193,7 +193,7 @@ export async function crossEntropyGradient(
   labels: ArrayLike<number>,
   options: CrossEntropyOptions = {},
 ): Promise<Tensor> {
-  return first('crossEntropyGradient', [logits, labelTensor(labels)], crossEntropyOf(options), options);
+  return first('crossEntropyGradient', [logits, labelTensor(labels)], {}, options);
 }
 
 /**
@@ -207,7 +207,7 @@ export async function batchNorm2d(
   bias: Tensor,
   options: BatchNormOptions = {},
 ): Promise<{ y: Tensor; mean: Tensor; variance: Tensor }> {
-  const [y, mean, variance] = await run('batchNorm2d', [x, weight, bias], epsilonOf(options), options);
+  const [y, mean, variance] = await run('batchNorm2d', [x, weight, bias], {}, options);
   return { y: y!, mean: mean!, variance: variance! };
 }
 
@@ -220,7 +220,7 @@ export async function batchNorm2dInference(
   variance: Tensor,
   options: BatchNormOptions = {},
 ): Promise<Tensor> {
-  return first('batchNorm2dInference', [x, weight, bias, mean, variance], epsilonOf(options), options);
+  return first('batchNorm2dInference', [x, weight, bias, mean, variance], {}, options);
 }
 
 /** @returns gradients of {@link batchNorm2d}: shaped as x, and [C] for weight and bias */
@@ -230,27 +230,36 @@ export async function batchNorm2dGradient(
   weight: Tensor,
   options: BatchNormOptions = {},
 ): Promise<{ x: Tensor; weight: Tensor; bias: Tensor }> {
-  const [dx, dweight, dbias] = await run('batchNorm2dGradient', [dy, x, weight], epsilonOf(options), options);
+  const [dx, dweight, dbias] = await run('batchNorm2dGradient', [dy, x, weight], {}, options);
   return { x: dx!, weight: dweight!, bias: dbias! };
 }
 
 /** @returns x with a share `rate` of it zero and the rest scaled by 1 / (1 - rate) */
 export async function dropout(x: Tensor, options: DropoutOptions): Promise<Tensor> {
-  return first('dropout', [x], dropoutOf(options), options);
+  return first('dropout', [x], {}, options);
 }
 
 /** @returns dx: dy through the same elements as {@link dropout} with the same options */
 export async function dropoutGradient(dy: Tensor, options: DropoutOptions): Promise<Tensor> {
-  return first('dropoutGradient', [dy], dropoutOf(options), options);
+  return first('dropoutGradient', [dy], {}, options);
 }
 
+/** @param given what does not come from the options */
 async function run(
   operation: string,
   inputs: Tensor[],
-  attributes: OperationAttributes,
-  { device = 'cpu' }: DeviceOption,
+  given: OperationAttributes,
+  options: object,
 ): Promise<Tensor[]> {
-  return loadAddon().runOperation(device, operation, inputs, attributes);
+  try {
+    const attributes = { ...given, ...readOptions(operation, options) };
+    const { device = 'cpu' }: DeviceOption = options;
+    return await loadAddon().runOperation(device, operation, inputs, attributes);
+  } catch (error) {
+    if (!(error instanceof Error) || error.message.startsWith('[')) throw error;
+    error.message = `[${operation}] ${error.message.replace(/^Expected/, 'expected')}`;
+    throw error;
+  }
 }
 
 async function first(...call: Parameters<typeof run>): Promise<Tensor> {
@@ -258,32 +267,12 @@ async function first(...call: Parameters<typeof run>): Promise<Tensor> {
   return output!;
 }
 
-function convolution(weight: Tensor, options: ConvolutionOptions): OperationAttributes {
-  return { ...convolutionWindow(options), kernel: [weight.shape[2] ?? 1, weight.shape[3] ?? 1] };
-}
-
-function convolutionWindow(options: ConvolutionOptions): OperationAttributes {
-  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
-  return { stride: pair(stride), padding: sides(padding), dilation: pair(dilation), groups };
-}
-
-function pooling(options: AveragePoolingOptions): OperationAttributes {
-  const { kernelSize, stride = kernelSize, padding = 0, countIncludePad = true } = options;
-  return { kernel: pair(kernelSize), stride: pair(stride), padding: sides(padding), countIncludePad };
+/** What a convolution reads off its weight; a weight that is none is refused with the other inputs. */
+function kernelOf(weight: Tensor): OperationAttributes {
+  const [, , height = 1, width = 1] = Array.isArray(weight?.shape) ? weight.shape : [];
+  return { kernel: [height, width] };
 }
 
 function labelTensor(labels: ArrayLike<number>): Tensor {
-  return tensor([labels.length], labels);
-}
-
-function crossEntropyOf({ classWeights, labelSmoothing = 0 }: CrossEntropyOptions): OperationAttributes {
-  return classWeights ? { classWeights, labelSmoothing } : { labelSmoothing };
-}
-
-function epsilonOf({ epsilon = 1e-5 }: BatchNormOptions): OperationAttributes {
-  return { epsilon };
-}
-
-function dropoutOf({ rate, seed, step = 0, stream = 0 }: DropoutOptions): OperationAttributes {
-  return { rate, seed, step, stream };
+  return tensor([labels?.length], labels ?? []);
 }

@@ -55,6 +55,7 @@ describe('the addon', () => {
     expect(Object.keys(addon).sort()).toEqual([
       'createSession',
       'devices',
+      'fitClassifier',
       'openPixels',
       'philox',
       'probe',
