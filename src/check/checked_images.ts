@@ -46,7 +46,7 @@ export function checkedImages(opened: OpenSource[]): CheckedImage[] {
         };
         images.push({
           ...{ part, index, source, name, className, problem, ...known },
-          validation: role === 'validation',
+          validation: role === 'validation' || listing.heldOut?.[index] === 1,
         });
       }
     }

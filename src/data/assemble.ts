@@ -95,11 +95,12 @@ export async function assemble(
   const skipped: Skipped[] = [];
   const all = opened.flatMap((source, i) => entriesOf(source, i, skipped));
   const kept = dropContradictions(all, skipped);
-  const validates = (entry: Entry) => opened[entry.source]!.role === 'validation';
-  const classNames = checkedClasses(opened, kept, skipped);
+  const validates = (entry: Entry) =>
+    opened[entry.source]!.role === 'validation' || entry.part.listing.heldOut?.[entry.index] === 1;
+  const classNames = checkedClasses(opened, kept, validates, skipped);
   const numbers = new Map(classNames.map((name, i) => [name, i]));
   const pairs = await alikePairs(kept, folder, signal);
-  const hasValidation = opened.some(({ role }) => role === 'validation');
+  const hasValidation = kept.some(validates);
   const facts: DatasetFacts = {
     classNames,
     names: kept.map(({ name }) => name),
@@ -187,26 +188,33 @@ function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
 }
 
 /** The class names, sorted; refused if they are no task. */
-function checkedClasses(opened: OpenSource[], kept: Entry[], skipped: Skipped[]): string[] {
+function checkedClasses(
+  opened: OpenSource[],
+  kept: Entry[],
+  validates: (entry: Entry) => boolean,
+  skipped: Skipped[],
+): string[] {
   const texts = (validation: boolean) =>
     opened
       .filter(({ role }) => (role === 'validation') === validation)
       .map(({ source }) => `"${source.text}"`)
       .join(', ');
   const classesOf = (validation: boolean) => {
-    const entries = kept.filter(({ source }) => (opened[source]!.role === 'validation') === validation);
+    const entries = kept.filter((entry) => validates(entry) === validation);
     if (entries.length === 0 && (!validation || texts(true) !== ''))
       throw nothing(texts(validation), skipped);
     return new Set(entries.map(({ className }) => className));
   };
   const [training, validation] = [classesOf(false), classesOf(true)];
   const names = [...training].sort();
-  if (names.length === 1) throw oneClass(texts(false), names[0]!, deeperFolder(opened));
+  if (names.length === 1) throw oneClass(texts(false), names[0]!, `${deeperFolder(opened)}${leftOut(skipped)}`);
   const strange = [...validation].find((name) => !training.has(name));
   if (strange !== undefined) {
     throw new UserError(
-      `Expected the classes of the training images (${shortList(names)}) in ${texts(true)}, but found "${strange}"; ` +
-        'use the same ?label= for --val as for --data',
+      `Expected the classes of the training images (${shortList(names)}) in ${texts(true) || 'what is held out'}, but found "${strange}"; ` +
+        (texts(true)
+          ? 'use the same ?label= for --val as for --data'
+          : 'train on images of it, too, or leave it out'),
     );
   }
   if (names.length > CLASS_LIMIT) {
@@ -226,7 +234,7 @@ function nothing(texts: string, skipped: Skipped[]): UserError {
   const [first] = skipped;
   return new UserError(
     first
-      ? `Expected images in ${texts}, but none of them can be used (${skipped.length} skipped; ${first.name} ${first.reason})`
+      ? `Expected images in ${texts}, but none of them can be used${leftOut(skipped)}`
       : `Expected images in ${texts}, but there are none`,
   );
 }
@@ -238,6 +246,12 @@ function deeperFolder(opened: OpenSource[]): string {
     if (found) return `, or name "${under(source.path, found.path)}" if ${found.folders} are the classes`;
   }
   return '';
+}
+
+/** The others may be among what could not be used. */
+function leftOut(skipped: Skipped[]): string {
+  const [first] = skipped;
+  return first ? ` (${skipped.length} skipped; ${first.name} ${first.reason})` : '';
 }
 
 function oneClass(texts: string, name: string, advice: string): UserError {

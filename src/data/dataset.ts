@@ -187,13 +187,14 @@ async function openSource(
   source: Source,
   cache: PixelCache,
   room: Room,
-  { imageSize, cacheDir, verify, onProgress, signal }: DatasetOptions,
+  { imageSize, cacheDir, validation, verify, onProgress, signal }: DatasetOptions,
   revision?: string,
 ): Promise<OpenSource> {
   const oneClass = role === 'birds' || role === 'notBirds';
   const labelled = !oneClass || source.label !== undefined;
   const meter = new Meter(source.text, (progress) => onProgress?.(progress));
-  const context = { role, labelled, size: imageSize, cacheDir, room, revision, signal };
+  const isValidated = validation.length > 0;
+  const context = { role, labelled, isValidated, size: imageSize, cacheDir, room, revision, signal };
   const all = await partsOf(source, { ...context, onProgress: (progress) => meter.note(progress) });
   const parts: PreparedPart[] = [];
   try {

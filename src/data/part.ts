@@ -32,6 +32,8 @@ export interface SourceContext {
   role: Role;
   /** Whether each image needs a label. */
   labelled: boolean;
+  /** Whether another source is given to validate on. */
+  isValidated?: boolean;
   /** Side of the square that images are brought to, in pixels. */
   size: number;
   /** Folder for what is fetched and unpacked; decoded pixels are there too. */
@@ -79,6 +81,8 @@ export interface Listing {
   labelNames: SourceLabel[];
   /** Where labels are numbers: the names that they stand for, in order; empty where the part has none. */
   classNames?: string[];
+  /** 1: held out for validation, as the data itself says; absent: none is. */
+  heldOut?: Uint8Array;
   /** What a person should know of how it was read, such as the column of the labels. */
   notes?: string[];
   /** Images of one group stay on one side of a split. */

@@ -50,11 +50,10 @@ function wordsOf(name: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** The side that a cell of a list, or a name, says: `train`, or `test` for whatever is held out. */
-export function sideOf(text: string): 'train' | 'test' | undefined {
-  const read = readName(text);
-  if (read?.side === 'train') return 'train';
-  return read?.side === 'test' || read?.side === 'val' ? 'test' : undefined;
+/** The side that a name says. */
+export function sideOf(name: string): 'train' | 'test' | 'val' | undefined {
+  const side = readName(name)?.side;
+  return side === 'train' || side === 'test' || side === 'val' ? side : undefined;
 }
 
 /** Whether this is the name of a side rather than of a class. */

@@ -406,6 +406,10 @@ describe('refusals', () => {
       'Expected images of at least two classes, but all of "a" are "bird"; add a second source with --not-birds FOLDER';
     expect(await said(folder, { data: [join(folder, 'a')] })).toBe(`UserError: ${one}`);
     expect(await said(folder, { birds: [join(folder, 'a')] })).toBe(`UserError: ${one}`);
+    write(folder, { 'a/owl/1.jpg': 'text' });
+    expect(await said(folder, { data: [join(folder, 'a')] })).toMatch(
+      /^UserError: .*; add a second source with --not-birds FOLDER \(1 skipped; a\/owl\/1\.jpg is text, not/,
+    );
   });
 
   test('one folder packed in another: the folder to name', async () => {

@@ -13,7 +13,10 @@ const IMAGES = ['a.png', 'sub/b.jpg', 'sub/c d.png', 'ö,;".png', 'x'];
 /** A list beside five images. */
 function listed(name: string, text: string | Uint8Array): string {
   const folder = testFolder();
-  write(folder, { ...Object.fromEntries(IMAGES.map((image) => [image, `bytes of ${image}`])), [name]: text });
+  write(folder, {
+    ...Object.fromEntries(IMAGES.map((image) => [image, `GIF89a of ${image}`])),
+    [name]: text,
+  });
   return join(folder, name);
 }
 
@@ -70,7 +73,7 @@ describe('the same list, saved in many ways', () => {
 describe('what a list becomes', () => {
   test('bytes, names, stamps; an empty label is none; absolute paths are those of the user', async () => {
     const [path, elsewhere] = [listed('list.csv', ''), testFolder()];
-    write(elsewhere, { 'e.png': 'far' });
+    write(elsewhere, { 'e.png': 'GIF89a far' });
     const folder = join(path, '..');
     write(folder, { 'list.csv': `path,label\na.png,bird\nx,\n${elsewhere}/e.png,owl\nsub/../a.png,owl\n` });
     const part = await open(path);
@@ -82,7 +85,7 @@ describe('what a list becomes', () => {
     for await (const image of part.read(listing, (i) => i !== 1)) {
       texts.push('bytes' in image ? Buffer.from(image.bytes).toString() : image.problem);
     }
-    expect(texts).toEqual(['bytes of a.png', 'far', 'bytes of a.png']);
+    expect(texts).toEqual(['GIF89a of a.png', 'GIF89a far', 'GIF89a of a.png']);
     expect(new Set(listing.stamps).size).toBe(3);
     expect(part.looseImages).toBe(true);
     expect((await part.pins!({ verify: false })).map(({ name }) => name)).toEqual(['list.csv']);

@@ -51,6 +51,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         labels: Int32Array.from(labels),
         labelNames: rest.labelNames,
         classNames: rest.classNames,
+        heldOut: rest.heldOut && Uint8Array.from(rest.heldOut),
         notes: rest.notes,
         groups: rest.groups,
         stamps: rest.stamps,
@@ -70,7 +71,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
 }
 
 export async function writeMemo(folder: string, key: string, memo: Memo): Promise<void> {
-  const { count, names, labels, labelNames, classNames, notes } = memo.listing;
+  const { count, names, labels, labelNames, classNames, heldOut, notes } = memo.listing;
   const { groups, stamps, skipped, filtered, ignored } = memo.listing;
   const json = {
     version: MEMO_VERSION,
@@ -81,6 +82,7 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     labels: Array.from(labels),
     labelNames,
     classNames,
+    heldOut: heldOut && Array.from(heldOut),
     notes,
     groups,
     stamps,

@@ -1,12 +1,12 @@
 /** Folders of images: of one folder a class, or simply full of them. */
-import { closeSync, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { codeOf, type TreeFiles, treePart } from '../file_tree.ts';
+import { kindOf, whyNoImage } from '../first_bytes.ts';
 import { IMAGE_NAMES, IMAGE_SIZE_LIMIT, isPassedOver } from '../image_names.ts';
 import type { Part, Skipped, Source } from '../part.ts';
-import { sniff } from '../sniff.ts';
 
 /** After so many entries a walk lets other work go on. */
 const ENTRIES_A_TURN = 256;
@@ -116,8 +116,15 @@ function visit(root: string, name: string, entry: Dirent, found: TreeFiles): str
   try {
     const stats = statSync(join(root, name));
     if (stats.isDirectory()) return `${stats.dev}:${stats.ino}`;
-    if (!isImage && (extension !== '' || !stats.isFile() || !looksLikeImage(join(root, name)))) {
+    // What a link leads to may be anything, whatever the link is called.
+    const reason =
+      entry.isSymbolicLink() && isImage && stats.isFile()
+        ? whyNoImage(join(root, name), stats.size)
+        : undefined;
+    if (!isImage && (extension !== '' || !stats.isFile() || !looksLikeImage(join(root, name), stats.size))) {
       found.ignored += 1;
+    } else if (reason !== undefined) {
+      found.skipped.push({ name, reason });
     } else if (!stats.isFile()) {
       found.skipped.push({ name, reason: 'is not a file' });
     } else if (stats.size > IMAGE_SIZE_LIMIT) {
@@ -132,12 +139,6 @@ function visit(root: string, name: string, entry: Dirent, found: TreeFiles): str
   return undefined;
 }
 
-function looksLikeImage(path: string): boolean {
-  const file = openSync(path, 'r');
-  try {
-    const head = Buffer.alloc(64);
-    return sniff(head.subarray(0, readSync(file, head))).readable;
-  } finally {
-    closeSync(file);
-  }
+function looksLikeImage(path: string, size: number): boolean {
+  return size > 0 && kindOf(path).readable;
 }

@@ -1,14 +1,14 @@
 /** A CSV or TSV list of paths and labels. */
-import { statSync } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
-import { codeOf, readFiles } from '../file_tree.ts';
-import { IMAGE_SIZE_LIMIT } from '../image_names.ts';
+import { readFiles } from '../file_tree.ts';
 import type { Listing, Part, Skipped, Source, SourceContext } from '../part.ts';
-import { type Columns, columnsOf, sideOf } from './list_columns.ts';
+import { type Columns, columnsOf, labelColumn, pathColumn } from './list_columns.ts';
 import { rowsOf } from './list_rows.ts';
+import { sidesOf } from './list_sides.ts';
+import { ListedFiles } from './listed_files.ts';
 
 /** Bytes of a list, and its rows. */
 const LIST_SIZE_LIMIT = 512 * 2 ** 20;
@@ -20,7 +20,7 @@ const ROWS_A_TURN = 256;
 /** The parts of the source: one, with the images of the list in its order. */
 export async function listParts(
   { path, split }: Source,
-  { labelled, cacheDir }: SourceContext,
+  { labelled, role, isValidated, cacheDir }: SourceContext,
 ): Promise<Part[]> {
   const found = await stat(path).catch(() => null);
   if (!found) throw new UserError(`No such file: "${path}"; check the path`);
@@ -30,58 +30,104 @@ export async function listParts(
       `Expected a list of at most ${LIST_SIZE_LIMIT / 2 ** 20} MB, but "${path}" is larger; cut it in parts`,
     );
   }
-  const folder = dirname(path);
-  const fullPath = (name: string) => (isAbsolute(name) ? name : join(folder, name));
+  const files = new ListedFiles(dirname(path));
   const part: Part = {
     key: `list ${labelled} ${split ?? ''} ${await realpath(path)}`,
-    nameOf: fullPath,
-    list: (signal) => list(path, { labelled, split, fullPath, signal }),
+    nameOf: (name) => files.pathOf(name),
+    list: (signal) => list(path, { labelled, role, isValidated, split, files, signal }),
     read: (listing, wanted, signal) =>
-      readFiles({ read: (name) => readFile(fullPath(name)) }, listing, wanted, signal),
+      readFiles({ read: (name) => readFile(files.pathOf(name)) }, listing, wanted, signal),
     pins: async (options) => [{ name: basename(path), ...(await fileSum(path, cacheDir, options)) }],
     looseImages: true,
   };
   return [part];
 }
 
-interface ListOptions {
-  labelled: boolean;
+interface ListOptions extends Pick<SourceContext, 'labelled' | 'role' | 'isValidated'> {
   split: Source['split'];
-  fullPath: (name: string) => string;
+  files: ListedFiles;
   signal?: AbortSignal;
 }
 
-async function list(path: string, { labelled, split, fullPath, signal }: ListOptions): Promise<Listing> {
-  const images: { name: string; label: string; stamp: string }[] = [];
+/** So many cells tell whether a column names files, and where those are. */
+const SAMPLE = 50;
+
+async function list(path: string, options: ListOptions): Promise<Listing> {
+  const { files, split } = options;
+  const { columns, rows, lines, isLatin } = await readTable(path, options);
+  const sample = rows.slice(0, SAMPLE);
+  const column = pathColumn(columns, sample, (cell) => files.has(cell));
+  const label = labelColumn(path, columns, rows);
+  const { kept, heldOut, note } = sidesOf(path, columns, rows, options);
+  const base = files.rebase(kept.slice(0, SAMPLE).map((row) => rows[row]![column]?.trim() ?? ''));
+  const images: ListedImage[] = [];
   const skipped: Skipped[] = [];
   const seen = new Set<string>();
-  let columns: Columns | undefined;
-  let count = 0;
-  for await (const { row, line } of rowsOf(path)) {
-    if (++count % ROWS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-    signal?.throwIfAborted();
-    if (count > ROW_LIMIT)
-      throw new UserError(`Expected at most ${ROW_LIMIT} rows in "${path}"; cut it in parts`);
-    if (!columns) {
-      columns = columnsOf(path, row, { labelled, split });
-      if (columns.header) continue;
-    }
-    if (split !== undefined && sideOf(row[columns.split]) !== split) continue;
-    const name = pathIn(path, line, row[columns.path] ?? '');
-    const label = row[columns.label]?.trim() ?? '';
-    const once = `${resolve(fullPath(name))}\0${label}`;
-    const { stamp, reason } = seen.has(once) ? { reason: 'comes again in the list' } : look(fullPath(name));
+  for (const [i, row] of kept.entries()) {
+    if (i % ROWS_A_TURN === 0) await turn(options.signal);
+    const name = pathIn(path, lines[row]!, rows[row]![column] ?? '');
+    const value = rows[row]![label]?.trim() ?? '';
+    const looked = files.look(name);
+    const once = `${resolve(looked.path)}\0${value}`;
+    if (seen.has(once)) skipped.push({ name: looked.path, reason: 'comes again in the list' });
+    else if ('reason' in looked) skipped.push({ name: looked.path, reason: looked.reason });
+    else images.push({ name, label: value, stamp: looked.stamp, isHeldOut: heldOut.has(row) });
     seen.add(once);
-    if (stamp === undefined) skipped.push({ name: fullPath(name), reason: reason! });
-    else images.push({ name, label, stamp });
   }
   if (images.length === 0) throw nothing(path, skipped, split);
-  return { ...listing(images), skipped, ignored: 0 };
+  const notes = [columnNote(columns, column, label), base && `images from the folder "${base}"`, note];
+  if (isLatin) notes.push('read as Latin-1 where it is not UTF-8');
+  return { ...listing(images), notes: notes.filter((one) => one !== undefined), skipped, ignored: 0 };
 }
 
-function listing(
-  images: { name: string; label: string; stamp: string }[],
-): Omit<Listing, 'skipped' | 'ignored'> {
+interface Table {
+  columns: Columns;
+  /** Without the header. */
+  rows: string[][];
+  /** The number of each. */
+  lines: number[];
+  isLatin: boolean;
+}
+
+async function readTable(path: string, { labelled, split, files, signal }: ListOptions): Promise<Table> {
+  const table: Table = { columns: { paths: [0], labels: [] }, rows: [], lines: [], isLatin: false };
+  const onLatin = () => {
+    table.isLatin = true;
+  };
+  let count = 0;
+  for await (const { row, line } of rowsOf(path, onLatin)) {
+    if (++count % ROWS_A_TURN === 0) await turn(signal);
+    if (count > ROW_LIMIT)
+      throw new UserError(`Expected at most ${ROW_LIMIT} rows in "${path}"; cut it in parts`);
+    if (count === 1)
+      table.columns = columnsOf(path, row, { labelled, split, isFile: (cell) => files.has(cell) });
+    if (count === 1 && table.columns.names) continue;
+    table.rows.push(row);
+    table.lines.push(line);
+  }
+  return table;
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  signal?.throwIfAborted();
+}
+
+function columnNote({ names }: Columns, path: number, label: number): string {
+  if (!names)
+    return `no header: paths from column ${path + 1}${label < 0 ? '' : `, labels from column ${label + 1}`}`;
+  const nameOf = (column: number) => JSON.stringify(names[column]);
+  return `paths from the column ${nameOf(path)}${label < 0 ? '' : `, labels from ${nameOf(label)}`}`;
+}
+
+interface ListedImage {
+  name: string;
+  label: string;
+  stamp: string;
+  isHeldOut: boolean;
+}
+
+function listing(images: ListedImage[]): Omit<Listing, 'skipped' | 'ignored'> {
   const values = [...new Set(images.map(({ label }) => label))].filter((label) => label !== '').sort();
   const numbers = new Map(values.map((value, i) => [value, i]));
   return {
@@ -90,6 +136,9 @@ function listing(
     labels: Int32Array.from(images, ({ label }) => numbers.get(label) ?? -1),
     labelNames: values.map((value) => ({ value, name: value })),
     stamps: images.map(({ stamp }) => stamp),
+    ...(images.some(({ isHeldOut }) => isHeldOut)
+      ? { heldOut: Uint8Array.from(images, ({ isHeldOut }) => Number(isHeldOut)) }
+      : {}),
   };
 }
 
@@ -120,20 +169,4 @@ function pathIn(list: string, line: number, cell: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   if (/[\u0000-\u001f\u007f]/.test(name)) throw refuse('control characters; correct it');
   return name;
-}
-
-function look(path: string): { stamp?: string; reason?: string } {
-  try {
-    const stats = statSync(path);
-    if (!stats.isFile()) return { reason: 'is not a file' };
-    if (stats.size > IMAGE_SIZE_LIMIT) return { reason: `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB` };
-    return { stamp: `${stats.size}:${stats.mtimeMs}:${stats.ino}` };
-  } catch (error) {
-    return {
-      reason:
-        codeOf(error) === 'ENOENT'
-          ? 'is in the list, but there is no such file'
-          : `could not be opened (${codeOf(error)})`,
-    };
-  }
 }

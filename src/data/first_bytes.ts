@@ -1,0 +1,24 @@
+/** What a file on disk is, before all of it is read: nothing but images is to be read, kept or hashed. */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { type ImageKind, sniff } from './sniff.ts';
+
+const HEAD_BYTES = 64;
+
+/** By the first bytes of a regular file. */
+export function kindOf(path: string): ImageKind {
+  // A file may have become a pipe since it was looked at: it is not waited for.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const head = Buffer.alloc(HEAD_BYTES);
+    return sniff(head.subarray(0, readSync(file, head)));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Why a regular file is no image of any kind; undefined: it is one. What is in /proc has no size, and is not opened. */
+export function whyNoImage(path: string, size: number): string | undefined {
+  if (size === 0) return 'is empty';
+  const { readable, description } = kindOf(path);
+  return readable || description.endsWith(' image') ? undefined : `${description}, no image`;
+}
