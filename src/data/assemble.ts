@@ -207,7 +207,8 @@ function checkedClasses(
   };
   const [training, validation] = [classesOf(false), classesOf(true)];
   const names = [...training].sort();
-  if (names.length === 1) throw oneClass(texts(false), names[0]!, `${deeperFolder(opened)}${leftOut(skipped)}`);
+  if (names.length === 1)
+    throw oneClass(texts(false), names[0]!, `${deeperFolder(opened)}${leftOut(skipped)}`);
   const strange = [...validation].find((name) => !training.has(name));
   if (strange !== undefined) {
     throw new UserError(

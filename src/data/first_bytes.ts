@@ -16,9 +16,8 @@ export function kindOf(path: string): ImageKind {
   }
 }
 
-/** Why a regular file is no image of any kind; undefined: it is one. What is in /proc has no size, and is not opened. */
-export function whyNoImage(path: string, size: number): string | undefined {
-  if (size === 0) return 'is empty';
+/** Why a regular file is no image of any kind; undefined: it is one. */
+export function whyNoImage(path: string): string | undefined {
   const { readable, description } = kindOf(path);
   return readable || description.endsWith(' image') ? undefined : `${description}, no image`;
 }

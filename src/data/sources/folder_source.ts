@@ -116,11 +116,8 @@ function visit(root: string, name: string, entry: Dirent, found: TreeFiles): str
   try {
     const stats = statSync(join(root, name));
     if (stats.isDirectory()) return `${stats.dev}:${stats.ino}`;
-    // What a link leads to may be anything, whatever the link is called.
-    const reason =
-      entry.isSymbolicLink() && isImage && stats.isFile()
-        ? whyNoImage(join(root, name), stats.size)
-        : undefined;
+    const isLink = entry.isSymbolicLink() && isImage && stats.isFile();
+    const reason = isLink ? whyNoTarget(join(root, name)) : undefined;
     if (!isImage && (extension !== '' || !stats.isFile() || !looksLikeImage(join(root, name), stats.size))) {
       found.ignored += 1;
     } else if (reason !== undefined) {
@@ -137,6 +134,16 @@ function visit(root: string, name: string, entry: Dirent, found: TreeFiles): str
     else found.ignored += 1;
   }
   return undefined;
+}
+
+/** What a link leads to may be anything, whatever the link is called. */
+function whyNoTarget(path: string): string | undefined {
+  try {
+    return whyNoImage(path);
+  } catch {
+    // That is reported when it is read.
+    return undefined;
+  }
 }
 
 function looksLikeImage(path: string, size: number): boolean {

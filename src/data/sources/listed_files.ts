@@ -104,7 +104,9 @@ export class ListedFiles {
     if (stats.size > IMAGE_SIZE_LIMIT) return `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB`;
     // Of its own images a list is believed; whatever else it names is looked at before it is read and hashed.
     const isOwn = IMAGE_NAMES.test(path) && this.#isBelow(dirname(path)) && !lstatSync(path).isSymbolicLink();
-    return isOwn ? undefined : whyNoImage(path, stats.size);
+    if (isOwn) return undefined;
+    // What the system shows of itself, in /proc, has no size: it is not even opened.
+    return stats.size === 0 ? 'is empty' : whyNoImage(path);
   }
 
   /** Whether a folder is below that of the list, wherever links lead. */
