@@ -1,8 +1,10 @@
 /** A report as one page that needs nothing else: summary, findings with pictures, a contact sheet a class. */
+import { count } from '../base/words.ts';
+import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
+import { bars, chip, figure, links, pageText, section, thumbnail, tile } from '../page/kit.ts';
 import type { Checked } from './check_dataset.ts';
 import { type Pictures, picturesOf } from './check_pictures.ts';
 import type { Finding, Item, Report, Shown } from './check_result.ts';
-import { STYLE } from './check_style.ts';
 import { WORDS } from './problem_words.ts';
 
 /** Items of a finding with pictures, and further ones by name. */
@@ -19,6 +21,7 @@ const LINKS = 12;
 
 /** The images of a class on its sheet: spread evenly over all of them. */
 interface Sheet {
+  id: string;
   name: string;
   count: number;
   images: number[];
@@ -27,7 +30,7 @@ interface Sheet {
 /** What the sections draw from. */
 interface Drawn {
   pictures: Pictures;
-  /** The places of the sources, with a slash at the end: names are shown without them. */
+  /** The places of the sources, with a slash at the end: folders are shown without them. */
   roots: string[];
 }
 
@@ -46,23 +49,14 @@ export async function pageOf(
     pictures: await picturesOf(checked, wanted, options),
     roots: checked.filled.opened.map(({ source }) => `${source.path.replace(/\/+$/, '')}/`),
   };
-  const title = `Data check: ${report.sources.map(({ source }) => source).join(', ')}`;
-  const names = new Map(sheets.flatMap(({ images }) => images.map((i) => [i, checked.images[i]!.name])));
-  return [
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-    '<meta name="viewport" content="width=device-width,initial-scale=1">',
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none';img-src data:;style-src 'unsafe-inline'">`,
-    `<title>${text(title.slice(0, 200))}</title><style>${STYLE}</style></head><body><main>`,
-    summary(report, sheets),
-    ...report.findings.map((finding) => findingSection(finding, drawn)),
-    sheets.length > 0 ? '<h3>What the classes look like</h3>' : '',
-    ...sheets.map((sheet, i) => sheetSection(sheet, i, drawn, names)),
-    report.classes.length > SHEETS
-      ? `<p class="dim">and ${report.classes.length - SHEETS} more classes</p>`
-      : '',
-    '<footer>Made by birbs-metal data check. The page holds its pictures and loads nothing.</footer>',
-    '</main></body></html>',
-  ].join('\n');
+  const nameOf = (image: number) => checked.images[image]!.name;
+  const more = report.classes.length - SHEETS;
+  return pageText({
+    title: `Data check: ${shorten(report.sources.map(({ source }) => source).join(', '))}`,
+    header: header(report, sheets),
+    main: html`${tiles(report)}${classesSection(report)}${report.findings.map((finding) => findingSection(finding, drawn))}${sheets.map((sheet) => sheetSection(sheet, drawn, nameOf))}${more > 0 && html`<p class="hint">and ${count(more)} more classes</p>`}`,
+    footer: 'Made by birbs-metal data check.',
+  });
 }
 
 function numbersOf({ images }: Item): number[] {
@@ -77,178 +71,149 @@ function sheetsOf({ report, images }: Checked): Sheet[] {
   const most = Math.max(6, Math.min(ON_A_SHEET, Math.floor(SHEET_PICTURES / Math.max(1, members.size))));
   return [...members]
     .filter(([, all]) => all.length > 0)
-    .map(([name, all]) => {
+    .map(([name, all], place) => {
       const shown = Math.min(most, all.length);
       const spread = Array.from(
         { length: shown },
         (_, k) => all[Math.floor(((k + 0.5) * all.length) / shown)]!,
       );
-      return { name, count: all.length, images: spread };
+      return { id: `class-${place}`, name, count: all.length, images: spread };
     });
 }
 
-const WEIGHTS = { out: 'left out of training', look: 'worth a look', told: 'good to know' } as const;
+/** What a finding means for training, and how it looks. */
+const WEIGHTS = {
+  out: { words: 'left out of training', look: 'critical' },
+  look: { words: 'worth a look', look: 'warning' },
+  told: { words: 'good to know', look: 'info' },
+} as const;
 
-function summary(report: Report, sheets: Sheet[]): string {
-  const { sources, images, readable, classes, findings } = report;
-  const sum = (weight: Finding['weight']) =>
-    findings.filter((finding) => finding.weight === weight).reduce((all, { count }) => all + count, 0);
-  const tiles: [string, number, string][] = [
-    ['', images, images === 1 ? 'image' : 'images'],
-    ['', classes.length, classes.length === 1 ? 'class' : 'classes'],
-    [sum('out') > 0 ? 'out' : 'told', sum('out'), WEIGHTS.out],
-    [sum('look') > 0 ? 'look' : 'told', sum('look'), WEIGHTS.look],
+function header(report: Report, sheets: Sheet[]): Html {
+  const { sources, findings, images, readable } = report;
+  const entries = [
+    { id: 'classes', text: 'Classes' },
+    ...findings.map(({ kind, count: n }) => ({ id: kind, text: WORDS[kind].title, note: count(n) })),
+    ...sheets.slice(0, LINKS).map(({ id, name }) => ({ id, text: classHtml(name) })),
   ];
-  const names = sources.map(({ source }) => `<bdi class="name">${text(source)}</bdi>`).join(', ');
-  return [
-    `<header><h1>Data check</h1><p class="dim">${names}</p></header>`,
-    `<div class="tiles">${tiles.map(([kind, n, what]) => `<div class="tile ${kind}"><b>${number(n)}</b>${what}</div>`).join('')}</div>`,
-    `<section class="card"><h2>Classes</h2>${bars(report)}`,
-    `<p class="dim" style="margin-top:14px">${text(sizes(report))}</p></section>`,
-    findings.length === 0
-      ? `<section class="card"><h2>Nothing is out of the ordinary</h2><p class="dim">All ${number(readable)} images can be used.</p></section>`
-      : '',
-    `<nav aria-label="On this page">${[...findings.map(findingLink), ...sheets.slice(0, LINKS).map(sheetLink)].join('')}</nav>`,
-  ].join('\n');
+  const names = sources.map(({ source }, i) => [i > 0 && ', ', nameHtml(source)]);
+  return html`<h1>Data check of ${names}</h1>
+<p class="verdict${readable === 0 && ' poor'}">${verdict(report)}</p>
+<p class="hint">${count(readable)} of ${count(images)} images can be read. ${sizes(report)}</p>
+${links(entries)}`;
 }
 
-function findingLink({ kind, weight, count }: Finding): string {
-  return `<a class="${weight}-c" href="#${kind}"><span>${WORDS[kind].title}</span><span>${number(count)}</span></a>`;
+function verdict({ images, readable, findings }: Report): string {
+  const worthALook = total(findings, 'look');
+  const are = (n: number) => `${count(n)} ${n === 1 ? 'is' : 'are'}`;
+  const out = total(findings, 'out');
+  if (readable === 0) return 'None of the images can be used.';
+  const look = worthALook > 0 ? `; ${are(worthALook)} worth a look` : '';
+  if (out > 0) return `Of ${count(images)} images ${are(out)} left out of training${look}.`;
+  return `All ${count(images)} images can be used${look || '; no faults found'}.`;
 }
 
-function sheetLink({ name }: Sheet, place: number): string {
-  return `<a class="plain-c" href="#class-${place}">${text(shortened(name, 40))}</a>`;
+function total(findings: Finding[], weight: Finding['weight']): number {
+  return findings.filter((finding) => finding.weight === weight).reduce((sum, { count: n }) => sum + n, 0);
 }
 
-function bars({ classes }: Report): string {
-  const most = Math.max(1, ...classes.map(({ training, validation }) => training + validation));
-  const width = (n: number) => `<i style="width:${((100 * n) / most).toFixed(2)}%"></i>`;
-  const rows = classes.slice(0, SHEETS).map(({ name, training, validation }) => {
-    const both = validation > 0;
-    const count = number(training) + (both ? ` + ${number(validation)}` : '');
-    return `<bdi class="name">${text(name)}</bdi><div class="bar">${width(training)}${both ? width(validation) : ''}</div><div class="count">${count}</div>`;
-  });
+function tiles({ images, classes, findings }: Report): Html {
+  const some = (weight: 'out' | 'look') => {
+    const n = total(findings, weight);
+    return tile(WEIGHTS[weight].words, count(n), '', n > 0 ? WEIGHTS[weight].look : '');
+  };
+  return html`<div class="tiles">${tile('images', count(images))}${tile('classes', count(classes.length))}${some('out')}${some('look')}</div>`;
+}
+
+function classesSection({ classes }: Report): Html {
+  const most = Math.max(...classes.map(({ training, validation }) => Math.max(training, validation)));
   const validates = classes.some(({ validation }) => validation > 0);
-  const legend = validates ? '<p class="dim">Dark: to train on; light: to validate on.</p>' : '';
-  return `${legend}<div class="bars">${rows.join('')}</div>`;
+  const rows = classes.slice(0, SHEETS).map(({ name, training, validation }) => {
+    const shares = validates ? [training / most, validation / most] : [training / most];
+    return html`<tr><th scope="row">${classHtml(name)}</th><td>${count(training)}</td>${validates && html`<td>${count(validation)}</td>`}<td>${bars(...shares)}</td></tr>`;
+  });
+  const heads = html`<th scope="col">class</th><th scope="col">images</th>${validates && html`<th scope="col">to validate on</th>`}<th></th>`;
+  return section(
+    'classes',
+    'Classes',
+    html`<div class="scroll"><table class="bars"><caption>Images that can be used, by class.</caption><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div>`,
+  );
 }
 
-function sizes({ formats, dimensions, imageSize, images, readable }: Report): string {
+function sizes({ formats, dimensions, imageSize }: Report): string {
   const kinds = Object.entries(formats)
     .sort((a, b) => b[1] - a[1])
-    .map(([format, n]) => `${number(n)} ${format.toUpperCase()}`);
-  const show = ([width, height]: [number, number]) => `${number(width)} × ${number(height)}`;
+    .map(([format, n]) => `${count(n)} ${format.toUpperCase()}`);
+  const show = ([width, height]: [number, number]) => `${count(width)} × ${count(height)}`;
   const spread = dimensions
-    ? ` From ${show(dimensions.smallest)} to ${show(dimensions.largest)} pixels, ${show(dimensions.middle)} in the middle.`
+    ? ` from ${show(dimensions.smallest)} to ${show(dimensions.largest)} pixels, half of them smaller than ${show(dimensions.middle)}.`
     : '';
-  const files = kinds.length > 0 ? `${kinds.join(', ')}.` : '';
-  return `${number(readable)} of ${number(images)} can be used. ${files}${spread} Trained at ${imageSize} × ${imageSize}.`;
+  const files = kinds.length > 0 ? `${kinds.join(', ')}${spread ? ',' : '.'}` : '';
+  return `${files}${spread} Training brings them to ${imageSize} × ${imageSize}.`;
 }
 
-function findingSection({ kind, weight, count, items }: Finding, drawn: Drawn): string {
+function findingSection({ kind, weight, count: n, items }: Finding, drawn: Drawn): Html {
   const { title, advice } = WORDS[kind];
-  const shown = items.slice(0, PICTURED);
-  const several = shown.some(({ images }) => images.length > 1);
-  const body =
-    kind === 'imbalance'
-      ? `<ul>${shown.map(({ reason }) => `<li class="name">${text(reason)}</li>`).join('')}</ul>`
-      : several
-        ? `<div class="pairs">${shown.map((item) => together(item, drawn)).join('')}</div>`
-        : `<div class="gallery">${shown.map((item) => single(item, drawn)).join('')}</div>`;
-  return [
-    `<section class="card" id="${kind}"><div class="head"><h2>${title}</h2>`,
-    `<span class="chip ${weight}-c">${number(count)} · ${WEIGHTS[weight]}</span></div>`,
-    `<p class="dim">${advice}</p>${body}${further(items, count)}</section>`,
-  ].join('');
+  const { words, look } = WEIGHTS[weight];
+  return section(
+    kind,
+    title,
+    html`<p class="hint">${advice}</p>${itemsOf(kind, items.slice(0, PICTURED), drawn)}${further(items, n)}`,
+    chip(look, `${count(n)} · ${words}`),
+  );
 }
 
-function single({ images: [image], reason }: Item, drawn: Drawn): string {
-  return figure(image!, drawn, reason);
+function itemsOf(kind: Finding['kind'], items: Item[], drawn: Drawn): Html {
+  if (kind === 'imbalance')
+    return html`<ul>${items.map(({ reason }) => html`<li>${nameHtml(reason)}</li>`)}</ul>`;
+  if (items.some(({ images }) => images.length > 1))
+    return html`<div class="pairs">${items.map((item) => together(item, drawn))}</div>`;
+  return html`<div class="gallery">${items.map(({ images: [image], reason }) => pictured(image!, drawn, reason))}</div>`;
 }
 
 /** Pictures that go together, side by side. */
-function together({ images, reason }: Item, drawn: Drawn): string {
-  const shown = images.slice(0, COPIES);
-  const figures = shown.map((image) => figure(image, drawn)).join('');
-  return `<div><p class="reason">${text(reason)}</p><div class="${shown.length === 2 ? 'two' : 'strip'}">${figures}</div></div>`;
+function together({ images, reason }: Item, drawn: Drawn): Html {
+  return html`<div><p>${shorten(reason)}</p><div class="gallery">${images.slice(0, COPIES).map((image) => pictured(image, drawn))}</div></div>`;
 }
 
-function figure(shown: Shown, { pictures, roots }: Drawn, reason?: string): string {
-  const picture = shown.image === undefined ? undefined : pictures.get(shown.image);
-  const [folder, file] = splitName(shown.name, roots);
-  const tag = [shown.className, shown.validation ? 'validation' : undefined].filter(Boolean).join(' · ');
-  return [
-    `<figure><div class="pic">${picture ? image(picture, shown.name) : text(shortened(reason ?? 'no picture', 80))}</div>`,
-    `<figcaption><bdi class="name" title="${text(shown.name)}">${text(shortened(file))}</bdi>`,
-    folder && folder !== shown.className ? `<bdi class="dim">${text(shortened(folder))}</bdi>` : '',
-    reason && picture ? `<span class="dim">${text(shortened(reason, 160))}</span>` : '',
-    tag ? `<span class="tag">${text(shortened(tag))}</span>` : '',
-    '</figcaption></figure>',
-  ].join('');
+function pictured(shown: Shown, { pictures, roots }: Drawn, reason?: string): Html {
+  const { name, image, className, validation } = shown;
+  const folder = folderOf(name, roots);
+  const tags = [className && classHtml(className), validation && 'validation'].filter(Boolean);
+  return figure(
+    {
+      ...{ name, alt: className ?? name, missing: 'no picture' },
+      thumbnail: image === undefined ? undefined : pictures.get(image),
+    },
+    html`${reason && html`<p>${shorten(reason)}</p>`}${folder && folder !== className && html`<p>${nameHtml(shorten(folder, 90))}</p>`}${tags.map((tag) => html`<span class="tag">${tag}</span>`)}`,
+  );
 }
 
 /** Items that have no picture on the page. */
-function further(items: Item[], count: number): string {
+function further(items: Item[], n: number): Html {
   const rest = items.slice(PICTURED, PICTURED + NAMED);
-  if (rest.length === 0) return '';
+  if (rest.length === 0) return html``;
   const lines = rest.map(
     ({ images, reason }) =>
-      `<li><bdi>${text(shortened(images.map(({ name }) => name).join(' and '), 300))}</bdi>: ${text(shortened(reason, 160))}</li>`,
+      html`<li>${nameHtml(shorten(images.map(({ name }) => name).join(' and '), 300))}: ${shorten(reason)}</li>`,
   );
   const left = items.length - PICTURED - rest.length;
-  const more = left > 0 || count > items.length ? '<p class="dim">and more; --json lists them</p>' : '';
-  return `<details><summary>${number(items.length - PICTURED)} more</summary><ol start="${PICTURED + 1}">${lines.join('')}</ol>${more}</details>`;
+  const more = (left > 0 || n > items.length) && html`<p class="note">and more; --json lists them</p>`;
+  return html`<details><summary>${count(items.length - PICTURED)} more</summary><ul>${lines}</ul>${more}</details>`;
 }
 
 function sheetSection(
-  { name, count, images }: Sheet,
-  place: number,
+  { id, name, count: all, images }: Sheet,
   { pictures }: Drawn,
-  names: Map<number, string>,
-): string {
-  const shown = images.filter((i) => pictures.has(i));
+  nameOf: (image: number) => string,
+): Html {
+  const shown = images.flatMap((i) => thumbnail(pictures.get(i), nameOf(i), nameOf(i)) ?? []);
   const part =
-    shown.length < count
-      ? `${number(shown.length)} of ${number(count)}, spread evenly`
-      : `all ${number(count)}`;
-  return [
-    `<section class="card" id="class-${place}"><div class="head"><h2><bdi class="name">${text(name)}</bdi></h2>`,
-    `<span class="dim">${part}</span></div>`,
-    `<div class="sheet">${shown.map((i) => image(pictures.get(i)!, names.get(i)!)).join('')}</div></section>`,
-  ].join('');
+    shown.length < all ? `${count(shown.length)} of ${count(all)}, spread evenly` : `all ${count(all)}`;
+  return section(id, classHtml(name), html`<div class="sheet">${shown}</div>`, html` <small>${part}</small>`);
 }
 
-function image(picture: string, name: string): string {
-  return `<img src="${picture}" alt="${text(shortened(name))}" title="${text(shortened(name, 300))}" loading="lazy">`;
-}
-
-/** Folder and file below the source. */
-function splitName(name: string, roots: string[]): [folder: string, file: string] {
+/** Of an image, below its source. */
+function folderOf(name: string, roots: string[]): string {
   const root = roots.find((place) => name.startsWith(place)) ?? '';
-  const short = name.slice(root.length);
-  const slash = short.lastIndexOf('/');
-  return slash < 0 ? ['', short] : [short.slice(0, slash), short.slice(slash + 1)];
-}
-
-/** Long names lose their middle. */
-function shortened(name: string, most = 90): string {
-  return name.length <= most ? name : `${name.slice(0, most / 2)} … ${name.slice(1 - most / 2)}`;
-}
-
-/** Whatever comes from outside: no markup, no control characters, nothing that turns the direction of the text. */
-function text(raw: string): string {
-  return (
-    raw
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-      .replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu, '\ufffd')
-      .replaceAll('&', '&amp;')
-      .replaceAll('<', '&lt;')
-      .replaceAll('>', '&gt;')
-      .replaceAll('"', '&quot;')
-      .replaceAll("'", '&#39;')
-  );
-}
-
-function number(n: number): string {
-  return n.toLocaleString('en-US');
+  return name.slice(root.length, Math.max(root.length, name.lastIndexOf('/')));
 }

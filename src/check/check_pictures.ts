@@ -1,14 +1,12 @@
 /** Small pictures of images, read again from where they came from: whole, not cut to a square. */
 import { open } from 'node:fs/promises';
-import sharp, { type Sharp } from 'sharp';
+import sharp from 'sharp';
 import { HEADER_BYTES } from '../data/cache/segment.ts';
 import { DECODES_IN_FLIGHT, openImage } from '../data/decode.ts';
 import type { Listing, Part } from '../data/part.ts';
 import { partsOf } from '../data/sources/source.ts';
+import { dataUri, SIDE } from '../page/thumbnails.ts';
 import type { Checked } from './check_dataset.ts';
-
-/** Longer side in pixels: sharp on a screen of two dots a point. */
-const SIDE = 176;
 
 /** Pictures as data URIs, by the number of the image. */
 export type Pictures = Map<number, string>;
@@ -75,20 +73,11 @@ async function readPictures(
 async function pictureOf(part: Part, bytes: Uint8Array): Promise<string> {
   if (part.render) {
     const raw = { width: SIDE, height: SIDE, channels: 3 } as const;
-    return encode(sharp(await part.render(bytes, SIDE), { raw }));
+    return dataUri(sharp(await part.render(bytes, SIDE), { raw }));
   }
   // What is damaged is shown as far as it goes.
   const image = await openImage(bytes, 'none');
-  return encode(image.autoOrient().resize(SIDE, SIDE, { fit: 'inside' }));
-}
-
-async function encode(image: Sharp): Promise<string> {
-  const bytes = await image
-    .flatten({ background: '#fff' })
-    .toColourspace('srgb')
-    .webp({ quality: 72 })
-    .toBuffer();
-  return `data:image/webp;base64,${bytes.toString('base64')}`;
+  return dataUri(image.autoOrient().resize(SIDE, SIDE, { fit: 'inside' }));
 }
 
 async function cachedPicture(
@@ -102,7 +91,7 @@ async function cachedPicture(
   try {
     const pixels = Buffer.alloc(size * size * 3);
     await file.read(pixels, 0, pixels.length, HEADER_BYTES + row * pixels.length);
-    return await encode(sharp(pixels, { raw: { width: size, height: size, channels: 3 } }));
+    return await dataUri(sharp(pixels, { raw: { width: size, height: size, channels: 3 } }));
   } finally {
     await file.close();
   }

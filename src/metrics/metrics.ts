@@ -130,7 +130,8 @@ function rankingScores(probabilities: Float64Array, labels: Int32Array, classes:
   };
 }
 
-function sortedScores(
+/** Probabilities of class `k` in the wanted rows, ascending. */
+export function sortedScores(
   probabilities: Float64Array,
   classes: number,
   k: number,

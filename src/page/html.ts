@@ -1,5 +1,7 @@
 /** HTML by templates in which every value is escaped, whoever named it. */
 
+import { printable } from '../base/words.ts';
+
 /** Text that is HTML already. */
 export class Html {
   readonly text: string;
@@ -30,15 +32,11 @@ const ENTITIES: Record<string, string> = {
   "'": '&#39;',
 };
 
+/** A line break is a space to HTML; of the other controls it has no place for most, and some turn the direction of writing. */
 function escapeText(text: string): string {
-  return (
-    text
-      // What HTML has no place for; a line break is a space to it.
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, '\ufffd')
-      .replace(/[\ud800-\udfff]/gu, '\ufffd')
-      .replace(/[&<>"']/g, (sign) => ENTITIES[sign]!)
-  );
+  return printable(text.replace(/[\t\n\r]/g, ' '))
+    .replace(/[\ud800-\udfff]/gu, '\ufffd')
+    .replace(/[&<>"']/g, (sign) => ENTITIES[sign]!);
 }
 
 const LONGEST = 160;

@@ -1,4 +1,4 @@
-/** The looks of the report: light and dark, screen, phone and paper. */
+/** The looks of our pages: light and dark, screen, phone and paper. */
 export const STYLE = `
 :root{color-scheme:light dark;--paper:#f6f5f1;--card:#fff;--ink:#1d2327;--soft:#5c676e;--line:#dfdcd3;--first:#b4500f;--second:#22659c;--faint:#d9b48f;--good:#1f7a4d;--bad:#b3261e;--warn:#8a5a00;--heat:34 101 156}
 @media(prefers-color-scheme:dark){:root{--paper:#14181b;--card:#1c2226;--ink:#e8e6e1;--soft:#9fabb2;--line:#323b41;--first:#f0985a;--second:#6db3ea;--faint:#6b4a31;--good:#5fc48e;--bad:#ff8a80;--warn:#e5b454;--heat:88 160 216}}
@@ -9,6 +9,7 @@ header,main,footer{max-width:1080px;margin:0 auto;padding:0 20px}
 header{padding-top:36px}
 h1{font-size:1.05rem;font-weight:600;color:var(--soft);margin:0}
 h2{font-size:1.3rem;line-height:1.3;margin:0 0 4px}
+h2 small{font-weight:400;font-size:.85rem;margin-left:10px}
 h3{font-size:1rem;margin:26px 0 8px}
 p{margin:6px 0;max-width:72ch}
 a{color:var(--second)}
@@ -29,8 +30,7 @@ pre{overflow-x:auto;margin:8px 0;padding:10px 12px;background:var(--paper);borde
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 16px}
 .tile b{display:block;font-size:1.55rem;line-height:1.25;font-weight:700;letter-spacing:-.01em}
 .tile span{display:block;font-size:.86rem;color:var(--soft)}
-.tile.poor{border-color:var(--bad)}
-.tile.poor span{color:var(--soft)}
+.tile.poor,.tile.critical{border-color:var(--bad);color:var(--bad)}.tile.warning{border-color:var(--warn);color:var(--warn)}
 .tile.lead{border-color:var(--first);box-shadow:inset 0 3px 0 var(--first)}
 .grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:8px 32px}
 figure{margin:14px 0 0;min-width:0}
@@ -70,9 +70,20 @@ tbody tr:last-child>*{border-bottom:0}
 .split i{flex:var(--share) 0 0;background:var(--c);min-width:0}
 .swatch{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--c);margin-right:7px}
 .p0{--c:var(--first)}.p1{--c:var(--second)}.p2{--c:#7a8f3c}.p3{--c:#8c5aa6}.p4{--c:#b98d1b}.p5{--c:#8a939a}
-.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(108px,1fr));gap:16px 14px;list-style:none;margin:12px 0 0;padding:0}
-.gallery img,.gallery .blank{display:block;width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line)}
-.gallery p{font-size:.84rem;line-height:1.35;margin:5px 0 0}.gallery small{display:block;font-size:.74rem;line-height:1.3;max-height:2.6em;overflow:hidden}
+.gallery,.sheet,.pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:16px 14px;margin:12px 0 0}
+.sheet{grid-template-columns:repeat(auto-fill,minmax(84px,1fr));gap:6px}
+.pairs{grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr))}
+.pairs>div{border:1px solid var(--line);border-radius:10px;padding:10px;min-width:0}.pairs .gallery{grid-template-columns:repeat(auto-fill,minmax(110px,1fr));margin:0}
+.pic{margin:0}.pic figcaption{display:block;font-weight:400;margin-top:5px}
+.pic p{font-size:.84rem;line-height:1.35;margin:0}.pic small{display:block;font-size:.74rem;line-height:1.3;max-height:2.6em;overflow:hidden}
+.zoom img,.blank{display:flex;align-items:center;justify-content:center;width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line)}
+.blank{padding:10px;font-size:.8rem;color:var(--soft);text-align:center}
+.zoom{margin:0;aspect-ratio:1}.zoom summary{display:block;list-style:none;cursor:zoom-in;border-radius:8px}.zoom summary::-webkit-details-marker{display:none}.zoom span{display:none}
+.zoom[open] summary{position:fixed;inset:0;z-index:9;display:flex;flex-direction:column;gap:12px;align-items:center;justify-content:center;padding:4vmin;border-radius:0;background:rgb(0 0 0/.86);cursor:zoom-out}
+.zoom[open] img{width:min(92vw,80vh,672px);object-fit:contain;background:none}.zoom[open] span{display:block;color:#eee;font-size:.9rem;text-align:center;max-width:92vw}
+a:focus-visible,summary:focus-visible{outline:2px solid var(--second);outline-offset:2px}
+.tag,.chip{display:inline-block;border-radius:99px;padding:0 8px;font-size:.76rem;line-height:1.6;max-width:100%;border:1px solid var(--line);margin:2px 4px 2px 0}
+.chip{border-color:var(--c);color:var(--c);font-weight:600;margin-left:12px;padding:1px 10px;vertical-align:middle}
 .incidents{list-style:none;margin:10px 0 0;padding:0}
 .incidents li{border-left:4px solid var(--c);padding:2px 0 2px 14px;margin:14px 0}
 .incidents p{margin:1px 0}
@@ -82,6 +93,6 @@ details{margin:12px 0 0}summary{cursor:pointer;color:var(--second)}
 dl{display:grid;grid-template-columns:minmax(120px,max-content) 1fr;gap:3px 18px;margin:8px 0;font-size:.92rem}
 dt{color:var(--soft)}dd{margin:0;min-width:0}
 footer{color:var(--soft);font-size:.86rem;padding-bottom:40px}
-@media(max-width:560px){header,main,footer{padding-left:12px;padding-right:12px}header{padding-top:20px}section{padding:16px 14px 18px;margin:14px 0}.tiles{grid-template-columns:1fr 1fr}.tile{padding:10px 12px}.tile b{font-size:1.3rem}.gallery{grid-template-columns:repeat(3,1fr);gap:14px 10px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}.confusion td,.confusion th{padding:7px 6px;min-width:58px;font-size:.88rem}.bars td:last-child,.bars th:last-child{width:25%;min-width:56px}.bars th:first-child{min-width:4em}}
-@media print{:root{color-scheme:light;--paper:#fff}body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}nav{display:none}section,.tile{break-inside:avoid;border-color:#ccc}.gallery li,figure,tr{break-inside:avoid}}
+@media(max-width:560px){header,main,footer{padding-left:12px;padding-right:12px}header{padding-top:20px}section{padding:16px 14px 18px;margin:14px 0}.tiles{grid-template-columns:1fr 1fr}.tile{padding:10px 12px}.tile b{font-size:1.3rem}.gallery{grid-template-columns:repeat(3,1fr);gap:14px 10px}.pairs .gallery{grid-template-columns:1fr 1fr}.sheet{grid-template-columns:repeat(4,1fr)}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}.confusion td,.confusion th{padding:7px 6px;min-width:58px;font-size:.88rem}.bars td:last-child,.bars th:last-child{width:25%;min-width:56px}.bars th:first-child{min-width:4em}}
+@media print{:root{color-scheme:light;--paper:#fff}body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}nav{display:none}section,.tile{break-inside:avoid;border-color:#ccc}figure,tr{break-inside:avoid}}
 `;

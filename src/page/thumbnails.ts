@@ -1,4 +1,5 @@
 /** Pixels to small pictures that a page can hold. */
+import type { Sharp } from 'sharp';
 
 /** Where pixels come from: uint8 [count, height, width, 3] into `output`, in the order of `positions`. */
 export interface PixelSource {
@@ -7,8 +8,8 @@ export interface PixelSource {
   assemble(positions: Uint32Array, output: Uint8Array): Promise<void>;
 }
 
-/** Longest side, in pixels; enough for a gallery on a dense screen. */
-const SIDE = 160;
+/** Longest side, in pixels: enough for a gallery on a dense screen, and to see more when it is enlarged. */
+export const SIDE = 224;
 
 /** A `data:` URI for each position, of a few kilobytes. */
 export async function thumbnails(source: PixelSource, positions: number[]): Promise<string[]> {
@@ -21,11 +22,14 @@ export async function thumbnails(source: PixelSource, positions: number[]): Prom
   const uris: string[] = [];
   for (let i = 0; i < positions.length; i++) {
     const image = sharp(pixels.subarray(i * bytes, (i + 1) * bytes), { raw: { height, width, channels: 3 } });
-    const small = await image
-      .resize(SIDE, SIDE, { fit: 'inside', withoutEnlargement: true })
-      .webp({ quality: 80 })
-      .toBuffer();
-    uris.push(`data:image/webp;base64,${small.toString('base64')}`);
+    uris.push(await dataUri(image.resize(SIDE, SIDE, { fit: 'inside', withoutEnlargement: true })));
   }
   return uris;
+}
+
+/** What a page can hold of an image; transparent parts become white. */
+export async function dataUri(image: Sharp): Promise<string> {
+  const small = image.flatten({ background: '#fff' }).toColourspace('srgb');
+  const bytes = await small.webp({ quality: 75 }).toBuffer();
+  return `data:image/webp;base64,${bytes.toString('base64')}`;
 }

@@ -58,6 +58,7 @@ export function tellStory(told: Told): RunStory {
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
     ...{ betterThanMajority: results.betterThanMajority, best: results.best },
     calibration: results.calibration ?? undefined,
+    ranking: findings?.ranking,
     curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
     rateSweep: told.rateSweep,
     mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, told, classNames)),

@@ -2,6 +2,7 @@
 
 import { count, digits, duration, percent } from '../base/words.ts';
 import { type Html, html } from '../page/html.ts';
+import { section } from '../page/kit.ts';
 import type { RateSweep } from '../training/find_rate.ts';
 import type { EpochPoint, RunStory } from './story.ts';
 import { lineChart, type Point } from './svg_chart.ts';
@@ -13,49 +14,53 @@ export function courseSection(story: RunStory): Html {
   const epochs = (of: (epoch: EpochPoint) => number) =>
     curve.epochs.map((epoch): Point => [epoch.epoch, of(epoch)]);
   const mark = best ? { x: best.epoch, label: 'best' } : undefined;
-  return html`<section id="course"><h2>How did it go?</h2>${advice(curve.epochs, length.planned === null ? 'time' : 'epochs')}
+  return section(
+    'course',
+    'How did it go?',
+    html`${advice(curve.epochs, length.planned === null ? 'time' : 'epochs')}
 <div class="grid2">${lineChart({
-    title: 'Loss',
-    series: [
-      { name: 'step', look: 'faint', points: steps('loss') },
-      { name: 'training', look: 'first', points: epochs(({ trainLoss }) => trainLoss) },
-      { name: 'validation', look: 'second', points: epochs(({ validation }) => validation.loss) },
-    ],
-    format: digits,
-    mark,
-  })}${lineChart({
-    title: 'Validation',
-    series: [
-      {
-        name: 'balanced accuracy',
-        look: 'second',
-        points: epochs(({ validation }) => validation.balancedAccuracy),
-      },
-      { name: 'AUROC', look: 'first', points: epochs(({ validation }) => validation.auroc) },
-    ],
-    format: (value) => percent(value, 0),
-    limits: { high: 1 },
-    mark,
-  })}${lineChart({
-    title: 'Learning rate',
-    series: [{ name: 'learning rate', look: 'first', points: steps('learningRate') }],
-    format: digits,
-    limits: { low: 0 },
-  })}${lineChart({
-    title: 'Gradient norm',
-    series: [{ name: 'gradient norm', look: 'faint', points: steps('gradientNorm') }],
-    format: digits,
-    ...(spreads(curve.steps.map(({ gradientNorm }) => gradientNorm))
-      ? { log: { y: true } }
-      : { limits: { low: 0 } }),
-  })}${lineChart({
-    title: 'Images a second',
-    series: [
-      { name: 'images a second', look: 'second', points: epochs(({ imagesPerSecond }) => imagesPerSecond) },
-    ],
-    format: digits,
-    limits: { low: 0 },
-  })}${rateSweep && sweepChart(rateSweep)}</div>${epochTable(curve.epochs)}${timePart(story)}</section>`;
+      title: 'Loss',
+      series: [
+        { name: 'step', look: 'faint', points: steps('loss') },
+        { name: 'training', look: 'first', points: epochs(({ trainLoss }) => trainLoss) },
+        { name: 'validation', look: 'second', points: epochs(({ validation }) => validation.loss) },
+      ],
+      format: digits,
+      mark,
+    })}${lineChart({
+      title: 'Validation',
+      series: [
+        {
+          name: 'balanced accuracy',
+          look: 'second',
+          points: epochs(({ validation }) => validation.balancedAccuracy),
+        },
+        { name: 'AUROC', look: 'first', points: epochs(({ validation }) => validation.auroc) },
+      ],
+      format: (value) => percent(value, 0),
+      limits: { high: 1 },
+      mark,
+    })}${lineChart({
+      title: 'Learning rate',
+      series: [{ name: 'learning rate', look: 'first', points: steps('learningRate') }],
+      format: digits,
+      limits: { low: 0 },
+    })}${lineChart({
+      title: 'Gradient norm',
+      series: [{ name: 'gradient norm', look: 'faint', points: steps('gradientNorm') }],
+      format: digits,
+      ...(spreads(curve.steps.map(({ gradientNorm }) => gradientNorm))
+        ? { log: { y: true } }
+        : { limits: { low: 0 } }),
+    })}${lineChart({
+      title: 'Images a second',
+      series: [
+        { name: 'images a second', look: 'second', points: epochs(({ imagesPerSecond }) => imagesPerSecond) },
+      ],
+      format: digits,
+      limits: { low: 0 },
+    })}${rateSweep && sweepChart(rateSweep)}</div>${epochTable(curve.epochs)}${timePart(story)}`,
+  );
 }
 
 function sweepChart({ points, suggestion }: RateSweep): Html {

@@ -1,27 +1,33 @@
 /** The parts of the report that one looks up: data, options, environment. */
 import { count, moment, percent, quote } from '../base/words.ts';
 import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
+import { bars, section } from '../page/kit.ts';
 import type { DataFacts, RunStory } from './story.ts';
 
 const MOST_CLASSES = 24;
 const MOST_NAMES = 50;
 const MOST_RESUMED = 20;
 
+const TITLE = 'What did it learn from?';
+
 export function dataSection({ data, classNames }: RunStory): Html {
-  if (!data)
-    return html`<section id="data"><h2>What did it learn from?</h2><p class="none">It ended before the images were read.</p></section>`;
+  if (!data) return section('data', TITLE, html`<p class="none">It ended before the images were read.</p>`);
   const { sources, health, dropped, hash, lock } = data;
-  return html`<section id="data"><h2>What did it learn from?</h2>${balanceTable(data, classNames)}
+  return section(
+    'data',
+    TITLE,
+    html`${balanceTable(data, classNames)}
 <h3>Sources</h3><div class="scroll"><table><thead><tr><th scope="col">source</th><th scope="col">images</th><th scope="col" class="text">revision</th></tr></thead><tbody>${sources
-    .slice(0, MOST_NAMES)
-    .map(
-      ({ source, images, revision }) =>
-        html`<tr><th scope="row">${nameHtml(source)}</th><td>${count(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
-    )}</tbody></table></div>
+      .slice(0, MOST_NAMES)
+      .map(
+        ({ source, images, revision }) =>
+          html`<tr><th scope="row">${nameHtml(source)}</th><td>${count(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
+      )}</tbody></table></div>
 <dl><dt>Worth knowing</dt><dd>${health.length > 0 ? shorten(health.join('. '), 600) : 'no image repeats another one or looks like it'}</dd>${
-    dropped > 0 &&
-    html`<dt>Left out</dt><dd>${count(dropped)} training images that the validation has too</dd>`
-  }<dt>Hash of the data</dt><dd><code>${hash}</code></dd>${lock && html`<dt>Lock</dt><dd><code>${lock}</code></dd>`}</dl>${skippedPart(data)}</section>`;
+      dropped > 0 &&
+      html`<dt>Left out</dt><dd>${count(dropped)} training images that the validation has too</dd>`
+    }<dt>Hash of the data</dt><dd><code>${hash}</code></dd>${lock && html`<dt>Lock</dt><dd><code>${lock}</code></dd>`}</dl>${skippedPart(data)}`,
+  );
 }
 
 function balanceTable({ train, balanced, validation, balance }: DataFacts, names: string[]): Html {
@@ -37,14 +43,9 @@ function balanceTable({ train, balanced, validation, balance }: DataFacts, names
   const most = order[0]?.train ?? 0;
   const sum = (of: 'train' | 'balanced' | 'validation') =>
     count(rows.reduce((total, row) => total + row[of], 0));
-  const bars = (before: number, after: number) =>
-    [before, after].map(
-      (count, i) =>
-        html`<div class="bar${i === 1 && ' cool'}" style="--share:${(most > 0 ? Math.min(1, count / most) : 0).toFixed(4)}"></div>`,
-    );
   return html`<div class="scroll"><table class="bars"><caption>Images by class${rows.length > MOST_CLASSES && html`: the ${half} largest and the ${half} smallest of ${rows.length}`}. Bars: training images before and after balancing (${balance}).</caption><thead><tr><th scope="col">class</th><th scope="col">training</th><th scope="col">balanced</th><th scope="col">validation</th><th></th></tr></thead><tbody>${shown.map(
     (row) =>
-      html`<tr><th scope="row">${classHtml(row.name)}</th><td>${count(row.train)}</td><td>${count(row.balanced)}</td><td>${count(row.validation)}</td><td>${bars(row.train, row.balanced)}</td></tr>`,
+      html`<tr><th scope="row">${classHtml(row.name)}</th><td>${count(row.train)}</td><td>${count(row.balanced)}</td><td>${count(row.validation)}</td><td>${bars(row.train / most, row.balanced / most)}</td></tr>`,
   )}<tr><th scope="row">all</th><td>${sum('train')}</td><td>${sum('balanced')}</td><td>${sum('validation')}</td><td></td></tr></tbody></table></div>`;
 }
 
@@ -61,22 +62,25 @@ function skippedPart({ skipped }: DataFacts): Html {
 
 export function detailsSection(story: RunStory): Html {
   const { network, device, options, environment, commandLine, resumed } = story;
-  return html`<section id="details"><h2>How was it made?</h2>
-${commandLine.length > 0 && html`<pre>${shorten(commandLine.map(quote).join(' '), 4000)}</pre>`}
+  return section(
+    'details',
+    'How was it made?',
+    html`${commandLine.length > 0 && html`<pre>${shorten(commandLine.map(quote).join(' '), 4000)}</pre>`}
 ${resumed.length > 0 && html`<p>Gone on with ${resumed.length === 1 ? 'once' : `${resumed.length} times`}:</p><ul>${resumed.slice(-MOST_RESUMED).map(({ at, step, remarks }) => html`<li>${moment(at)}, after step ${count(step)}${remarks.map((remark) => `; ${shorten(remark, 300)}`)}</li>`)}</ul>`}
 <div class="grid2"><div><h3>Options</h3>${list(Object.entries(options).map(([name, value]) => [name, optionText(value)]))}</div>
 <div><h3>Machine</h3>${list([
-    ['device', `${device.name} (${device.description})`],
-    ['chosen because', device.reason],
-    ...Object.entries(environment),
-  ])}${
-    network &&
-    html`<h3>Network</h3>${list([
-      ['name', network.name],
-      ['image', `${network.imageSize} x ${network.imageSize} pixels`],
-      ['weights', count(network.weights)],
-    ])}`
-  }</div></div></section>`;
+      ['device', `${device.name} (${device.description})`],
+      ['chosen because', device.reason],
+      ...Object.entries(environment),
+    ])}${
+      network &&
+      html`<h3>Network</h3>${list([
+        ['name', network.name],
+        ['image', `${network.imageSize} x ${network.imageSize} pixels`],
+        ['weights', count(network.weights)],
+      ])}`
+    }</div></div>`,
+  );
 }
 
 function list(entries: [name: string, value: string][]): Html {

@@ -1,27 +1,31 @@
 /** The part of the report that shows images: mistakes, doubts, labels that may be wrong. */
 
 import { count, digits, percent } from '../base/words.ts';
-import { classHtml, type Html, html, nameHtml, shorten } from '../page/html.ts';
+import { classHtml, type Html, html } from '../page/html.ts';
+import { figure, section } from '../page/kit.ts';
 import { MOST_PICTURES } from '../training/findings.ts';
 import { gradeOf } from '../training/verdict.ts';
 import type { Picture, RunStory, Suspect } from './story.ts';
 
 export function picturesSection(story: RunStory): Html {
-  const { mistakes, unsure, suspects, best } = story;
+  const { mistakes, unsure, suspects, best, network } = story;
   if (!best && suspects.length === 0)
-    return html`<section id="images"><h2>Which images?</h2><p class="none">No epoch was validated.</p></section>`;
+    return section('images', 'Which images?', html`<p class="none">No epoch was validated.</p>`);
   const isGood = best ? gradeOf({ ...story, best }) !== 'poor' : false;
-  return html`<section id="images"><h2>Which images?</h2>
-<h3>Worst mistakes</h3>${
-    mistakes.length > 0
-      ? html`<p class="hint">Validation images it was most certain about, and wrong.${isGood && ' Sometimes the label is what is wrong.'}</p>${gallery(mistakes.map(mistake))}`
-      : html`<p class="fine">No validation image was answered wrong.</p>`
-  }
+  return section(
+    'images',
+    'Which images?',
+    html`${network && html`<p class="hint">As the network sees them, ${network.imageSize} × ${network.imageSize} pixels; a click enlarges an image.</p>`}<h3>Worst mistakes</h3>${
+      mistakes.length > 0
+        ? html`<p class="hint">Validation images it was most certain about, and wrong.${isGood && ' Sometimes the label is what is wrong.'}</p>${gallery(mistakes.map(mistake))}`
+        : html`<p class="fine">No validation image was answered wrong.</p>`
+    }
 ${
   unsure.length > 0 &&
   html`<h3>Most unsure</h3><p class="hint">Validation images nearest to a toss-up. More images like these teach it most.</p>${gallery(unsure.map(doubt))}`
 }
-${suspects.length > 0 && html`<h3>Labels to check</h3>${isGood ? labelsToCheck(suspects) : TOO_POOR}`}</section>`;
+${suspects.length > 0 && html`<h3>Labels to check</h3>${isGood ? labelsToCheck(suspects) : TOO_POOR}`}`,
+  );
 }
 
 /** What a model that is mostly wrong does not believe says nothing about the labels. */
@@ -32,46 +36,27 @@ function labelsToCheck(suspects: Suspect[]): Html {
 }
 
 function gallery(items: Html[]): Html {
-  return html`<ul class="gallery">${items.slice(0, MOST_PICTURES)}</ul>`;
+  return html`<div class="gallery">${items.slice(0, MOST_PICTURES)}</div>`;
 }
 
 function mistake({ name, truth, guess, certainty, thumbnail }: Picture): Html {
-  return item(
+  return figure(
     { name, thumbnail, alt: `${truth}, taken for ${guess}` },
-    html`said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), is <b>${classHtml(truth)}</b>`,
+    html`<p>said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), is <b>${classHtml(truth)}</b></p>`,
   );
 }
 
 function doubt({ name, truth, guess, certainty, thumbnail }: Picture): Html {
   const right = guess === truth ? 'rightly' : html`is <b>${classHtml(truth)}</b>`;
-  return item(
+  return figure(
     { name, thumbnail, alt: truth },
-    html`said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), ${right}`,
+    html`<p>said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), ${right}</p>`,
   );
 }
 
 function suspect({ name, label, meanLoss, lastLoss, times, thumbnail }: Suspect): Html {
-  return item(
+  return figure(
     { name, thumbnail, alt: `labelled ${label}` },
-    html`labelled <b>${classHtml(label)}</b>, loss ${digits(meanLoss)} over ${count(times)} times, last ${digits(lastLoss)}`,
+    html`<p>labelled <b>${classHtml(label)}</b>, loss ${digits(meanLoss)} over ${count(times)} times, last ${digits(lastLoss)}</p>`,
   );
-}
-
-/** The file itself; its folders are in the tip. */
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf('/', name.length - 2) + 1);
-}
-
-/** A page of thumbnails of the usual size is far below this; one that is not is left out. */
-const LARGEST_THUMBNAIL = 60_000;
-
-function item({ name, thumbnail, alt }: { name: string; thumbnail?: string; alt: string }, text: Html): Html {
-  const usable =
-    thumbnail !== undefined &&
-    thumbnail.length <= LARGEST_THUMBNAIL &&
-    /^data:image\/(webp|png|jpeg);base64,/.test(thumbnail);
-  const picture = usable
-    ? html`<img src="${thumbnail}" alt="${shorten(alt)}">`
-    : html`<span class="blank"></span>`;
-  return html`<li>${picture}<p>${text}</p><small title="${shorten(name, 400)}">${nameHtml(shorten(lastPart(name), 32))}</small></li>`;
 }

@@ -4,8 +4,10 @@ import { count, digits, percent } from '../base/words.ts';
 import type { CalibrationReport } from '../metrics/calibration.ts';
 import { confidenceIntervals, type Interval, type Intervals } from '../metrics/intervals.ts';
 import { classHtml, type Html, html } from '../page/html.ts';
+import { section, tile } from '../page/kit.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
 import { isQuestion } from '../training/verdict.ts';
+import { rankingPart } from './ranking.ts';
 import { reliabilityDiagram } from './reliability.ts';
 import type { RunStory } from './story.ts';
 
@@ -25,21 +27,23 @@ const MEANINGS: [name: Name, label: string, meaning: string][] = [
 export function tiles({ best, majority, classNames }: RunStory): Html {
   if (!best) return html``;
   const intervals = confidenceIntervals(best);
-  const tile = (name: Name, label: Html | string, look = '') =>
-    html`<div class="tile${look}"><span>${label}</span><b>${percent(best[name])}</b><span>${range(intervals[name])}</span></div>`;
+  const metric = (name: Name, label: Html | string, look = '') =>
+    tile(label, percent(best[name]), range(intervals[name]), look);
   const first = classHtml(classNames[0]!);
   const asked = isQuestion(classNames)
     ? [
-        tile('recall', html`Recall: ${first} images found`, lookOf(best.recall)),
-        tile('precision', html`Precision: right when it says ${first}`, lookOf(best.precision)),
+        metric('recall', html`Recall: ${first} images found`, lookOf(best.recall)),
+        metric('precision', html`Precision: right when it says ${first}`, lookOf(best.precision)),
       ]
-    : [tile('accuracy', 'Accuracy'), tile('auroc', 'AUROC')];
-  return html`<div class="tiles">${asked}${tile('balancedAccuracy', 'Balanced accuracy', ' lead')}<div class="tile"><span>Always guessing</span><b>${percent(1 / classNames.length)}</b><span>balanced${majority && html`; ${percent(majority.accuracy)} plain`}</span></div></div>`;
+    : [metric('accuracy', 'Accuracy'), metric('auroc', 'AUROC')];
+  const plain = majority ? `; ${percent(majority.accuracy)} plain` : '';
+  const guess = tile('Always guessing', percent(1 / classNames.length), `balanced${plain}`);
+  return html`<div class="tiles">${asked}${metric('balancedAccuracy', 'Balanced accuracy', 'lead')}${guess}</div>`;
 }
 
 /** More wrong than right is red. */
 function lookOf(share: number): string {
-  return share < 0.5 ? ' poor' : '';
+  return share < 0.5 ? 'poor' : '';
 }
 
 /** 95% interval. */
@@ -49,16 +53,23 @@ function range([low, high]: Interval): string {
 
 /** Metrics, confusion matrix, classes, calibration of the best epoch. */
 export function qualitySection(story: RunStory): Html {
-  const { best, classNames, calibration } = story;
+  const { best, classNames, calibration, ranking } = story;
   if (!best)
-    return html`<section id="good"><h2>Is it good?</h2><p class="none">No epoch was validated, so nobody knows yet.</p></section>`;
+    return section(
+      'good',
+      'Is it good?',
+      html`<p class="none">No epoch was validated, so nobody knows yet.</p>`,
+    );
   const matrix = confusionTable(classNames, best.confusion);
   const small = classNames.length === 2;
-  return html`<section id="good"><h2>Is it good?</h2>
-<p class="hint">Epoch ${best.epoch}, the best by ${judgeOf(story)}, on the ${count(total(best))} validation images.</p>
+  return section(
+    'good',
+    'Is it good?',
+    html`<p class="hint">Epoch ${best.epoch}, the best by ${judgeOf(story)}, on the ${count(total(best))} validation images.</p>
 ${rarityNote(classNames, best)}
 <div class="grid2"><div>${metricsTable(story, best)}</div><div>${small ? matrix : classTable(classNames, best)}</div></div>${!small && matrix}
-${calibration && calibrationPart(calibration, classNames)}</section>`;
+${ranking && rankingPart(ranking, best, classNames)}${calibration && calibrationPart(calibration, classNames)}`,
+  );
 }
 
 /** The metric that picks the best epoch, in words. */
@@ -165,7 +176,7 @@ function calibrationPart(report: CalibrationReport, classNames: string[]): Html 
         ? 'surer than it dared say'
         : 'about as sure as it should be';
   return html`<h3>Does 90% mean 90%?</h3><div class="grid2"><div>
-<p>As trained the network was ${direction}: dividing its logits by a temperature of <b>${digits(temperature)}</b> brings its probabilities ${percent(after)} on average from how often they are right, in place of ${percent(before)} (expected calibration error, 15 bins).</p>
+<p>As trained the network was ${direction}. Its logits are divided by a temperature of <b>${digits(temperature)}</b>; its probabilities then differ from how often they are right by ${percent(after)} on average, before by ${percent(before)} (expected calibration error, 15 bins).</p>
 ${threshold !== undefined && html`<p>Best balanced accuracy comes from saying ${classHtml(classNames[0]!)} at a probability of <b>${percent(threshold)}</b> or more: ${percent(report.balancedAccuracy.after)}, against ${percent(report.balancedAccuracy.before)} at 50%.</p>`}
 <p>${
     answered > 0

@@ -5,7 +5,7 @@ import type { CalibrationReport, ReliabilityBin } from '../metrics/calibration.t
 import { type Html, html } from '../page/html.ts';
 
 const SIZE = 400;
-const EDGE = { left: 40, right: 8, top: 8, bottom: 36 };
+const EDGE = { left: 46, right: 8, top: 26, bottom: 36 };
 const SIDE = SIZE - EDGE.left - EDGE.right;
 const HEIGHT = SIDE * 0.62;
 
@@ -28,6 +28,7 @@ export function reliabilityDiagram({ reliability, images }: CalibrationReport): 
 <svg viewBox="0 0 ${SIZE} ${Math.round(height)}" role="img" aria-label="Share of right answers by confidence, in ${after.length} bins; the table below has the numbers.">
 ${shares.map((share) => html`<path class="grid" d="M${EDGE.left} ${placeY(share)}H${SIZE - EDGE.right}"/><text class="y" x="${EDGE.left - 6}" y="${placeY(share) + 4}">${percent(share, 0)}</text><text class="x" x="${placeX(least + share * (1 - least))}" y="${EDGE.top + Math.round(HEIGHT) + 16}">${percent(least + share * (1 - least), 0)}</text>`)}
 <text class="x label" x="${SIZE - EDGE.right}" y="${Math.round(height) - 3}">confidence</text>
+<text class="y" x="${EDGE.left - 6}" y="12">images</text>${after.map((bin, i) => bin.count > 0 && html`<text class="x" x="${placeX((i + 0.5) / after.length)}" y="12">${short(bin.count)}</text>`)}
 ${bars}${lines}
 <path class="even" d="M${placeX(least)} ${placeY(least)}L${placeX(1)} ${placeY(1)}"/></svg>
 <details><summary>As a table</summary><div class="scroll"><table><thead><tr><th scope="col">confidence</th><th scope="col">images</th><th scope="col">mean confidence</th><th scope="col">right</th></tr></thead><tbody>${after.map(
@@ -35,6 +36,15 @@ ${bars}${lines}
       count > 0 &&
       html`<tr><th scope="row">${percent(i / after.length, 0)} to ${percent((i + 1) / after.length, 0)}</th><td>${told(count)}</td><td>${percent(confidence)}</td><td>${percent(accuracy)}</td></tr>`,
   )}</tbody></table></div></details></figure>`;
+}
+
+/** Bins are narrow: 12,345 is 12k. */
+function short(images: number): string {
+  return images < 1000
+    ? String(images)
+    : images < 10_000
+      ? `${(images / 1000).toFixed(1)}k`
+      : `${Math.round(images / 1000)}k`;
 }
 
 /** Bins with few of the images are drawn pale: their height is mostly luck. */

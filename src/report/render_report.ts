@@ -1,8 +1,8 @@
 /** `report.html`: what a person asks in the morning, in the order they ask it; one file, no script, no network. */
 
 import { count, duration, moment } from '../base/words.ts';
-import { Html, html, nameHtml, shorten } from '../page/html.ts';
-import { STYLE } from '../page/style.ts';
+import { type Html, html, nameHtml, shorten } from '../page/html.ts';
+import { links, pageText, section } from '../page/kit.ts';
 import { gradeOf, guessingSentence, verdictOf } from '../training/verdict.ts';
 import { courseSection } from './course.ts';
 import { dataSection, detailsSection, skippedShare } from './facts.ts';
@@ -10,43 +10,38 @@ import { picturesSection } from './pictures.ts';
 import { qualitySection, tiles } from './quality.ts';
 import type { Incident, RunStory } from './story.ts';
 
-/** Nothing is loaded and nothing runs, whatever a name in it says. */
-const POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
-
 /** The page: below 5 MB for any story. */
 export function renderReport(story: RunStory): string {
-  return html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer"><title>${shorten(story.name, 80)}: ${plainVerdict(story)}</title><style>${new Html(STYLE)}</style></head><body>
-${header(story)}
-<main>${tiles(story)}${qualitySection(story)}${troubleSection(story)}${picturesSection(story)}${courseSection(story)}${dataSection(story)}${detailsSection(story)}</main>
-<footer><p>Told ${moment(story.toldAt)} by birbs-metal. This page is one file and loads nothing.</p></footer>
-</body></html>
-`.text;
+  return pageText({
+    title: `${shorten(story.name, 80)}: ${plainVerdict(story)}`,
+    header: header(story),
+    main: html`${tiles(story)}${qualitySection(story)}${troubleSection(story)}${picturesSection(story)}${courseSection(story)}${dataSection(story)}${detailsSection(story)}`,
+    footer: `Written ${moment(story.toldAt)} by birbs-metal.`,
+  });
 }
 
 const LINKS = [
-  ['good', 'Is it good?'],
-  ['trouble', 'What went wrong?'],
-  ['images', 'Which images?'],
-  ['course', 'How did it go?'],
-  ['data', 'What did it learn from?'],
-  ['details', 'How was it made?'],
-] as const;
+  { id: 'good', text: 'Is it good?' },
+  { id: 'trouble', text: 'What went wrong?' },
+  { id: 'images', text: 'Which images?' },
+  { id: 'course', text: 'How did it go?' },
+  { id: 'data', text: 'What did it learn from?' },
+  { id: 'details', text: 'How was it made?' },
+];
 
 const STATUS = { done: 'Done', running: 'Still running', interrupted: 'Interrupted', failed: 'Failed' };
 
 function header(story: RunStory): Html {
   const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
   const goOn = story.resume && steps > 0 && GO_ON[status];
-  return html`<header><h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
+  return html`<h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict${story.best && ` ${gradeOf({ ...story, best: story.best })}`}">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
-<p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Begun ${moment(story.startedAt)}, told ${moment(story.toldAt)}.</p>
+<p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Started ${moment(story.startedAt)}, this page written ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
   goOn && html`<p>${goOn}: <code>${shorten(story.resume!, 300)}</code></p>`
 }
-<nav aria-label="Parts of this page">${LINKS.map(([id, text]) => html`<a href="#${id}">${text}</a>`)}</nav></header>`;
+${links(LINKS)}`;
 }
 
 /** A process that is killed can't tell it any more. */
@@ -88,12 +83,17 @@ function troubleSection(story: RunStory): Html {
       `${count(data.skipped.length)} files (${skipped}) could not be used; they are listed with the data.`,
   ].filter((note) => note);
   const calm = incidents.length === 0 && notes.length === 0 && story.status !== 'failed';
-  return html`<section id="trouble"><h2>What went wrong?</h2>${calm && html`<p class="fine">Nothing.</p>`}${
-    story.status === 'failed' &&
-    html`<p><b>${shorten(story.reason ?? 'It failed and did not say why.', 600)}</b></p>`
-  }${notes.map((note) => html`<p>${note as string}</p>`)}${
-    incidents.length > 0 && html`<ul class="incidents">${incidents.slice(-MOST_INCIDENTS).map(incident)}</ul>`
-  }${incidents.length > MOST_INCIDENTS && html`<p class="note">${count(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}</section>`;
+  return section(
+    'trouble',
+    'What went wrong?',
+    html`${calm && html`<p class="fine">Nothing.</p>`}${
+      story.status === 'failed' &&
+      html`<p><b>${shorten(story.reason ?? 'It failed and did not say why.', 600)}</b></p>`
+    }${notes.map((note) => html`<p>${note as string}</p>`)}${
+      incidents.length > 0 &&
+      html`<ul class="incidents">${incidents.slice(-MOST_INCIDENTS).map(incident)}</ul>`
+    }${incidents.length > MOST_INCIDENTS && html`<p class="note">${count(incidents.length - MOST_INCIDENTS)} earlier ones are in the run folder.</p>`}`,
+  );
 }
 
 const MOST_RESUMED = 5;

@@ -2,6 +2,7 @@
 
 import type { CalibrationReport } from '../metrics/calibration.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { RankingCurve } from '../metrics/ranking_curve.ts';
 import type { RateSweep } from '../training/find_rate.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
 
@@ -29,6 +30,8 @@ export interface RunStory {
   betterThanMajority: boolean;
   best?: EpochMetrics | null;
   calibration?: CalibrationReport;
+  /** Of the best epoch. */
+  ranking?: RankingCurve;
   curve: { steps: StepPoint[]; epochs: EpochPoint[] };
   /** Of a search for the learning rate. */
   rateSweep?: RateSweep;

@@ -17,8 +17,9 @@ export interface Chart {
   format: (value: number) => string;
   xLabel?: string;
   xFormat?: (value: number) => string;
-  /** Shown in any case, and not left. */
+  /** Shown in any case, and not left: of y, and of x. */
   limits?: { low?: number; high?: number };
+  xLimits?: { low: number; high: number };
   log?: { x?: boolean; y?: boolean };
   /** A vertical line. */
   mark?: { x: number; label: string };
@@ -49,7 +50,7 @@ function drawing(chart: Chart, series: Series[]): Html {
   const xs = series.flatMap(({ points }) => points.map(([value]) => value)).filter(Number.isFinite);
   const [left, right] = [MARGIN.left, MARGIN.left + INNER.width];
   const last = xs.reduce((a, b) => Math.max(a, b));
-  const limits = chart.log?.x ? { log: true } : { low: 0, high: last };
+  const limits = chart.log?.x ? { log: true } : (chart.xLimits ?? { low: 0, high: last });
   const x = axis(xs, { ...limits, from: left, to: right });
   const [top, bottom] = [MARGIN.top, MARGIN.top + INNER.height];
   const y = axis(robust(series, chart.log?.y), { ...chart.limits, log: chart.log?.y, from: bottom, to: top });
@@ -105,7 +106,9 @@ function curve(
         ([x, y]) =>
           html`<circle class="${look}" cx="${round(placeX(x))}" cy="${round(placeY(y))}" r="2.6"><title>${name}, ${xLabel} ${x}: ${format(y)}</title></circle>`,
       )
-    : lone.map(([x, y]) => html`<circle class="${look}" cx="${x}" cy="${y}" r="2"/>`);
+    : lone.map(
+        ([x, y]) => html`<circle class="${look}" cx="${x}" cy="${y}" r="${finite.length === 1 ? 4.5 : 2}"/>`,
+      );
   return html`${path && html`<path class="line ${look}" d="${path}"/>`}${dots}`;
 }
 

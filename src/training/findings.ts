@@ -8,6 +8,8 @@ import {
   probabilitiesOf,
 } from '../metrics/calibration.ts';
 import type { ImageLosses } from '../metrics/image_losses.ts';
+import { softmax } from '../metrics/metrics.ts';
+import { type RankingCurve, rankingCurve, thinCurve } from '../metrics/ranking_curve.ts';
 import type { EvaluatedEvent } from './training_events.ts';
 
 /** An answer to an image. */
@@ -27,6 +29,8 @@ export interface Findings {
   step: number;
   isBest: boolean;
   calibration: CalibrationReport;
+  /** Of the class in question: of two the first, of more the one that is found least. */
+  ranking: RankingCurve;
   /** The wrong answers that were most certain, and the answers that were least. */
   mistakes: Chosen[];
   unsure: Chosen[];
@@ -41,11 +45,26 @@ export const MOST_PICTURES = 24;
 export async function examine(event: EvaluatedEvent, classes: number): Promise<Findings> {
   const { epoch, step, isBest, logits, labels, history } = event;
   const calibration = await calibrate(logits, labels, classes);
+  const probabilities = softmax(logits, classes);
+  const asked = classes === 2 ? 0 : leastFound(probabilities, labels, classes);
   return {
     ...{ type: 'findings', epoch, step, isBest, calibration },
+    ranking: thinCurve(rankingCurve(probabilities, labels, classes, asked)),
     ...(await choosePictures(event, classes, calibration)),
     suspects: await history.suspects(MOST_PICTURES),
   };
+}
+
+/** The class with the lowest recall. */
+function leastFound(probabilities: Float64Array, labels: Int32Array, classes: number): number {
+  const [images, found] = [new Float64Array(classes), new Float64Array(classes)];
+  for (const [row, label] of labels.entries()) {
+    const scores = probabilities.subarray(row * classes, (row + 1) * classes);
+    images[label]! += 1;
+    if (scores.indexOf(Math.max(...scores)) === label) found[label]! += 1;
+  }
+  const present = [...images.keys()].filter((k) => images[k]! > 0);
+  return present.reduce((a, b) => (found[b]! / images[b]! < found[a]! / images[a]! ? b : a));
 }
 
 /** @see Findings */

@@ -153,7 +153,7 @@ async function check(folder: string, given: Partial<DatasetOptions> = {}) {
 
 /** The sections of a page by their ids. */
 function sectionsOf(page: string): Map<string, string> {
-  const sections = page.matchAll(/<section class="card" id="([\w-]+)">(.*?)<\/section>/gs);
+  const sections = page.matchAll(/<section id="([\w-]+)">(.*?)<\/section>/gs);
   return new Map([...sections].map(([, id, body]) => [id!, body!]));
 }
 
@@ -203,13 +203,13 @@ describe('what is wrong with images', () => {
       'Nothing is out of the ordinary.',
     ]);
     expectSafe(page);
-    expect([...sectionsOf(page).keys()]).toEqual(['class-0', 'class-1']);
+    expect([...sectionsOf(page).keys()]).toEqual(['classes', 'class-0', 'class-1']);
     const section = sectionsOf(page).get('class-0')!;
     const pictures = [...section.matchAll(/<img src="data:image\/webp;base64,([^"]+)"/g)];
     expect(pictures).toHaveLength(22);
     // Whole, and not the cached squares.
     const { width, height } = await sharp(Buffer.from(pictures[3]![1]!, 'base64')).metadata();
-    expect([width, height]).toEqual([176, 132]);
+    expect([width, height]).toEqual([224, 168]);
   });
 
   test('each planted fault: found, named, on the page', async () => {
@@ -275,7 +275,7 @@ describe('what is wrong with images', () => {
     const { report, page } = await check(folder);
     expect(report.findings.find(({ kind }) => kind === 'tiny')!.items).toHaveLength(300);
     const section = sectionsOf(page).get('tiny')!;
-    expect(section.match(/<figure>/g)).toHaveLength(24);
+    expect(section.match(/<figure class="pic">/g)).toHaveLength(24);
     expect(section.match(/<li>/g)).toHaveLength(200);
     expect(section).toContain('<summary>276 more</summary>');
     expect(sectionsOf(page).get('class-0')!.match(/<img /g)).toHaveLength(60);

@@ -18,7 +18,7 @@ test('thumbnails are the pixels, small', async () => {
     const { data, info } = await sharp(Buffer.from(uris[i]!.split(',')[1]!, 'base64'))
       .raw()
       .toBuffer({ resolveWithObject: true });
-    expect([info.width, info.height]).toEqual([160, 160]);
+    expect([info.width, info.height]).toEqual([200, 200]);
     expect(Math.abs(data[0]! - grey)).toBeLessThan(4);
   }
   expect(await thumbnails(source, [])).toEqual([]);

@@ -20,6 +20,9 @@ export interface Browser {
   /** Shows a file; answers with what was asked for over the network and with what the page complained of. */
   open(url: string, view: View): Promise<{ requests: string[]; complaints: string[] }>;
   evaluate(expression: string): Promise<unknown>;
+  /** As a person does: Enter on what has the focus; a click at a place of the window. */
+  pressEnter(): Promise<void>;
+  click(x: number, y: number): Promise<void>;
   /** PNG of the whole page. */
   screenshot(): Promise<Buffer>;
   /** PDF, as printed. */
@@ -84,6 +87,15 @@ export async function openBrowser(profile: string): Promise<Browser | undefined>
     async evaluate(expression) {
       const { result } = await send('Runtime.evaluate', { expression, returnByValue: true });
       return result.value;
+    },
+    async pressEnter() {
+      const key = { key: 'Enter', code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 };
+      for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, ...key });
+    },
+    async click(x, y) {
+      const button = { x, y, button: 'left', clickCount: 1 };
+      for (const type of ['mousePressed', 'mouseReleased'])
+        await send('Input.dispatchMouseEvent', { type, ...button });
     },
     async screenshot() {
       const { data } = await send('Page.captureScreenshot', { captureBeyondViewport: true });

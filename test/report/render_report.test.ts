@@ -127,6 +127,19 @@ describe('what it says', () => {
     expect(said).toMatch(/saying bird at a probability of 45\.5% or more: 92\.1%, against 91\.5% at 50%/);
   });
 
+  test('of other thresholds: both curves, with what guessing gives; how many images each bar is of', async () => {
+    const story = await goodStory();
+    const said = text(renderReport(story));
+    expect(said).toContain(
+      'Precision over recall (average precision 93.0%) precision guessing as it answers',
+    );
+    expect(said).toContain('ROC (AUROC 97.6%) recall guessing as it answers');
+    expect(said).toContain('images 13 16 29 21 32 43 49 397');
+    const many = text(renderReport(await goodStory({ classNames: manyClasses.slice(0, 10) })));
+    expect(many).toContain('Calling more images Species number 1 , the class that is found least');
+    expect(text(renderReport({ ...story, ranking: undefined }))).not.toContain('another threshold');
+  });
+
   test('of one that still runs: how to go on with it if it does not', async () => {
     const said = text(renderReport({ ...(await goodStory()), status: 'running' }));
     expect(said).toContain('If it was ended since, go on with it: npx tsx src/train.ts --resume runs/night');
@@ -252,4 +265,30 @@ describe('in a browser', () => {
       else readTags(html);
     },
   );
+
+  test('a thumbnail is enlarged and given back, by Enter and by a click', async () => {
+    if (!browser) return;
+    const path = join(folder, 'enlarged.html');
+    writeFileSync(path, renderReport(await goodStory()));
+    await browser.open(pathToFileURL(path).href, DESK);
+    const look = () =>
+      browser!.evaluate(`(() => {
+        const [image, overlay] = ['.zoom img', '.zoom summary'].map((one) => document.querySelector(one).getBoundingClientRect());
+        return [document.querySelectorAll('.zoom[open]').length, image.width > 500, overlay.width === innerWidth];
+      })()`);
+    await browser.evaluate(`document.querySelector('.zoom summary').focus()`);
+    expect(await look()).toEqual([0, false, false]);
+    await browser.pressEnter();
+    expect(await look()).toEqual([1, true, true]);
+    await browser.pressEnter();
+    expect(await look()).toEqual([0, false, false]);
+    const [x, y] = (await browser.evaluate(`(() => {
+      const { x, y } = document.querySelector('.zoom img').getBoundingClientRect();
+      return [x + 9, y + 9];
+    })()`)) as [number, number];
+    await browser.click(x, y);
+    expect(await look()).toEqual([1, true, true]);
+    await browser.click(5, 5);
+    expect(await look()).toEqual([0, false, false]);
+  });
 });

@@ -2,7 +2,8 @@
 
 import sharp from 'sharp';
 import { calibrate } from '../../src/metrics/calibration.ts';
-import { computeMetrics } from '../../src/metrics/metrics.ts';
+import { computeMetrics, softmax } from '../../src/metrics/metrics.ts';
+import { rankingCurve, thinCurve } from '../../src/metrics/ranking_curve.ts';
 import type { Picture, RunStory, Suspect } from '../../src/report/story.ts';
 import { picture } from '../images.ts';
 
@@ -110,6 +111,7 @@ export async function goodStory({
     betterThanMajority: true,
     best: { epoch: Math.max(1, epochs - 2), ...metrics },
     calibration: await calibrate(logits, labels, classes),
+    ranking: thinCurve(rankingCurve(softmax(logits, classes), labels, classes, 0)),
     curve,
     mistakes: await pictures(1),
     unsure: await pictures(0),
@@ -216,6 +218,7 @@ export async function failedStory(): Promise<RunStory> {
     betterThanMajority: false,
     best: null,
     calibration: undefined,
+    ranking: undefined,
     curve: { steps: story.curve.steps.slice(0, 3), epochs: [] },
     ...{ mistakes: [], unsure: [], suspects: [], time: undefined, data: undefined, network: undefined },
   };

@@ -22,8 +22,20 @@ test('a validation shows calibration, pictures, suspects of all images', async (
   );
   expect(found).toMatchObject({ type: 'findings', epoch: 3, step: 30, isBest: true });
   expect(found.calibration).toEqual(await calibrate(logits, labels, 2));
+  expect(found.ranking).toEqual({
+    ...{ classIndex: 0, positives: 2, negatives: 2 },
+    ...{ found: [0, 0, 1, 2, 2], falsely: [0, 1, 1, 1, 2] },
+  });
   expect(found.mistakes[0]).toMatchObject({ position: 9, truth: 1, guess: 0 });
   expect(found.suspects.map(({ position }) => position)).toEqual([9, 2]);
+});
+
+test('of more than two classes the curve is of the one that is found least', async () => {
+  const logits = Float32Array.of(2, 0, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0);
+  const labels = Int32Array.of(0, 1, 2, 2);
+  const event = { epoch: 1, step: 1, positions: Uint32Array.of(0, 1, 2, 3), isBest: true, logits, labels };
+  const found = await examine({ type: 'evaluated', ...event, history: historyOf(labels, [0], 3) }, 3);
+  expect(found.ranking).toMatchObject({ classIndex: 2, positives: 2, negatives: 2 });
 });
 
 describe('pictures', () => {
