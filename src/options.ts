@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { severities } from './alerts/alert.ts';
 import { shapes } from './alerts/channels.ts';
 import { UserError } from './base/errors.ts';
+import { textList } from './base/text_list.ts';
 import { version } from './base/version.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { networks } from './model/network.ts';
@@ -279,6 +280,7 @@ function presetOptions(name: RecipeName | undefined): RecipeOptions {
 
 /** Undefined is not given, and no source at all neither. */
 function onlyGiven<T extends object>(given: T): T {
+  checkObject(given);
   const isGiven = ([, value]: [string, unknown]) =>
     value !== undefined && !(Array.isArray(value) && value.length === 0);
   return Object.fromEntries(Object.entries(given).filter(isGiven)) as T;
@@ -308,6 +310,7 @@ export function parseDoctor(words: string[], command: string): CommandLine<typeo
  * @throws UserError with exit code 2
  */
 export function completeOptions<T extends Table>(table: T, given: Partial<Values<T>>): Values<T> {
+  checkObject(given);
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(table, name));
   if (unknown) throw unknownOption(unknown, Object.keys(table));
   const values = Object.entries(table).map(([name, option]) => {
@@ -400,6 +403,14 @@ function distance(a: string, b: string): number {
   return row[b.length]!;
 }
 
+function checkObject(given: unknown): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new UserError(
+      `Expected options by name, as in { data: ['photos'] }, but found ${JSON.stringify(given)}`,
+      2,
+    );
+}
+
 function checked<T>(name: string, option: Option<T>, value: unknown): T {
   try {
     return option.check(value);
@@ -422,11 +433,7 @@ function toNumber(words: string[]): unknown {
 }
 
 function list(takes: string, help: string): Option<string[]> {
-  const check = (value: unknown) =>
-    Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
-      ? (value as string[])
-      : refuse('one or more texts', value);
-  return { initial: [], check, read: (words) => words, takes, help };
+  return { initial: [], check: (value) => textList(value), read: (words) => words, takes, help };
 }
 
 function text(takes: string, help: string): Option<string | undefined> {

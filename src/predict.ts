@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
+import { textList } from './base/text_list.ts';
 import { percent, printable } from './base/words.ts';
 import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
 import { listImageFiles } from './data/sources/folder_source.ts';
@@ -28,16 +29,17 @@ export type Prediction =
 const UNSURE = 'unsure';
 
 /**
- * Predicts files, and the images in folders and their subfolders, in order; a file that is no image is an answer with
- * an `error`. Only a few batches are in memory at a time.
+ * Predicts a file, or several, and the images in folders and their subfolders, in order; a file that is no image is an
+ * answer with an `error`. Only a few batches are in memory at a time.
  * @throws UserError when there is no model, or it can't run
  */
 export async function* predict(
-  files: string[],
+  files: string | string[],
   given: Partial<PredictOptions> = {},
   signal?: AbortSignal,
 ): AsyncGenerator<Prediction, void> {
-  for await (const { doubt: _, ...prediction } of answerFiles(files, given, signal)) yield prediction;
+  const list = textList(files, 'predict: ');
+  for await (const { doubt: _, ...prediction } of answerFiles(list, given, signal)) yield prediction;
 }
 
 /** Predictions, each with how much it is to be doubted, in words for the command. */

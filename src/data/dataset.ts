@@ -1,6 +1,7 @@
 /** Sources in, one data set of cached pixels out. */
 
 import { UserError } from '../base/errors.ts';
+import { textList } from '../base/text_list.ts';
 import type { Fit } from '../model/network.ts';
 import { assemble, type DatasetFacts, type OpenSource } from './assemble.ts';
 import { Room } from './cache/cache_budget.ts';
@@ -170,7 +171,9 @@ async function begin(opened: OpenSource, lock: Lock | undefined, { onProgress }:
 
 async function parseAll(options: DatasetOptions): Promise<{ role: Role; source: Source }[]> {
   const roles: Role[] = ['data', 'birds', 'notBirds', 'validation'];
-  const texts = roles.flatMap((role) => options[role].map((text) => ({ role, text })));
+  const texts = roles.flatMap((role) =>
+    textList(options[role] ?? [], `${role}: `).map((text) => ({ role, text })),
+  );
   if (texts.every(({ role }) => role === 'validation')) {
     throw new UserError(
       'Expected a source of images to train on, but found none; use --data, or --birds and --not-birds',

@@ -56,8 +56,10 @@ export async function openRun(
   const before = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
   const remarks: string[] = [];
   const options: TrainOptions = { ...before, resume: folder, run: folder, force: given.force ?? false };
-  for (const [name, value] of Object.entries(given) as [keyof TrainOptions, unknown][]) {
-    if (value === undefined || name === 'run' || isDeepStrictEqual(value, before[name])) continue;
+  const checked = completeOptions(trainOptions, given);
+  for (const name of Object.keys(given) as (keyof TrainOptions)[]) {
+    const value = checked[name];
+    if (given[name] === undefined || name === 'run' || isDeepStrictEqual(value, before[name])) continue;
     if (!FREE.includes(name)) {
       const differs = `--${kebab(name)} is ${JSON.stringify(value)} where the run has ${JSON.stringify(before[name])}`;
       if (!options.force)
