@@ -3,6 +3,7 @@
 #include "calls.h"
 #include "classifier.h"
 #include "pixel_files.h"
+#include "plan.h"
 #include "session.h"
 
 AddonData& addon_data(Napi::Env env) {
@@ -25,6 +26,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, remove_unused_pixels));
   exports.Set("fitClassifier", Napi::Function::New(env, fit_classifier));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("planNetwork", Napi::Function::New(env, plan_network));
   exports.Set("philox", Napi::Function::New(env, philox));
   return exports;
 }

@@ -3,8 +3,8 @@
 #include "addon.h"
 #include "arguments.h"
 #include "backend.h"
-#include "description.h"
 #include "native_object.h"
+#include "plan.h"
 
 namespace {
 
@@ -67,7 +67,7 @@ birbs::Optimizer optimizer_of(const Napi::Value& value) {
 
 SessionOptions session_options_of(const Napi::Object& object) {
   SessionOptions options;
-  options.network = network_of(object.Get("network"));
+  options.network = birbs::parse_network(json_of(object.Get("network")));
   options.seed = static_cast<uint64_t>(
       integer_of(object.Get("seed"), "seed", 0, (int64_t{1} << 53) - 1));
   options.batch_size = static_cast<int>(
@@ -125,21 +125,6 @@ Napi::Object step_object(Napi::Env env, const StepResult& result) {
   object.Set("gradientNorm", result.gradient_norm);
   object.Set("deviceSeconds", result.device_seconds);
   return object;
-}
-
-Napi::Array parameter_list(Napi::Env env, const Plan& plan) {
-  auto list = Napi::Array::New(env, plan.parameters.size());
-  for (size_t i = 0; i < plan.parameters.size(); ++i) {
-    const birbs::Parameter& parameter = plan.parameters[i];
-    auto object = Napi::Object::New(env);
-    object.Set("name", parameter.name);
-    object.Set("shape", to_array(env, parameter.shape));
-    object.Set("offset", static_cast<double>(parameter.offset));
-    object.Set("size", static_cast<double>(parameter.size));
-    object.Set("trainable", parameter.trainable);
-    list[static_cast<uint32_t>(i)] = object;
-  }
-  return list;
 }
 
 class SessionObject : public NativeObject<SessionObject, Host> {

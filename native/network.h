@@ -2,56 +2,12 @@
 
 #include <array>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "layers.h"
+
 namespace birbs {
-
-// A mistake of the caller or of the data: one sentence, shown to the user.
-struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-enum class LayerKind {
-  conv2d,
-  batch_norm2d,
-  relu,
-  max_pool2d,
-  avg_pool2d,
-  global_avg_pool2d,
-  flatten,
-  dense,
-  dropout,
-};
-
-// Kernel, stride, dilation and padding of a convolution or a pooling.
-struct Window {
-  int kernel_height = 1, kernel_width = 1;
-  int stride_height = 1, stride_width = 1;
-  int dilation_height = 1, dilation_width = 1;
-  int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
-};
-
-struct Layer {
-  LayerKind kind{};
-  std::string name;               // conv2d, batch_norm2d, dense: "conv1", ...
-  int out_features = 0;           // conv2d: output channels; dense: outputs
-  Window window;                  // conv2d, max_pool2d, avg_pool2d
-  int groups = 1;                 // conv2d
-  bool bias = true;               // conv2d, dense
-  bool count_include_pad = true;  // avg_pool2d
-  float epsilon = 1e-5f;          // batch_norm2d
-  float momentum = 0.1f;          // batch_norm2d: weight of the newest batch
-  float rate = 0.5f;              // dropout: probability of zero
-};
-
-// Per image, without the batch. After flatten or dense: {features, 1, 1}.
-struct Shape {
-  int channels = 0, height = 0, width = 0;
-  int64_t size() const { return int64_t{channels} * height * width; }
-  bool operator==(const Shape&) const = default;
-};
 
 // The network as JavaScript describes it. Images are uint8 NHWC RGB; the first
 // thing on the device is (pixel / 255 - mean[c]) / std[c].
@@ -63,39 +19,51 @@ struct Network {
   int classes = 0;
 };
 
-// One parameter tensor as PyTorch names and lays it out: conv [out, in/groups,
-// kh, kw], dense [out, in] (in counted C, H, W), bias and batch norm [out].
 struct Parameter {
   std::string name;  // "conv1.weight", "bn1.running_mean"
   std::vector<int64_t> shape;
   int64_t offset = 0;  // in floats, in the flat array of all parameters
   int64_t size = 0;
-  bool trainable = true;  // false: running statistics
+  bool trainable = true;  // false: running statistics, and of frozen layers
   int layer = 0;
 };
 
+// The network as a graph of values: value 0 is the images, value i + 1 is what
+// leaves layer i (counted from 0). A layer reads earlier values only.
 struct Plan {
-  std::vector<Shape> shapes;  // shapes[i] enters layer i, shapes[i+1] leaves it
+  std::vector<Layer> layers;              // with their padding settled
+  std::vector<std::vector<int>> inputs;   // of each layer: the values it reads
+  std::vector<Shape> shapes;              // of each value
+  std::vector<std::vector<int>> readers;  // of each value: layers
+  // Of each value: whether a layer before it learns, so that its gradient is
+  // wanted.
+  std::vector<bool> learns;
+  std::vector<int64_t> multiply_adds;  // of each layer, for one image
   std::vector<Parameter> parameters;
   int64_t parameter_count = 0;  // floats in all, running statistics included
+
+  int value_count() const { return static_cast<int>(shapes.size()); }
+  int last_value() const { return value_count() - 1; }
 };
 
-// The layer's type as JavaScript and every message name it: "maxPool2d".
-const char* layer_type(LayerKind kind);
+// "layer 3 (conv2d): ", with which every message about a layer begins.
+std::string layer_prefix(OpKind kind, size_t index);
 
 // Shape inference. Throws Error with the layer's number, counted from 1, for
 // whatever cannot run; `batch_size` bounds the size of the activations.
 Plan plan_network(const Network& network, int batch_size);
 
-// Size of one spatial side after a window, 0 or less if the window is larger.
-int output_size(int size, int kernel, int stride, int dilation, int pad_before,
-                int pad_after);
+// Refuses a graph that a chain of layers does not do.
+void require_chain(const Plan& plan);
 
-// All parameters in Plan order. Conv and dense: Kaiming uniform with a =
-// sqrt(5), that is U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias, as
-// PyTorch's Conv2d and Linear do. Batch norm: weight 1, bias 0, running mean 0,
-// running variance 1. Word i of stream init_stream + parameter index, step 0.
-std::vector<float> init_parameters(const Network& network, const Plan& plan,
-                                   uint64_t seed);
+// What the last dense layer reads, before dropout: the features of an image.
+int feature_value(const Plan& plan);
+
+// The value that leaves the layer of this name.
+int value_of(const Plan& plan, const std::string& layer);
+
+// All parameters in Plan order. Word i of stream init_stream + parameter
+// index, step 0.
+std::vector<float> init_parameters(const Plan& plan, uint64_t seed);
 
 }  // namespace birbs

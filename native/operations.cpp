@@ -11,45 +11,6 @@ namespace {
 
 constexpr int64_t max_elements = std::numeric_limits<int32_t>::max();
 
-struct Entry {
-  OperationKind kind;
-  const char* name;
-  size_t least_inputs, most_inputs;
-};
-
-constexpr Entry entries[] = {
-    {OperationKind::conv2d, "conv2d", 2, 3},
-    {OperationKind::conv2d_input_gradient, "conv2dInputGradient", 2, 2},
-    {OperationKind::conv2d_weight_gradient, "conv2dWeightGradient", 2, 2},
-    {OperationKind::max_pool2d, "maxPool2d", 1, 1},
-    {OperationKind::max_pool2d_gradient, "maxPool2dGradient", 2, 2},
-    {OperationKind::avg_pool2d, "avgPool2d", 1, 1},
-    {OperationKind::avg_pool2d_gradient, "avgPool2dGradient", 2, 2},
-    {OperationKind::global_avg_pool2d, "globalAvgPool2d", 1, 1},
-    {OperationKind::global_avg_pool2d_gradient, "globalAvgPool2dGradient", 2,
-     2},
-    {OperationKind::dense, "dense", 2, 3},
-    {OperationKind::dense_input_gradient, "denseInputGradient", 2, 2},
-    {OperationKind::dense_weight_gradient, "denseWeightGradient", 2, 2},
-    {OperationKind::relu, "relu", 1, 1},
-    {OperationKind::relu_gradient, "reluGradient", 2, 2},
-    {OperationKind::softmax, "softmax", 1, 1},
-    {OperationKind::cross_entropy, "crossEntropy", 2, 2},
-    {OperationKind::cross_entropy_gradient, "crossEntropyGradient", 2, 2},
-    {OperationKind::batch_norm2d, "batchNorm2d", 3, 3},
-    {OperationKind::batch_norm2d_inference, "batchNorm2dInference", 5, 5},
-    {OperationKind::batch_norm2d_gradient, "batchNorm2dGradient", 3, 3},
-    {OperationKind::dropout, "dropout", 1, 1},
-    {OperationKind::dropout_gradient, "dropoutGradient", 1, 1},
-};
-
-const Entry& find_entry(OperationKind kind) {
-  for (const Entry& entry : entries) {
-    if (entry.kind == kind) return entry;
-  }
-  throw Error("operation: this kind is unknown.");
-}
-
 using Dimensions = std::vector<int64_t>;
 
 std::string to_text(const Dimensions& shape) {
@@ -66,19 +27,21 @@ class Checker {
   Checker(const Operation& operation, const std::vector<TensorView>& inputs)
       : operation_(operation),
         inputs_(inputs),
-        entry_(find_entry(operation.kind)) {}
+        entry_(op_type(operation.kind)) {}
 
   std::vector<Dimensions> shapes() const {
-    check_inputs();
-    auto outputs = infer();
-    for (const Dimensions& output : outputs) check_size(output, "an output");
-    return outputs;
+    try {
+      check_inputs();
+      auto outputs = infer();
+      for (const Dimensions& output : outputs) check_size(output, "an output");
+      return outputs;
+    } catch (const Error& error) {
+      throw Error("[" + std::string(entry_.name) + "] " + error.what());
+    }
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& text) const {
-    throw Error("[" + std::string(entry_.name) + "] " + text);
-  }
+  [[noreturn]] void refuse(const std::string& text) const { throw Error(text); }
 
   const Dimensions& shape(size_t index) const { return inputs_[index].shape; }
 
@@ -123,70 +86,30 @@ class Checker {
            to_text(expected) + ", found " + to_text(shape(index)) + ".");
   }
 
-  void check_window(const Window& window, bool pooling) const {
-    for (int side :
-         {window.kernel_height, window.kernel_width, window.stride_height,
-          window.stride_width, window.dilation_height, window.dilation_width}) {
-      if (side < 1 || side > 65535) {
-        refuse("expected kernel, stride and dilation of 1 to 65535, found " +
-               std::to_string(side) + ".");
-      }
-    }
-    for (int pad : {window.pad_top, window.pad_bottom, window.pad_left,
-                    window.pad_right}) {
-      if (pad < 0 || pad > 65535) {
-        refuse("expected padding of 0 to 65535, found " + std::to_string(pad) +
-               ".");
-      }
-    }
-    if (!pooling) return;
-    if (window.dilation_height != 1 || window.dilation_width != 1) {
-      refuse("expected dilation 1, as poolings have none.");
-    }
-    if (std::max(window.pad_top, window.pad_bottom) >= window.kernel_height ||
-        std::max(window.pad_left, window.pad_right) >= window.kernel_width) {
-      refuse("expected padding smaller than the kernel " +
-             std::to_string(window.kernel_height) + " x " +
-             std::to_string(window.kernel_width) + ".");
-    }
-  }
-
-  Dimensions slide(const Dimensions& in, int64_t channels,
-                   const Window& window) const {
+  // What leaves the layer of this name, of images [N, C, H, W].
+  Dimensions layer_output(const Layer& layer, const Dimensions& in) const {
     if (std::max(in[2], in[3]) > std::numeric_limits<int>::max() - 131070) {
       refuse("expected a smaller image, found shape " + to_text(in) + ".");
     }
-    int height = output_size(static_cast<int>(in[2]), window.kernel_height,
-                             window.stride_height, window.dilation_height,
-                             window.pad_top, window.pad_bottom);
-    int width = output_size(static_cast<int>(in[3]), window.kernel_width,
-                            window.stride_width, window.dilation_width,
-                            window.pad_left, window.pad_right);
-    if (height < 1 || width < 1) {
-      refuse(
-          "expected a kernel no larger than its padded input, found kernel " +
-          std::to_string(window.kernel_height) + " x " +
-          std::to_string(window.kernel_width) + " on " + to_text(in) + ".");
-    }
-    return {in[0], channels, height, width};
+    const Shape image{static_cast<int>(in[1]), static_cast<int>(in[2]),
+                      static_cast<int>(in[3])};
+    const Shape out = output_shape(layer, {image});
+    return {in[0], out.channels, out.height, out.width};
   }
 
   Dimensions convolve(const Dimensions& x, const Dimensions& weight) const {
-    const int groups = operation_.groups;
-    if (groups < 1 || x[1] % groups || weight[0] % groups) {
-      refuse("expected groups that divide its " + std::to_string(x[1]) +
-             " input and " + std::to_string(weight[0]) +
-             " output channels, found " + std::to_string(groups) + ".");
-    }
+    check_groups(operation_.groups, x[1], weight[0]);
     const Window& window = operation_.window;
-    Dimensions expected{weight[0], x[1] / groups, window.kernel_height,
-                        window.kernel_width};
+    Dimensions expected{weight[0], x[1] / operation_.groups,
+                        window.kernel_height, window.kernel_width};
     if (weight != expected) {
       refuse("expected a weight of shape " + to_text(expected) + ", found " +
              to_text(weight) + ".");
     }
-    check_window(window, false);
-    return slide(x, weight[0], window);
+    Layer layer = operation_;
+    layer.kind = OpKind::conv2d;
+    layer.out_features = static_cast<int>(weight[0]);
+    return layer_output(layer, x);
   }
 
   std::vector<Dimensions> conv2d() const {
@@ -232,8 +155,9 @@ class Checker {
   std::vector<Dimensions> pool(bool gradient) const {
     const size_t x = gradient ? 1 : 0;
     check_rank(x, 4);
-    check_window(operation_.window, true);
-    Dimensions y = slide(shape(x), shape(x)[1], operation_.window);
+    Layer layer = operation_;
+    layer.kind = OpKind::max_pool2d;
+    Dimensions y = layer_output(layer, shape(x));
     if (!gradient) return {y};
     check_shape(0, y);
     return {shape(1)};
@@ -294,18 +218,18 @@ class Checker {
     return {{1}};
   }
 
-  void check_epsilon() const {
-    if (operation_.epsilon > 0 && std::isfinite(operation_.epsilon)) return;
-    refuse("expected an epsilon above 0, found " +
-           number_text(operation_.epsilon) + ".");
+  void check_norm(const Dimensions& x) const {
+    Layer layer = operation_;
+    layer.kind = OpKind::batch_norm2d;
+    layer_output(layer, x);
   }
 
   std::vector<Dimensions> batch_norm() const {
     check_rank(0, 4);
-    check_epsilon();
+    check_norm(shape(0));
     const Dimensions channels{shape(0)[1]};
     for (size_t i = 1; i < inputs_.size(); ++i) check_shape(i, channels);
-    if (operation_.kind == OperationKind::batch_norm2d_inference) {
+    if (operation_.kind == OpKind::batch_norm2d_inference) {
       return {shape(0)};
     }
     return {shape(0), channels, channels};
@@ -313,7 +237,7 @@ class Checker {
 
   std::vector<Dimensions> batch_norm_gradient() const {
     check_rank(1, 4);
-    check_epsilon();
+    check_norm(shape(1));
     check_shape(0, shape(1));
     const Dimensions channels{shape(1)[1]};
     check_shape(2, channels);
@@ -326,62 +250,66 @@ class Checker {
   }
 
   std::vector<Dimensions> dropout() const {
-    if (!(operation_.rate >= 0 && operation_.rate < 1)) {
-      refuse("expected a rate of 0 to less than 1, found " +
-             number_text(operation_.rate) + ".");
-    }
+    Layer layer = operation_;
+    layer.kind = OpKind::dropout;
+    output_shape(layer, {Shape{}});
     return {shape(0)};
   }
 
   std::vector<Dimensions> infer() const {
     switch (operation_.kind) {
-      case OperationKind::conv2d:
+      case OpKind::conv2d:
         return conv2d();
-      case OperationKind::conv2d_input_gradient:
+      case OpKind::conv2d_input_gradient:
         return conv2d_input_gradient();
-      case OperationKind::conv2d_weight_gradient:
+      case OpKind::conv2d_weight_gradient:
         return conv2d_weight_gradient();
-      case OperationKind::max_pool2d:
-      case OperationKind::avg_pool2d:
+      case OpKind::max_pool2d:
+      case OpKind::avg_pool2d:
         return pool(false);
-      case OperationKind::max_pool2d_gradient:
-      case OperationKind::avg_pool2d_gradient:
+      case OpKind::max_pool2d_gradient:
+      case OpKind::avg_pool2d_gradient:
         return pool(true);
-      case OperationKind::global_avg_pool2d:
+      case OpKind::global_avg_pool2d:
         return global_pool(false);
-      case OperationKind::global_avg_pool2d_gradient:
+      case OpKind::global_avg_pool2d_gradient:
         return global_pool(true);
-      case OperationKind::dense:
+      case OpKind::dense:
         return dense();
-      case OperationKind::dense_input_gradient:
+      case OpKind::dense_input_gradient:
         return dense_input_gradient();
-      case OperationKind::dense_weight_gradient:
+      case OpKind::dense_weight_gradient:
         return dense_weight_gradient();
-      case OperationKind::relu:
-      case OperationKind::relu_gradient:
+      case OpKind::relu:
+      case OpKind::relu_gradient:
+      case OpKind::relu6:
+      case OpKind::relu6_gradient:
+      case OpKind::add:
         return same();
-      case OperationKind::softmax:
+      case OpKind::softmax:
         check_rank(0, 2);
         return {shape(0)};
-      case OperationKind::cross_entropy:
+      case OpKind::cross_entropy:
         return cross_entropy(false);
-      case OperationKind::cross_entropy_gradient:
+      case OpKind::cross_entropy_gradient:
         return cross_entropy(true);
-      case OperationKind::batch_norm2d:
-      case OperationKind::batch_norm2d_inference:
+      case OpKind::batch_norm2d:
+      case OpKind::batch_norm2d_inference:
         return batch_norm();
-      case OperationKind::batch_norm2d_gradient:
+      case OpKind::batch_norm2d_gradient:
         return batch_norm_gradient();
-      case OperationKind::dropout:
-      case OperationKind::dropout_gradient:
+      case OpKind::dropout:
+      case OpKind::dropout_gradient:
         return dropout();
+      case OpKind::flatten:
+        break;
     }
-    refuse("this operation is unknown.");
+    refuse("this layer is no operation of its own.");
   }
 
   const Operation& operation_;
   const std::vector<TensorView>& inputs_;
-  const Entry& entry_;
+  const OpType& entry_;
 };
 
 }  // namespace
@@ -411,12 +339,11 @@ std::vector<int32_t> read_labels(const TensorView& labels, int64_t classes) {
   return result;
 }
 
-const char* operation_name(OperationKind kind) { return find_entry(kind).name; }
+const char* operation_name(OpKind kind) { return op_type(kind).name; }
 
-OperationKind operation_kind(const std::string& name) {
-  for (const Entry& entry : entries) {
-    if (name == entry.name) return entry.kind;
-  }
+OpKind operation_kind(const std::string& name) {
+  const OpType* type = find_op(name);
+  if (type && type->most_inputs > 0) return type->kind;
   throw Error("operation: expected a name such as conv2d, found \"" + name +
               "\".");
 }

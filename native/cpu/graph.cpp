@@ -8,7 +8,7 @@ namespace {
 
 bool is_2x2(const Layer& layer) {
   const Window& at = layer.window;
-  return layer.kind == LayerKind::max_pool2d && at.kernel_height == 2 &&
+  return layer.kind == OpKind::max_pool2d && at.kernel_height == 2 &&
          at.kernel_width == 2 && at.stride_height == 2 &&
          at.stride_width == 2 &&
          at.pad_top + at.pad_bottom + at.pad_left + at.pad_right == 0;
@@ -50,7 +50,7 @@ class Builder {
     return graph_.nodes.empty() ? graph_.input : graph_.nodes.back().out;
   }
 
-  bool take(LayerKind kind) {
+  bool take(OpKind kind) {
     if (next_ >= network_.layers.size()) return false;
     if (network_.layers[next_].kind != kind) return false;
     ++next_;
@@ -77,30 +77,32 @@ class Builder {
     node.in = node.out = current();
     node.out.shape = plan_.shapes[next_ + 1];
     switch (layer.kind) {
-      case LayerKind::conv2d:
+      case OpKind::conv2d:
         return add_convolution(node);
-      case LayerKind::batch_norm2d:
+      case OpKind::batch_norm2d:
         return add_batch_norm(node);
-      case LayerKind::relu:
+      case OpKind::relu:
         return add_relu(node);
-      case LayerKind::max_pool2d:
+      case OpKind::max_pool2d:
         return add_max_pool(node);
-      case LayerKind::avg_pool2d:
-      case LayerKind::global_avg_pool2d:
+      case OpKind::avg_pool2d:
+      case OpKind::global_avg_pool2d:
         ++next_;
         node.work = Work::pooling;
         return push(node);
-      case LayerKind::flatten:
+      case OpKind::flatten:
         // Memory stays as it is; a dense layer knows what lies where.
         ++next_;
         return;
-      case LayerKind::dense:
+      case OpKind::dense:
         return add_dense(node);
-      case LayerKind::dropout:
+      case OpKind::dropout:
         ++next_;
         node.work = Work::dropout;
         node.out = node.in;
         return push(node);
+      default:
+        ++next_;
     }
   }
 
@@ -108,9 +110,9 @@ class Builder {
     const Layer& layer = network_.layers[next_++];
     node.work = Work::convolution;
     node.middle.shape = node.out.shape;
-    node.relu = take(LayerKind::relu);
+    node.relu = take(OpKind::relu);
     node.pooled = take_2x2();
-    if (node.pooled) node.relu = take(LayerKind::relu) || node.relu;
+    if (node.pooled) node.relu = take(OpKind::relu) || node.relu;
     const Layout before = current();
     const bool reads_images = graph_.nodes.empty();
     choose_convolution(layer, node, reads_images ? nullptr : &before,
@@ -136,7 +138,7 @@ class Builder {
     // Pooling that follows a ReLU does it at no cost.
     const bool pooling_follows = next_ + 1 < network_.layers.size() &&
                                  is_2x2(network_.layers[next_ + 1]);
-    if (!pooling_follows) node.relu = take(LayerKind::relu);
+    if (!pooling_follows) node.relu = take(OpKind::relu);
     push(node);
   }
 
@@ -156,7 +158,7 @@ class Builder {
     node.work = Work::pooling;
     if (is_2x2(network_.layers[next_++])) {
       node.work = Work::max_pool_2x2;
-      node.relu = take(LayerKind::relu);
+      node.relu = take(OpKind::relu);
     }
     push(node);
   }
@@ -165,7 +167,7 @@ class Builder {
     const Layer& layer = network_.layers[next_++];
     node.work = Work::dense;
     node.out = Layout{plan_.shapes[next_]};
-    node.relu = take(LayerKind::relu);
+    node.relu = take(OpKind::relu);
     choose_dense(layer, node, batch_size_);
     push(node);
   }
@@ -185,7 +187,7 @@ Graph build_graph(const Network& network, const Plan& plan, int batch_size) {
 
 void refuse(const Network& network, size_t layer, const dnnl::error& error) {
   throw Error("layer " + std::to_string(layer + 1) + " (" +
-              layer_type(network.layers[layer].kind) + "): oneDNN failed, " +
+              op_type(network.layers[layer].kind).name + "): oneDNN failed, " +
               error.what() + " (" + dnnl_status2str(error.status) +
               "); take the portable device for this network.");
 }

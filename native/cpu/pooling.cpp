@@ -3,15 +3,15 @@
 namespace birbs::cpu {
 
 dnnl::algorithm pooling_algorithm(const Layer& layer) {
-  if (layer.kind == LayerKind::max_pool2d) return dnnl::algorithm::pooling_max;
+  if (layer.kind == OpKind::max_pool2d) return dnnl::algorithm::pooling_max;
   const bool padding =
-      layer.kind == LayerKind::avg_pool2d && layer.count_include_pad;
+      layer.kind == OpKind::avg_pool2d && layer.count_include_pad;
   return padding ? dnnl::algorithm::pooling_avg_include_padding
                  : dnnl::algorithm::pooling_avg_exclude_padding;
 }
 
 Window pooling_window(const Layer& layer, const Shape& in) {
-  if (layer.kind != LayerKind::global_avg_pool2d) return layer.window;
+  if (layer.kind != OpKind::global_avg_pool2d) return layer.window;
   Window whole;
   whole.kernel_height = in.height;
   whole.kernel_width = in.width;

@@ -64,9 +64,8 @@ class Run {
   // `x` is the shape of the pooled image.
   Geometry geometry() const {
     Window window = operation_.window;
-    const bool whole =
-        operation_.kind == OperationKind::global_avg_pool2d ||
-        operation_.kind == OperationKind::global_avg_pool2d_gradient;
+    const bool whole = operation_.kind == OpKind::global_avg_pool2d ||
+                       operation_.kind == OpKind::global_avg_pool2d_gradient;
     const std::vector<int64_t>* image = nullptr;
     if (whole && !inputs_.empty()) image = &inputs_.back().shape;
     if (image && image->size() == 4) {
@@ -167,10 +166,9 @@ class Run {
   }
 
   algorithm average() const {
-    const bool padding =
-        operation_.count_include_pad &&
-        (operation_.kind == OperationKind::avg_pool2d ||
-         operation_.kind == OperationKind::avg_pool2d_gradient);
+    const bool padding = operation_.count_include_pad &&
+                         (operation_.kind == OpKind::avg_pool2d ||
+                          operation_.kind == OpKind::avg_pool2d_gradient);
     return padding ? algorithm::pooling_avg_include_padding
                    : algorithm::pooling_avg_exclude_padding;
   }
@@ -283,45 +281,49 @@ class Run {
 
   void fill() {
     switch (operation_.kind) {
-      case OperationKind::conv2d:
+      case OpKind::conv2d:
         return convolve();
-      case OperationKind::conv2d_input_gradient:
+      case OpKind::conv2d_input_gradient:
         return convolve_input_gradient();
-      case OperationKind::conv2d_weight_gradient:
+      case OpKind::conv2d_weight_gradient:
         return convolve_weight_gradient();
-      case OperationKind::max_pool2d:
+      case OpKind::max_pool2d:
         return pool(algorithm::pooling_max, in(0), out(0), false);
-      case OperationKind::max_pool2d_gradient:
+      case OpKind::max_pool2d_gradient:
         return pool(algorithm::pooling_max, in(1), in(0), true);
-      case OperationKind::avg_pool2d:
-      case OperationKind::global_avg_pool2d:
+      case OpKind::avg_pool2d:
+      case OpKind::global_avg_pool2d:
         return pool(average(), in(0), out(0), false);
-      case OperationKind::avg_pool2d_gradient:
-      case OperationKind::global_avg_pool2d_gradient:
+      case OpKind::avg_pool2d_gradient:
+      case OpKind::global_avg_pool2d_gradient:
         return pool(average(), in(1), in(0), true);
-      case OperationKind::dense:
+      case OpKind::dense:
         return dense();
-      case OperationKind::dense_input_gradient:
+      case OpKind::dense_input_gradient:
         return dense_input_gradient();
-      case OperationKind::dense_weight_gradient:
+      case OpKind::dense_weight_gradient:
         return dense_weight_gradient();
-      case OperationKind::relu:
+      case OpKind::relu:
         return relu(false);
-      case OperationKind::relu_gradient:
+      case OpKind::relu_gradient:
         return relu(true);
-      case OperationKind::softmax:
+      case OpKind::softmax:
         return softmax();
-      case OperationKind::batch_norm2d:
+      case OpKind::batch_norm2d:
         return batch_norm(false);
-      case OperationKind::batch_norm2d_inference:
+      case OpKind::batch_norm2d_inference:
         return batch_norm(true);
-      case OperationKind::batch_norm2d_gradient:
+      case OpKind::batch_norm2d_gradient:
         return batch_norm_gradient();
-      case OperationKind::cross_entropy:
-      case OperationKind::cross_entropy_gradient:
-      case OperationKind::dropout:
-      case OperationKind::dropout_gradient:
-        // oneDNN has none of these.
+      case OpKind::cross_entropy:
+      case OpKind::cross_entropy_gradient:
+      case OpKind::dropout:
+      case OpKind::dropout_gradient:
+      case OpKind::relu6:
+      case OpKind::relu6_gradient:
+      case OpKind::add:
+      case OpKind::flatten:
+        // oneDNN has none of these, or not with these gradients.
         outputs_ = portable_backend().run(operation_, inputs_);
         return;
     }

@@ -24,7 +24,9 @@ double seconds_since(Clock::time_point start) {
 Plan check_and_plan(const SessionOptions& options) {
   check_session_options(options);
   set_threads(options.threads);
-  return plan_network(options.network, options.batch_size);
+  Plan plan = plan_network(options.network, options.batch_size);
+  require_chain(plan);
+  return plan;
 }
 
 bool in_place(const Node& node) {
@@ -41,8 +43,7 @@ OnednnSession::OnednnSession(const SessionOptions& options)
                   moment_count(options.optimizer)),
       update_(parameters_),
       shared_(options_, parameters_) {
-  parameters_.write_values(
-      init_parameters(options_.network, plan_, options.seed).data());
+  parameters_.write_values(init_parameters(plan_, options_.seed).data());
   allocate();
   wire_gradients();
   pass_for(options.batch_size);

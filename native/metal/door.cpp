@@ -23,8 +23,8 @@ void visit_weight(const Door& door, Visit visit) {
 
 Shape counted_shape(const Network& network, const Plan& plan, size_t layer) {
   for (size_t i = layer; i-- > 0;) {
-    if (network.layers[i].kind == LayerKind::flatten) return plan.shapes[i];
-    if (network.layers[i].kind == LayerKind::dense) break;
+    if (network.layers[i].kind == OpKind::flatten) return plan.shapes[i];
+    if (network.layers[i].kind == OpKind::dense) break;
   }
   return plan.shapes[layer];
 }

@@ -82,6 +82,8 @@ class Graph {
   Value is_finite(const Value& x);
   Value relu(const Value& x);
   Value relu_gradient(const Value& dy, const Value& x);
+  Value relu6(const Value& x);
+  Value relu6_gradient(const Value& dy, const Value& x);
   Value scale(const Value& x, double factor);    // x * factor
   Value offset(const Value& x, double summand);  // x + summand
 

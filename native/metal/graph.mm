@@ -299,6 +299,18 @@ Value Graph::relu_gradient(const Value& dy, const Value& x) {
                 x.shape, x.type);
 }
 
+Value Graph::relu6(const Value& x) {
+  return minimum(relu(x), constant(6, x.type));
+}
+
+// 1 strictly between the kinks; a value that is no number passes on what came.
+Value Graph::relu6_gradient(const Value& dy, const Value& x) {
+  const Value low = greater_equal(constant(0, x.type), x);
+  const Value high = greater_equal(x, constant(6, x.type));
+  const Value zero = constant(0, dy.type);
+  return select(low, zero, select(high, zero, dy));
+}
+
 Value Graph::scale(const Value& x, double factor) {
   return mul(x, constant(factor, x.type));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "network.h"
 #include "operations.h"
 
 // What would end the process inside MPSGraph, refused before a graph or a

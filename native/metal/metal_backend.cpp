@@ -17,8 +17,8 @@ void throw_if(const std::string& failed) {
 
 void check_labels(const Operation& operation,
                   const std::vector<TensorView>& inputs) {
-  if (operation.kind == OperationKind::cross_entropy ||
-      operation.kind == OperationKind::cross_entropy_gradient) {
+  if (operation.kind == OpKind::cross_entropy ||
+      operation.kind == OpKind::cross_entropy_gradient) {
     read_labels(inputs[1], inputs[0].shape[1]);  // throws for one out of range
   }
 }
@@ -31,8 +31,8 @@ class MetalSession final : public Session {
         plan_(plan_network(options.network, options.batch_size)) {
     check_session_options(options);
     metal::check_limits(options.network, plan_, options.batch_size);
-    const std::vector<float> parameters =
-        init_parameters(options.network, plan_, options.seed);
+    const std::vector<float> parameters = init_parameters(plan_, options.seed);
+    require_chain(plan_);
     std::string failed;
     engine_ = metal::make_engine(options_, plan_, parameters.data(), &failed);
     throw_if(failed);

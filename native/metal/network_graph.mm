@@ -32,7 +32,7 @@ class Builder {
   void training();
 
  private:
-  using Kind = LayerKind;
+  using Kind = OpKind;
   const Layer& layer(size_t i) const { return options_.network.layers[i]; }
   // The variable of "<layer name>.<suffix>", or null.
   const Value* parameter(size_t i, const char* suffix) const;
@@ -209,6 +209,8 @@ Value Builder::forward(size_t i, const Value& x, bool train, Saved* saved) {
       }
       return g_.mul(x, saved->kept);
     }
+    default:
+      break;
   }
   return x;
 }
@@ -235,6 +237,8 @@ Value Builder::backward(size_t i, const Value& dy, const Saved& saved) {
       return g_.reshape(dy, x.shape);
     case Kind::dropout:
       return g_.mul(dy, saved.kept);
+    default:
+      break;
   }
   return dy;
 }

@@ -9,7 +9,7 @@ namespace birbs::metal {
 
 namespace {
 
-using Kind = OperationKind;
+using Kind = OpKind;
 
 // How a tensor of the public API is laid out on the device.
 enum class Layout { plain, image, weight };
@@ -152,6 +152,14 @@ std::vector<Value> SingleOperation::build() {
       return {g_.relu(feed(0))};
     case Kind::relu_gradient:
       return {g_.relu_gradient(feed(0), feed(1))};
+    case Kind::relu6:
+      return {g_.relu6(feed(0))};
+    case Kind::relu6_gradient:
+      return {g_.relu6_gradient(feed(0), feed(1))};
+    case Kind::add:
+      return {g_.add(feed(0), feed(1))};
+    case Kind::flatten:
+      break;
     case Kind::softmax:
       return {softmax(g_, feed(0))};
     case Kind::cross_entropy:

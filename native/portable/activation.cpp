@@ -33,6 +33,31 @@ void relu_gradient(Threads& threads, int64_t size, const float* dy,
   });
 }
 
+void relu6(Threads& threads, int64_t size, const float* x, float* y) {
+  each_share(threads, size, [=](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const float low = x[i] < 0 ? 0 : x[i];
+      y[i] = low > 6 ? 6 : low;
+    }
+  });
+}
+
+void relu6_gradient(Threads& threads, int64_t size, const float* dy,
+                    const float* x, float* dx) {
+  each_share(threads, size, [=](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      dx[i] = x[i] <= 0 || x[i] >= 6 ? 0 : dy[i];
+    }
+  });
+}
+
+void add(Threads& threads, int64_t size, const float* a, const float* b,
+         float* y) {
+  each_share(threads, size, [=](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) y[i] = a[i] + b[i];
+  });
+}
+
 void dropout(Threads& threads, const Dropout& dropout, int64_t size,
              const float* x, float* y) {
   const float scale = 1 / (1 - dropout.rate);

@@ -12,6 +12,15 @@ void relu(Threads& threads, int64_t size, const float* x, float* y);
 void relu_gradient(Threads& threads, int64_t size, const float* dy,
                    const float* x, float* dx);
 
+// min(max(x, 0), 6); its gradient is 0 at x = 0 and at x = 6.
+void relu6(Threads& threads, int64_t size, const float* x, float* y);
+void relu6_gradient(Threads& threads, int64_t size, const float* dy,
+                    const float* x, float* dx);
+
+// y may be a or b.
+void add(Threads& threads, int64_t size, const float* a, const float* b,
+         float* y);
+
 // Where in Philox the mask of a dropout lies.
 struct Dropout {
   float rate;

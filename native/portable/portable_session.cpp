@@ -20,7 +20,9 @@ using Clock = std::chrono::steady_clock;
 
 Plan check_and_plan(const SessionOptions& options) {
   check_session_options(options);
-  return plan_network(options.network, options.batch_size);
+  Plan plan = plan_network(options.network, options.batch_size);
+  require_chain(plan);
+  return plan;
 }
 
 }  // namespace
@@ -29,14 +31,14 @@ PortableSession::PortableSession(const SessionOptions& options)
     : options_(options),
       plan_(check_and_plan(options)),
       threads_(options.threads),
-      parameters_(init_parameters(options.network, plan_, options.seed)),
+      parameters_(init_parameters(plan_, options.seed)),
       gradients_(plan_.parameter_count),
       moments_(moment_count(options.optimizer) * plan_.parameter_count) {
   allocate();
 }
 
 void PortableSession::allocate() {
-  const auto& layers = options_.network.layers;
+  const auto& layers = plan_.layers;
   offsets_.resize(layers.size());
   statistics_.resize(layers.size());
   for (const Parameter& parameter : plan_.parameters) {
@@ -50,7 +52,7 @@ void PortableSession::allocate() {
   for (size_t i = 0; i <= layers.size(); ++i) {
     int64_t size = plan_.shapes[i].size() * options_.batch_size;
     largest = std::max(largest, size);
-    if (i > 0 && layers[i - 1].kind == LayerKind::flatten) {
+    if (i > 0 && layers[i - 1].kind == OpKind::flatten) {
       values_.push_back(values_.back());
       continue;
     }
@@ -58,7 +60,7 @@ void PortableSession::allocate() {
     values_.push_back(storage_.back().data());
   }
   for (size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i].kind == LayerKind::batch_norm2d) {
+    if (layers[i].kind == OpKind::batch_norm2d) {
       statistics_[i].resize(2 * plan_.shapes[i].channels);
     }
   }
@@ -129,39 +131,39 @@ StepResult PortableSession::differentiate(const Batch& batch) {
 
 void PortableSession::forward(const uint8_t* images, int count, bool training) {
   normalize(threads_, options_.network, count, images, values_[0]);
-  for (size_t i = 0; i < options_.network.layers.size(); ++i) {
+  for (size_t i = 0; i < plan_.layers.size(); ++i) {
     forward_layer(i, count, training);
   }
 }
 
 void PortableSession::forward_layer(size_t index, int count, bool training) {
-  const Layer& layer = options_.network.layers[index];
+  const Layer& layer = plan_.layers[index];
   const Shape &in = plan_.shapes[index], &out = plan_.shapes[index + 1];
   const float *x = values_[index], *weight = find(parameters_, index, 0),
               *bias = find(parameters_, index, 1);
   float* y = values_[index + 1];
   switch (layer.kind) {
-    case LayerKind::conv2d:
+    case OpKind::conv2d:
       return convolve(threads_, {count, in, out, layer.window, layer.groups}, x,
                       weight, bias, y);
-    case LayerKind::batch_norm2d:
+    case OpKind::batch_norm2d:
       return forward_batch_norm(index, count, training);
-    case LayerKind::relu:
+    case OpKind::relu:
       return relu(threads_, count * in.size(), x, y);
-    case LayerKind::max_pool2d:
+    case OpKind::max_pool2d:
       return max_pool(threads_, {count, in, out, layer.window}, x, y);
-    case LayerKind::avg_pool2d:
+    case OpKind::avg_pool2d:
       return avg_pool(threads_,
                       {count, in, out, layer.window, layer.count_include_pad},
                       x, y);
-    case LayerKind::global_avg_pool2d:
+    case OpKind::global_avg_pool2d:
       return global_avg_pool(threads_, count, in, x, y);
-    case LayerKind::flatten:
+    case OpKind::flatten:
       return;
-    case LayerKind::dense:
+    case OpKind::dense:
       return dense(threads_, {count, in.channels, out.channels}, x, weight,
                    bias, y);
-    case LayerKind::dropout:
+    case OpKind::dropout:
       if (!training) {
         std::copy_n(x, count * in.size(), y);
         return;
@@ -171,13 +173,14 @@ void PortableSession::forward_layer(size_t index, int count, bool training) {
           {layer.rate, options_.seed,
            dropout_stream + static_cast<uint32_t>(index), progress_.step},
           count * in.size(), x, y);
+    default:
+      return;
   }
 }
 
 void PortableSession::forward_batch_norm(size_t index, int count,
                                          bool training) {
-  const BatchNorm norm{count, plan_.shapes[index],
-                       options_.network.layers[index].epsilon};
+  const BatchNorm norm{count, plan_.shapes[index], plan_.layers[index].epsilon};
   const float *x = values_[index], *mean = find(parameters_, index, 2),
               *variance = find(parameters_, index, 3);
   if (training) {
@@ -193,7 +196,7 @@ void PortableSession::forward_batch_norm(size_t index, int count,
 
 // From the gradient of the logits in gradient_.
 void PortableSession::backward(int count) {
-  for (size_t i = options_.network.layers.size(); i-- > first_trainable_;) {
+  for (size_t i = plan_.layers.size(); i-- > first_trainable_;) {
     backward_layer(i, count);
   }
 }
@@ -201,7 +204,7 @@ void PortableSession::backward(int count) {
 // Takes the gradient of the layer's output from gradient_ and leaves that of
 // its input there.
 void PortableSession::backward_layer(size_t index, int count) {
-  const Layer& layer = options_.network.layers[index];
+  const Layer& layer = plan_.layers[index];
   const Shape &in = plan_.shapes[index], &out = plan_.shapes[index + 1];
   const float *x = values_[index], *weight = find(parameters_, index, 0);
   const bool wanted = index > first_trainable_;
@@ -209,7 +212,7 @@ void PortableSession::backward_layer(size_t index, int count) {
   float *dweight = find(gradients_, index, 0),
         *dbias = find(gradients_, index, 1);
   switch (layer.kind) {
-    case LayerKind::conv2d: {
+    case OpKind::conv2d: {
       const Convolution convolution{count, in, out, layer.window, layer.groups};
       convolve_weight_gradient(threads_, convolution, dy, x, dweight, dbias);
       if (wanted) {
@@ -217,40 +220,40 @@ void PortableSession::backward_layer(size_t index, int count) {
       }
       break;
     }
-    case LayerKind::batch_norm2d: {
+    case OpKind::batch_norm2d: {
       const float* mean = statistics_[index].data();
       batch_norm_gradient(threads_, {count, in, layer.epsilon}, dy, x, mean,
                           mean + in.channels, weight, wanted ? dx : nullptr,
                           dweight, dbias);
       break;
     }
-    case LayerKind::max_pool2d:
+    case OpKind::max_pool2d:
       max_pool_gradient(threads_, {count, in, out, layer.window}, dy, x, dx);
       break;
-    case LayerKind::avg_pool2d:
+    case OpKind::avg_pool2d:
       avg_pool_gradient(threads_,
                         {count, in, out, layer.window, layer.count_include_pad},
                         dy, dx);
       break;
-    case LayerKind::global_avg_pool2d:
+    case OpKind::global_avg_pool2d:
       global_avg_pool_gradient(threads_, count, in, dy, dx);
       break;
-    case LayerKind::dense: {
+    case OpKind::dense: {
       const Dense size{count, in.channels, out.channels};
       dense_weight_gradient(threads_, size, dy, x, dweight, dbias);
       if (wanted) dense_input_gradient(threads_, size, dy, weight, dx);
       break;
     }
     // These three work in place.
-    case LayerKind::relu:
+    case OpKind::relu:
       return relu_gradient(threads_, count * in.size(), dy, x, dy);
-    case LayerKind::dropout:
+    case OpKind::dropout:
       return dropout(
           threads_,
           {layer.rate, options_.seed,
            dropout_stream + static_cast<uint32_t>(index), progress_.step},
           count * in.size(), dy, dy);
-    case LayerKind::flatten:
+    default:
       return;
   }
   std::swap(gradient_, next_gradient_);
@@ -282,7 +285,7 @@ void PortableSession::update(float learning_rate, double norm) {
 void PortableSession::update_running_statistics(int count) {
   for (size_t i = 0; i < statistics_.size(); ++i) {
     if (statistics_[i].empty()) continue;
-    const Layer& layer = options_.network.layers[i];
+    const Layer& layer = plan_.layers[i];
     const float* mean = statistics_[i].data();
     update_running({count, plan_.shapes[i], layer.epsilon}, layer.momentum,
                    mean, mean + plan_.shapes[i].channels,

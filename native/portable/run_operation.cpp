@@ -93,67 +93,76 @@ class Run {
 
   void fill() {
     switch (operation_.kind) {
-      case OperationKind::conv2d:
+      case OpKind::conv2d:
         return convolve(threads_, convolution(in_shape(0), out_shape(0)), in(0),
                         in(1), in(2), out(0));
-      case OperationKind::conv2d_input_gradient:
+      case OpKind::conv2d_input_gradient:
         return convolve_input_gradient(threads_,
                                        convolution(out_shape(0), in_shape(0)),
                                        in(0), in(1), out(0));
-      case OperationKind::conv2d_weight_gradient:
+      case OpKind::conv2d_weight_gradient:
         return convolve_weight_gradient(threads_,
                                         convolution(in_shape(1), in_shape(0)),
                                         in(0), in(1), out(0), out(1));
-      case OperationKind::max_pool2d:
+      case OpKind::max_pool2d:
         return max_pool(threads_, pooling(in_shape(0), out_shape(0)), in(0),
                         out(0));
-      case OperationKind::max_pool2d_gradient:
+      case OpKind::max_pool2d_gradient:
         return max_pool_gradient(threads_, pooling(in_shape(1), in_shape(0)),
                                  in(0), in(1), out(0));
-      case OperationKind::avg_pool2d:
+      case OpKind::avg_pool2d:
         return avg_pool(threads_, pooling(in_shape(0), out_shape(0)), in(0),
                         out(0));
-      case OperationKind::avg_pool2d_gradient:
+      case OpKind::avg_pool2d_gradient:
         return avg_pool_gradient(threads_, pooling(in_shape(1), in_shape(0)),
                                  in(0), out(0));
-      case OperationKind::global_avg_pool2d:
+      case OpKind::global_avg_pool2d:
         return global_avg_pool(threads_, count(in_shape(0)), image(in_shape(0)),
                                in(0), out(0));
-      case OperationKind::global_avg_pool2d_gradient:
+      case OpKind::global_avg_pool2d_gradient:
         return global_avg_pool_gradient(threads_, count(in_shape(1)),
                                         image(in_shape(1)), in(0), out(0));
-      case OperationKind::dense:
+      case OpKind::dense:
         return dense(threads_, {in_shape(0)[0], in_shape(0)[1], in_shape(1)[0]},
                      in(0), in(1), in(2), out(0));
-      case OperationKind::dense_input_gradient:
+      case OpKind::dense_input_gradient:
         return dense_input_gradient(
             threads_, {in_shape(0)[0], in_shape(1)[1], in_shape(1)[0]}, in(0),
             in(1), out(0));
-      case OperationKind::dense_weight_gradient:
+      case OpKind::dense_weight_gradient:
         return dense_weight_gradient(
             threads_, {in_shape(0)[0], in_shape(1)[1], in_shape(0)[1]}, in(0),
             in(1), out(0), out(1));
-      case OperationKind::relu:
+      case OpKind::relu:
         return relu(threads_, inputs_[0].size(), in(0), out(0));
-      case OperationKind::relu_gradient:
+      case OpKind::relu_gradient:
         return relu_gradient(threads_, inputs_[0].size(), in(0), in(1), out(0));
-      case OperationKind::softmax:
+      case OpKind::relu6:
+        return relu6(threads_, inputs_[0].size(), in(0), out(0));
+      case OpKind::relu6_gradient:
+        return relu6_gradient(threads_, inputs_[0].size(), in(0), in(1),
+                              out(0));
+      case OpKind::add:
+        return add(threads_, inputs_[0].size(), in(0), in(1), out(0));
+      case OpKind::softmax:
         return softmax(in(0), count(in_shape(0)),
                        static_cast<int>(in_shape(0)[1]), out(0));
-      case OperationKind::cross_entropy:
+      case OpKind::cross_entropy:
         return run_cross_entropy(false);
-      case OperationKind::cross_entropy_gradient:
+      case OpKind::cross_entropy_gradient:
         return run_cross_entropy(true);
-      case OperationKind::batch_norm2d:
+      case OpKind::batch_norm2d:
         return run_batch_norm();
-      case OperationKind::batch_norm2d_inference:
+      case OpKind::batch_norm2d_inference:
         return batch_norm(threads_, norm(in_shape(0)), in(0), in(3), in(4),
                           in(1), in(2), out(0));
-      case OperationKind::batch_norm2d_gradient:
+      case OpKind::batch_norm2d_gradient:
         return run_batch_norm_gradient();
-      case OperationKind::dropout:
-      case OperationKind::dropout_gradient:
+      case OpKind::dropout:
+      case OpKind::dropout_gradient:
         return run_dropout();
+      case OpKind::flatten:
+        return;
     }
   }
 

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { addonPaths, isBundled, setupCommand } from '../setup/addon_place.mjs';
 import { addonMissing } from '../setup/tools.mjs';
-import type { Network } from './network.ts';
+import type { LayerShape, Network } from './network.ts';
 
 /** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
 export type DeviceName = 'cpu' | 'portable' | 'metal';
@@ -82,6 +82,15 @@ export interface ParameterInfo {
   size: number;
   /** False for running statistics. */
   trainable: boolean;
+}
+
+/** What {@link Addon.planNetwork} finds out. */
+export interface NetworkPlan {
+  /** First the images, then the output of each layer. */
+  layers: LayerShape[];
+  parameters: ParameterInfo[];
+  /** Multiplications with a weight for one image, of each layer. */
+  multiplyAdds: number[];
 }
 
 export interface StepResult {
@@ -219,6 +228,11 @@ export interface ClassifierFit extends LinearClassifier {
 export interface Addon {
   devices(): Promise<DeviceInfo[]>;
   createSession(options: SessionOptions): Promise<NativeSession>;
+  /**
+   * Shapes and parameters of a network description, of whatever comes from outside. Touches no device, and answers at
+   * once. Throws an Error that names the field, or the layer counted from 1, of what can't run.
+   */
+  planNetwork(description: unknown): NetworkPlan;
   runOperation(
     device: DeviceName,
     operation: string,

@@ -5,7 +5,7 @@
  * shape or an option does not fit, or when the device is not there.
  */
 import { type DeviceName, loadAddon, type OperationAttributes, type Tensor } from './addon.ts';
-import type { Padding, Size } from './network.ts';
+import type { Sides, Size } from './network.ts';
 import { readOptions } from './operation_options.ts';
 
 /** Where an operation runs; default `cpu`. */
@@ -17,7 +17,7 @@ export interface ConvolutionOptions extends DeviceOption {
   /** Default 1. */
   stride?: Size;
   /** Zeros around the image; default 0. */
-  padding?: Padding;
+  padding?: Sides;
   /** Default 1. */
   dilation?: Size;
   /** Default 1. */
@@ -29,7 +29,7 @@ export interface PoolingOptions extends DeviceOption {
   /** Default: the kernel size. */
   stride?: Size;
   /** Less than the kernel size; default 0. */
-  padding?: Padding;
+  padding?: Sides;
 }
 
 export interface AveragePoolingOptions extends PoolingOptions {
@@ -170,6 +170,21 @@ export async function relu(x: Tensor, options: DeviceOption = {}): Promise<Tenso
 /** @returns dx: dy where x is above 0, else 0 */
 export async function reluGradient(dy: Tensor, x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
   return first('reluGradient', [dy, x], {}, options);
+}
+
+/** @returns min(max(x, 0), 6), shaped as x */
+export async function relu6(x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('relu6', [x], {}, options);
+}
+
+/** @returns dx: dy where x is above 0 and below 6, else 0 */
+export async function relu6Gradient(dy: Tensor, x: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('relu6Gradient', [dy, x], {}, options);
+}
+
+/** @returns a + b, both of one shape */
+export async function add(a: Tensor, b: Tensor, options: DeviceOption = {}): Promise<Tensor> {
+  return first('add', [a, b], {}, options);
 }
 
 /** @returns probabilities [N, K] of logits [N, K]; each row sums to 1 */

@@ -58,6 +58,7 @@ describe('the addon', () => {
       'fitClassifier',
       'openPixels',
       'philox',
+      'planNetwork',
       'probe',
       'removeUnusedPixels',
       'runOperation',
@@ -117,7 +118,7 @@ describe('the addon', () => {
     await expect(open({ device: 'gpu' as never })).rejects.toThrow(/gpu/);
     const wrong = network();
     wrong.layers[1] = { type: 'softplus' } as never;
-    await expect(open({ network: wrong })).rejects.toThrow(/layers\[2\]\.type.*softplus/);
+    await expect(open({ network: wrong })).rejects.toThrow(/layers\[1\]\.type.*softplus/);
   });
 
   test('answers while the event loop goes on', async () => {

@@ -90,25 +90,43 @@ describe('what can not run is refused with the number of the layer', () => {
   const conv: Layer = { type: 'conv2d', name: 'c', outChannels: 4, kernelSize: 3 };
   const end: Layer[] = [{ type: 'flatten' }, { type: 'dense', name: 'd', outFeatures: 2 }];
   const cases: [layers: Layer[], message: string | RegExp][] = [
-    [[conv, conv, ...end], /^layer 2 \(conv2d\): expected a name of its own, but "c" is taken/],
-    [[{ ...conv, kernelSize: 9 }, ...end], /^layer 1 \(conv2d\): expected at least 9 pixels a side, but 8/],
-    [[{ ...conv, dilation: 4 }, ...end], /^layer 1 \(conv2d\): expected at least 9 pixels a side/],
+    [
+      [conv, conv, ...end],
+      /^layer 2 \(conv2d\): the name "c" is taken by an earlier layer; give each its own/,
+    ],
+    [
+      [{ ...conv, kernelSize: 9 }, ...end],
+      /^layer 1 \(conv2d\): expected a kernel no larger than its padded input, found kernel 9 x 9 .* on \[3, 8, 8\]; use a larger image size/,
+    ],
+    [
+      [{ ...conv, dilation: 4 }, ...end],
+      /^layer 1 \(conv2d\): expected a kernel no larger than its padded input, found .*dilation 4 x 4/,
+    ],
     [
       [{ ...conv, groups: 2 }, ...end],
-      /^layer 1 \(conv2d\): expected channels that 2 groups divide, but found 3/,
+      /^layer 1 \(conv2d\): expected groups that divide its 3 input and 4 output channels, found 2/,
     ],
     [
       [{ type: 'maxPool2d', kernelSize: 2, padding: 2 }, ...end],
-      /^layer 1 \(maxPool2d\): expected padding below/,
+      /^layer 1 \(maxPool2d\): expected padding smaller than the kernel 2 x 2, found 2/,
     ],
-    [[conv, { type: 'dense', name: 'd', outFeatures: 2 }], /^layer 2 \(dense\): expected flat values/],
-    [[{ type: 'flatten' }, conv], /^layer 2 \(conv2d\): expected an image, but found flat values/],
+    [
+      [conv, { type: 'dense', name: 'd', outFeatures: 2 }],
+      /^layer 2 \(dense\): expected flat features, found an image of \[4, 6, 6\]; put flatten before it/,
+    ],
+    [
+      [{ type: 'flatten' }, conv],
+      /^layer 2 \(conv2d\): expected an image, found 192 features; move it before flatten/,
+    ],
     [[...end, { type: 'globalAvgPool2d' }], /^layer 3 \(globalAvgPool2d\): expected an image/],
     [
       [conv],
-      /^layer 1 \(conv2d\): expected the network to end in one value for each of the 2 classes, but it ends in an image of 4 x 6 x 6/,
+      /^network: expected 2 logits at the end, found an image of \[4, 6, 6\]; end with flatten and dense/,
     ],
-    [[{ type: 'flatten' }], /^layer 1 \(flatten\): .*but it ends in 192 values/],
+    [
+      [{ type: 'flatten' }],
+      /^network: expected as many logits as classes, 2, found 192; change the last dense layer/,
+    ],
   ];
   test.each(cases)('%#', (layers, message) => {
     expect(() => networkShapes(withLayers(layers))).toThrow(message);
@@ -165,7 +183,7 @@ describe('a description from outside', () => {
     ['classNames', ['bird', 'bird'], /expected classNames to be names that differ/],
     ['classNames', ['\u001b[2J', 'b'], /printable/],
     ['layers', Array(1000).fill({ type: 'relu' }), /1 to 256 values/],
-    ['layers.16.outFeatures', 3, /layer 17 \(dense\)/],
+    ['layers.16.outFeatures', 3, /network: expected as many logits as classes, 2, found 3/],
   ];
   test.each(cases)('%s %j is refused', (path, value, message) => {
     expect(() => parseNetwork(changed(path, value))).toThrow(message);

@@ -69,6 +69,9 @@ const calls: Record<string, Call> = {
     return [gradients.x, gradients.weight, gradients.bias];
   },
   dropout: async ([x], a) => [await ops.dropout(x!, dropout(a))],
+  relu6: async ([x]) => [await ops.relu6(x!)],
+  relu6Gradient: async ([dy, x]) => [await ops.relu6Gradient(dy!, x!)],
+  add: async ([a, b]) => [await ops.add(a!, b!)],
   dropoutGradient: async ([dy], a) => [await ops.dropoutGradient(dy!, dropout(a))],
 };
 

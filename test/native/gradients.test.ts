@@ -106,6 +106,14 @@ const pairs: Pair[] = [
     step: 0.03,
   },
   {
+    name: 'relu6',
+    forward: 'relu6',
+    // From -1 to 7.9 and so over both kinks.
+    inputs: [{ shape: [2, 3, 3, 5], data: drawApart(18, 90).data.map((x) => x + 3.5) }],
+    backward: [{ operation: 'relu6Gradient', takes: [0], gives: [0] }],
+    step: 0.03,
+  },
+  {
     name: 'batchNorm2d',
     forward: 'batchNorm2d',
     inputs: [draw(11, 3, 2, 3, 4), draw(12, 2), draw(13, 2)],

@@ -28,7 +28,7 @@ test('the fixture has a case of every operation', () => {
       ...['denseWeightGradient', 'maxPool2d', 'maxPool2dGradient', 'avgPool2d', 'avgPool2dGradient'],
       ...['globalAvgPool2d', 'globalAvgPool2dGradient', 'relu', 'reluGradient', 'softmax', 'crossEntropy'],
       ...['crossEntropyGradient', 'batchNorm2d', 'batchNorm2dInference', 'batchNorm2dGradient', 'dropout'],
-      'dropoutGradient',
+      ...['dropoutGradient', 'relu6', 'relu6Gradient', 'add'],
     ].sort(),
   );
 });

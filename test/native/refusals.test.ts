@@ -59,7 +59,7 @@ const wrongNetworks: { layers: Layer[]; text: string }[] = [
   },
   {
     layers: [{ ...conv, name: '' }, flatten, dense],
-    text: 'layer 1 (conv2d): expected a name for its parameters',
+    text: 'expected layers[0].name to be a text of 1 to 200 printable characters, but found ""',
   },
   {
     layers: [conv, dense],
@@ -81,24 +81,24 @@ const wrongNetworks: { layers: Layer[]; text: string }[] = [
   },
   {
     layers: [flatten, { type: 'dropout', rate: 1 }, dense],
-    text: 'layer 2 (dropout): expected a rate of 0 to less than 1',
+    text: 'expected layers[1].rate to be a number from 0 to 0.999, but found 1',
   },
   {
     layers: [{ type: 'batchNorm2d', name: 'bn', epsilon: 0 }, flatten, dense],
-    text: 'layer 1 (batchNorm2d): expected an epsilon above 0',
+    text: 'expected layers[0].epsilon to be a number from 1e-12 to 1, but found 0',
   },
   {
     layers: [
       flatten,
-      { type: 'dense', name: 'wide', outFeatures: 1_000_000 },
-      { type: 'dense', name: 'wider', outFeatures: 1_000_000 },
+      { type: 'dense', name: 'wide', outFeatures: 65_536 },
+      { type: 'dense', name: 'wider', outFeatures: 65_536 },
       dense,
     ],
-    text: 'layer 3 (dense): its parameters bring the network to 2^31 or more',
+    text: 'Expected a network of at most 268435456 weights, but it has 4310958082',
   },
   {
-    layers: [{ ...conv, outChannels: 1_000_000, kernelSize: 1 }, { type: 'globalAvgPool2d' }, flatten, dense],
-    text: 'layer 1 (conv2d): its output [1000000, 8, 10] for a batch of 65535 has 2^31 elements or more',
+    layers: [{ ...conv, outChannels: 65_536, kernelSize: 1 }, { type: 'globalAvgPool2d' }, flatten, dense],
+    text: 'layer 1 (conv2d): its output [65536, 8, 10] for a batch of 65535 has 2^31 elements or more',
   },
 ];
 
@@ -115,11 +115,11 @@ const wrongOptions: { options: Partial<SessionOptions>; text: string }[] = [
   { options: { optimizer: { kind: 'adamw', weightDecay: -1 } }, text: 'expected a finite weight decay of 0' },
   {
     options: { network: { ...base, classNames: ['only'] } },
-    text: 'expected at least 2 classes, found 1',
+    text: 'expected classNames to be 2 to 10000 values, but found ["only"]',
   },
   {
     options: { network: { ...base, normalization: { mean: [0, 0, 0], std: [1, 0, 1] } } },
-    text: 'standard deviation above 0',
+    text: 'expected normalization.std[1] to be a number from 0.000001 to 1000000, but found 0',
   },
 ];
 
