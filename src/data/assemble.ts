@@ -32,6 +32,8 @@ export interface DatasetFacts {
   skipped: Skipped[];
   /** Images left out on purpose, such as those whose text speaks of birds among the negatives. */
   filtered: Skipped[];
+  /** Files that are no images by their names or first bytes; of each source the first 10,000. */
+  ignored: string[];
   /** Images that repeat another one (same bytes or same pixels). */
   duplicates: number;
   /** Images that look like another one without being equal: saved again, smaller, trimmed, mirrored. */
@@ -44,7 +46,7 @@ export interface DatasetFacts {
   hash: string;
   /**
    * One line a source: what it is, how many images of each class came from it, and how many files were passed over
-   * because their names say that they are no images.
+   * because they are no images.
    */
   sources: { source: string; images: number; counts: Record<string, number>; ignored: number }[];
 }
@@ -109,6 +111,7 @@ export async function assemble(
     ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
     skipped,
     filtered: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.filtered ?? [])),
+    ignored: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.ignoredNames ?? [])),
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     nearDuplicates: new Set(pairs.map(({ second }) => second)).size,
     oddities: odditiesOf(kept, size),

@@ -13,8 +13,10 @@ export interface TreeFile {
 export interface TreeFiles {
   files: TreeFile[];
   skipped: Skipped[];
-  /** Files whose names say that they are no images. */
+  /** Files that are no images by their names or first bytes. */
   ignored: number;
+  /** The first of them. */
+  ignoredNames?: string[];
 }
 
 export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
@@ -68,6 +70,7 @@ function listing(tree: Tree, found: TreeFiles): Listing {
     stamps: files.map(({ stamp }) => stamp),
     skipped: skipped.map(({ name, reason }) => ({ name: under(tree.name, name), reason })),
     ignored: found.ignored,
+    ignoredNames: found.ignoredNames?.map((name) => under(tree.name, name)),
   };
 }
 

@@ -8,7 +8,7 @@ import { type Recipe, type RecipeName, recipes } from './recipes.ts';
 
 /** What of a data set is told. */
 export const FACTS = [
-  ...(['classNames', 'sources', 'skipped', 'filtered', 'duplicates', 'nearDuplicates'] as const),
+  ...(['classNames', 'sources', 'skipped', 'filtered', 'ignored', 'duplicates', 'nearDuplicates'] as const),
   ...(['oddities', 'notes', 'hash', 'lock', 'damagedSegments', 'damagedImages'] as const),
 ];
 

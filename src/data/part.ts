@@ -92,8 +92,10 @@ export interface Listing {
   skipped: Skipped[];
   /** Images left out on purpose, such as those whose text speaks of birds among the negatives; no fault of theirs. */
   filtered?: Skipped[];
-  /** Files whose names say that they are no images. */
+  /** Files that are no images by their names or first bytes. */
   ignored: number;
+  /** The first of them. */
+  ignoredNames?: string[];
 }
 
 /** A file that the lock holds on to. */

@@ -22,6 +22,11 @@ export function sniff(bytes: Uint8Array): ImageKind {
   return { readable: false, description: 'is of an unknown type' };
 }
 
+/** Whether it is an image, if only one that we name the converter for. */
+export function isImage({ readable, convert }: ImageKind): boolean {
+  return readable || convert !== undefined;
+}
+
 const system = process.platform === 'darwin' ? 'mac' : 'linux';
 
 /** The tools are part of macOS; of Linux they are the packages libheif-examples and libjxl-tools. */

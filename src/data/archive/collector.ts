@@ -1,8 +1,8 @@
 /** Takes of an archive what is an image, and keeps account of the rest. */
 import { UserError } from '../../base/errors.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT, isPassedOver } from '../image_names.ts';
+import { IGNORED_NAMES, IMAGE_SIZE_LIMIT, isPassedOver, kindOfName } from '../image_names.ts';
 import type { Skipped } from '../part.ts';
-import { sniff } from '../sniff.ts';
+import { isImage, sniff } from '../sniff.ts';
 import { type EntryHead, safeName, shownName } from './archive_entry.ts';
 import type { Packed, PackWriter } from './pack.ts';
 
@@ -22,11 +22,15 @@ export interface Contents {
   skipped: Skipped[];
   /** Files that are no images, and of them those that are archives. */
   ignored: number;
+  /** The first of them. */
+  ignoredNames: string[];
   nested: number;
 }
 
 export class Collector {
-  readonly contents: Contents = { files: new Map(), skipped: [], ignored: 0, nested: 0 };
+  readonly contents: Contents = {
+    ...{ files: new Map(), skipped: [], ignored: 0, ignoredNames: [], nested: 0 },
+  };
   readonly #path: string;
   #skipped = 0;
 
@@ -43,28 +47,29 @@ export class Collector {
     if (name.split('/').some(isPassedOver)) return false;
     if (head.problem !== undefined) return this.#skip(name, head.problem);
     if (TEXT_NAMES.test(name)) return head.size <= TEXT_SIZE_LIMIT || this.#skip(name, 'is too large');
-    const isImage = IMAGE_NAMES.test(name);
-    if (isImage && head.size > IMAGE_SIZE_LIMIT) {
+    const kind = kindOfName(name);
+    if (kind === 'image' && head.size > IMAGE_SIZE_LIMIT) {
       return this.#skip(name, `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB`);
     }
-    if (isImage || (!hasExtension(name) && head.size > 0 && head.size <= IMAGE_SIZE_LIMIT)) return true;
-    this.contents.ignored += 1;
+    if (kind === 'image' || (kind === undefined && head.size > 0 && head.size <= IMAGE_SIZE_LIMIT))
+      return true;
     if (ARCHIVE_NAMES.test(name)) this.contents.nested += 1;
-    return false;
+    return this.#ignore(name);
   }
 
   /** Packs the content of an entry that was accepted. */
   async add(head: EntryHead, content: AsyncIterable<Uint8Array>, pack: PackWriter): Promise<void> {
     const name = (safeName(head.name) as { name: string }).name;
+    const isKnown = kindOfName(name) === 'image' || TEXT_NAMES.test(name);
     let first = true;
     let isNeeded = true;
     for await (const bytes of content) {
-      if (first) isNeeded = hasExtension(name) || sniff(bytes).readable;
+      if (first) isNeeded = isKnown || isImage(sniff(bytes));
       first = false;
       if (isNeeded) await pack.add(bytes);
     }
     if (!isNeeded) {
-      this.contents.ignored += 1;
+      this.#ignore(name);
       return;
     }
     const packed = pack.end();
@@ -79,10 +84,17 @@ export class Collector {
 
   /** Once all is read. */
   finish(): Contents {
-    const { skipped } = this.contents;
+    const { skipped, ignoredNames } = this.contents;
+    ignoredNames.sort();
     const more = this.#skipped - skipped.length;
     if (more > 0) skipped.push({ name: '', reason: `has ${more} more files that were skipped` });
     return this.contents;
+  }
+
+  #ignore(name: string): false {
+    this.contents.ignored += 1;
+    if (this.contents.ignoredNames.length < IGNORED_NAMES) this.contents.ignoredNames.push(name);
+    return false;
   }
 
   #skip(name: string, reason: string): false {
@@ -90,8 +102,4 @@ export class Collector {
     if (this.#skipped <= SKIPPED_LIMIT) this.contents.skipped.push({ name, reason });
     return false;
   }
-}
-
-function hasExtension(name: string): boolean {
-  return /[^/]\.[^/.]*$/.test(name);
 }

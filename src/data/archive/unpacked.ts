@@ -24,6 +24,7 @@ interface Index {
   crcs: number[];
   skipped: Skipped[];
   ignored: number;
+  ignoredNames: string[];
   nested: number;
 }
 
@@ -43,7 +44,7 @@ export function imagesIn(folder: string): string {
 export async function writeIndex(
   folder: string,
   stamp: string,
-  { files, skipped, ignored, nested }: Contents,
+  { files, skipped, ignored, ignoredNames, nested }: Contents,
   md5?: string,
 ): Promise<void> {
   const packed = [...files.values()];
@@ -57,6 +58,7 @@ export async function writeIndex(
     crcs: packed.map(({ crc }) => crc),
     skipped,
     ignored,
+    ignoredNames,
     nested,
   };
   const file = await open(join(folder, INDEX), 'wx');
@@ -75,6 +77,7 @@ export class Unpacked {
   readonly files: Map<string, Packed>;
   readonly skipped: Skipped[];
   readonly ignored: number;
+  readonly ignoredNames: string[];
   readonly nested: number;
   /** Of the archive, where it was asked for when it was unpacked. */
   readonly md5?: string;
@@ -90,6 +93,7 @@ export class Unpacked {
     );
     this.skipped = index.skipped;
     this.ignored = index.ignored;
+    this.ignoredNames = index.ignoredNames;
     this.nested = index.nested;
     this.md5 = index.md5;
   }

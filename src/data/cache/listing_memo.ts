@@ -58,6 +58,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
         skipped: rest.skipped,
         filtered: rest.filtered,
         ignored: rest.ignored,
+        ignoredNames: rest.ignoredNames,
       },
       contents: columnOf(contents, CONTENT_DIGITS),
       pixelHashes: columnOf(pixels, PIXEL_DIGITS),
@@ -72,7 +73,7 @@ export async function readMemo(folder: string, key: string): Promise<Memo | unde
 
 export async function writeMemo(folder: string, key: string, memo: Memo): Promise<void> {
   const { count, names, labels, labelNames, classNames, heldOut, notes } = memo.listing;
-  const { groups, stamps, skipped, filtered, ignored } = memo.listing;
+  const { groups, stamps, skipped, filtered, ignored, ignoredNames } = memo.listing;
   const json = {
     version: MEMO_VERSION,
     key,
@@ -89,6 +90,7 @@ export async function writeMemo(folder: string, key: string, memo: Memo): Promis
     skipped,
     filtered,
     ignored,
+    ignoredNames,
     contents: textOf(memo.contents, CONTENT_DIGITS),
     pixels: textOf(memo.pixelHashes, PIXEL_DIGITS),
     looks: textOf(memo.looks, LOOK_DIGITS),

@@ -1,7 +1,7 @@
 /** Which files of a data set are its images. */
 import { UserError } from '../../base/errors.ts';
 import { fixedFolder, globPaths, isGlob } from '../glob.ts';
-import { IMAGE_NAMES, isPassedOver } from '../image_names.ts';
+import { isPassedOver, mayBeImage } from '../image_names.ts';
 import type { Source } from '../part.ts';
 import { filesOfSide } from '../split_names.ts';
 import type { Place } from './hub_address.ts';
@@ -16,10 +16,10 @@ export interface Choice {
 }
 
 /** What can be read, best first: where there are shards, the pictures beside them are for show. */
-const KINDS: [Choice['kind'], RegExp][] = [
-  ['parquet', /\.parquet$/i],
-  ['images', IMAGE_NAMES],
-  ['archives', /\.(zip|tar|tar\.gz|tgz)$/i],
+const KINDS: [Choice['kind'], (path: string) => boolean][] = [
+  ['parquet', (path) => /\.parquet$/i.test(path)],
+  ['images', mayBeImage],
+  ['archives', (path) => /\.(zip|tar|tar\.gz|tgz)$/i.test(path)],
 ];
 
 const SHOWN = 5;
@@ -33,9 +33,9 @@ export async function chooseFiles(
   const found = await filesAt(dataset, pattern);
   if (found.length === 0) throw await noMatch(dataset, pattern, text);
   const visible = found.filter(({ path }) => !path.split('/').some(isPassedOver));
-  const [kind, names] = KINDS.find(([, names]) => visible.some(({ path }) => names.test(path))) ?? [];
-  if (kind === undefined || names === undefined) throw nothingToRead(dataset, found, text);
-  const files = visible.filter(({ path }) => names.test(path));
+  const [kind, isOfKind] = KINDS.find(([, isOfKind]) => visible.some(({ path }) => isOfKind(path))) ?? [];
+  if (kind === undefined || isOfKind === undefined) throw nothingToRead(dataset, found, text);
+  const files = visible.filter(({ path }) => isOfKind(path));
   // Whoever names files has chosen them; of pictures, the folders tell the split.
   if (split === undefined || kind === 'images') return { kind, files, hasSplit: false };
   const ofSide = filesOfSide(files, split);

@@ -77,12 +77,19 @@ export function openOnce(
 }
 
 /** The images of an archive. */
-export function filesOf({ files, skipped, ignored, nested }: Unpacked): TreeFiles & { nested: number } {
+export function filesOf({
+  files,
+  skipped,
+  ignored,
+  ignoredNames,
+  nested,
+}: Unpacked): TreeFiles & { nested: number } {
   const names = [...files.keys()].filter((name) => !TEXT_NAMES.test(name)).sort();
   return {
     files: names.map((name) => ({ name, stamp: contentOf(files.get(name)!) })),
     skipped,
     ignored,
+    ignoredNames,
     nested,
   };
 }

@@ -1,12 +1,13 @@
 /** Folders of images: of one folder a class, or simply full of them. */
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { codeOf, type TreeFiles, treePart } from '../file_tree.ts';
 import { kindOf, whyNoImage } from '../first_bytes.ts';
-import { IMAGE_NAMES, IMAGE_SIZE_LIMIT, isPassedOver } from '../image_names.ts';
+import { IGNORED_NAMES, IMAGE_SIZE_LIMIT, isPassedOver, kindOfName } from '../image_names.ts';
 import type { Part, Skipped, Source } from '../part.ts';
+import { isImage } from '../sniff.ts';
 
 /** After so many entries a walk lets other work go on. */
 const ENTRIES_A_TURN = 256;
@@ -69,9 +70,11 @@ function emptyFolder(folder: string, { ignored, skipped }: TreeFiles): UserError
   );
 }
 
+type Found = TreeFiles & { ignoredNames: string[] };
+
 /** Each folder is entered once, however many links lead to it; once a class if there are classes. */
-async function walk(root: string, labelled: boolean): Promise<TreeFiles> {
-  const found: TreeFiles = { files: [], skipped: [], ignored: 0 };
+async function walk(root: string, labelled: boolean): Promise<Found> {
+  const found: Found = { files: [], skipped: [], ignored: 0, ignoredNames: [] };
   const { dev, ino } = statSync(root);
   const rootId = `${dev}:${ino}`;
   const entered = new Set<string>();
@@ -90,6 +93,7 @@ async function walk(root: string, labelled: boolean): Promise<TreeFiles> {
     }
   }
   found.files.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  found.ignoredNames.sort();
   return found;
 }
 
@@ -106,20 +110,17 @@ function entriesOf(root: string, name: string, found: TreeFiles): Dirent[] {
 }
 
 /** Notes a file; of a folder, returns what it is known by. */
-function visit(root: string, name: string, entry: Dirent, found: TreeFiles): string | undefined {
-  const isImage = IMAGE_NAMES.test(name);
-  const extension = extname(name);
-  if (entry.isFile() && !isImage && extension !== '') {
-    found.ignored += 1;
-    return undefined;
-  }
+function visit(root: string, name: string, entry: Dirent, found: Found): string | undefined {
+  const kind = kindOfName(name);
+  if (entry.isFile() && kind === 'other') return ignore(name, found);
   try {
     const stats = statSync(join(root, name));
     if (stats.isDirectory()) return `${stats.dev}:${stats.ino}`;
-    const isLink = entry.isSymbolicLink() && isImage && stats.isFile();
+    const isLink = entry.isSymbolicLink() && kind === 'image' && stats.isFile();
     const reason = isLink ? whyNoTarget(join(root, name)) : undefined;
-    if (!isImage && (extension !== '' || !stats.isFile() || !looksLikeImage(join(root, name), stats.size))) {
-      found.ignored += 1;
+    const isOther = kind === 'other' || !stats.isFile();
+    if (kind !== 'image' && (isOther || !looksLikeImage(join(root, name), stats.size))) {
+      ignore(name, found);
     } else if (reason !== undefined) {
       found.skipped.push({ name, reason });
     } else if (!stats.isFile()) {
@@ -130,10 +131,15 @@ function visit(root: string, name: string, entry: Dirent, found: TreeFiles): str
       found.files.push({ name, stamp: `${stats.size}:${stats.mtimeMs}:${stats.ino}` });
     }
   } catch (error) {
-    if (isImage) found.skipped.push({ name, reason: `could not be opened (${codeOf(error)})` });
-    else found.ignored += 1;
+    if (kind !== 'image') return ignore(name, found);
+    found.skipped.push({ name, reason: `could not be opened (${codeOf(error)})` });
   }
   return undefined;
+}
+
+function ignore(name: string, found: Found): undefined {
+  found.ignored += 1;
+  if (found.ignoredNames.length < IGNORED_NAMES) found.ignoredNames.push(name);
 }
 
 /** What a link leads to may be anything, whatever the link is called. */
@@ -147,5 +153,5 @@ function whyNoTarget(path: string): string | undefined {
 }
 
 function looksLikeImage(path: string, size: number): boolean {
-  return size > 0 && kindOf(path).readable;
+  return size > 0 && isImage(kindOf(path));
 }

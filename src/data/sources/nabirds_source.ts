@@ -129,7 +129,7 @@ async function list(set: NabirdsFiles, { path, label, split }: Source): Promise<
     );
   }
   const lists = await readLists(join(path, place), (name) => set.text(`${place}${name}`));
-  const { files, skipped: unreadable, ignored } = await set.files();
+  const { files, skipped: unreadable, ignored, ignoredNames } = await set.files();
   const stamps = new Map(files.map(({ name, stamp }) => [name, stamp]));
   const skipped: Skipped[] = unreadable.map(({ name, reason }) => ({ name: join(path, name), reason }));
   const images: { id: string; name: string }[] = [];
@@ -151,6 +151,7 @@ async function list(set: NabirdsFiles, { path, label, split }: Source): Promise<
     stamps: images.map(({ name }) => stamps.get(name)!),
     skipped,
     ignored,
+    ignoredNames: ignoredNames?.map((name) => join(path, name)),
   };
 }
 
