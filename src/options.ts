@@ -140,13 +140,13 @@ const SOURCES = `A SOURCE is one of
   a folder             of one folder a class (photos/bird, photos/not-bird), subfolders included
   file.parquet         or a glob in quotes: 'data/train-*.parquet'; any layout of Hugging Face image sets
   file.zip, .tar.gz    an archive of such a folder
-  list.csv, .tsv       of a column of paths and a column of labels
+  list.csv, .tsv       with a column path, a column label and, if you like, a column split
   hf:OWNER/NAME        a set of huggingface.co, with @REVISION and :GLOB if need be: hf:a/b@main:x/*.parquet
   nabirds:PATH         the archive of NABirds, or its folder
   kaggle:OWNER/NAME    a set of kaggle.com
   demo                 7,300 small drawings that come with the package: no download, good for a first try
 and may end in ?label=NAME (that label is the class, all others its opposite), ?limit=N (at most so many
-images, spread over all) or ?split=train|test (its own split); with & between: 'x.zip?label=bird&limit=9'.
+images, spread over all) or ?split=train|test|NAME (its own split), joined by &: 'x.zip?label=bird&limit=9'.
 For --birds and --not-birds all images of a SOURCE are alike. With none: data/birds if it is there, else demo.`;
 
 export const trainUsage = (command: string) => `Trains an image classifier: is it a bird?

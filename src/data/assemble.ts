@@ -6,7 +6,7 @@ import { alikePairs } from './alike.ts';
 import { headerOf, isBlank, isTiny } from './cache/image_facts.ts';
 import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
-import { alikeNames, type Classes } from './labels.ts';
+import { alikeNames, type Classes, expectNames } from './labels.ts';
 import type { Role, Skipped, Source } from './part.ts';
 import { deeperRoot, under } from './tree_root.ts';
 
@@ -137,7 +137,7 @@ function entriesOf(
   skipped: Skipped[],
 ): Entry[] {
   const entries: Entry[] = [];
-  const labelled = role === 'data' || role === 'validation';
+  const labelled = isLabelled(role);
   for (const prepared of parts) {
     const { part, listing, contents, pixelHashes, looks, reasons, passing } = prepared;
     // One by one: a call takes some hundred thousand arguments at most.
@@ -165,6 +165,10 @@ function entriesOf(
 function shown(name: string, { root }: Source): string {
   if (root === undefined) return name;
   return name.startsWith(`${root}/`) ? name.slice(root.length + 1) : relative(root, name);
+}
+
+function isLabelled(role: Role): boolean {
+  return role === 'data' || role === 'validation';
 }
 
 /** Pictures that come under two classes teach nothing: all of them are left out. */
@@ -208,6 +212,7 @@ function checkedClasses(
       throw nothing(texts(validation), skipped);
     return new Set(entries.map(({ className }) => className));
   };
+  expectNames(opened.filter(({ role, source }) => isLabelled(role) && source.label === undefined));
   const [training, validation] = [classesOf(false), classesOf(true)];
   const names = [...training].sort();
   if (names.length === 1)

@@ -32,6 +32,28 @@ export function classesOf(role: Role, source: Source, parts: PreparedPart[]): Cl
   };
 }
 
+/**
+ * Joined by name, sources of which one has names and another numbers only would be of classes that are none.
+ * @param opened the sources whose labels are classes as they stand
+ * @throws UserError that names both
+ */
+export function expectNames(opened: { source: Source; parts: PreparedPart[]; labelNames: string[] }[]): void {
+  const isNumber = (name: string) => /^-?\d+$/.test(name);
+  const named = opened.find(({ labelNames }) => labelNames.some((name) => !isNumber(name)));
+  const bare = opened.find(
+    ({ parts, labelNames }) =>
+      parts.some(({ listing }) => listing.classNames) &&
+      labelNames.length > 0 &&
+      labelNames.every((name) => isNumber(name) && !named?.labelNames.includes(name)),
+  );
+  if (!named || !bare) return;
+  const shown = ({ labelNames }: typeof named) => labelNames.slice(0, 10).join(', ');
+  throw new UserError(
+    `Expected names for the labels of "${bare.source.text}", as "${named.source.text}" has them (${shown(named)}), ` +
+      `but found only numbers (${shown(bare)}); use a file with names, or ?label=NUMBER for both`,
+  );
+}
+
 function whyUnlabelled(
   { listing }: PreparedPart,
   index: number,

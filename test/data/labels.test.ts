@@ -135,6 +135,24 @@ describe('parquet files that number their labels', () => {
     });
   });
 
+  test('numbers in one source and names in another', async () => {
+    const folder = await files({
+      a: { labels: [0n, 1n], classNames: ['bird', 'owl'] },
+      b: { labels: [0n, 1n] },
+      c: { labels: ['0', '1'] },
+    });
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder, `${name}.parquet`)) as [
+      string,
+      string,
+      string,
+    ];
+    const loadAll = async (given: object) => outcome(loadDataset(options(folder, given)).then(String));
+    const message = `UserError: Expected names for the labels of "${b}", as "${a}" has them (bird, owl), but found only numbers (0, 1); use a file with names, or ?label=NUMBER for both`;
+    expect(await loadAll({ data: [a, b] })).toBe(message);
+    expect(await loadAll({ data: [a], validation: [b] })).toBe(message);
+    expect((await loadDataset(options(folder, { data: [b, c] }))).classNames).toEqual(['0', '1']);
+  });
+
   test('the column that was taken is said where it is not "label"', async () => {
     const folder = await files({ a: { labels: [0n, 1n], labelName: 'species', classNames: ['a', 'b'] } });
     for (let run = 0; run < 2; run++) {
