@@ -56,6 +56,29 @@ test('written at first use: every image, by name, size and sha256; the next run 
   expect(again.lock).toEqual({ ...facts, written: false });
 });
 
+test('names in another Unicode form are the same names, of files, folders and sources', async () => {
+  const [nfc, nfd] = ['Zaunk\u00f6nig', 'Zaunko\u0308nig'];
+  const source = join(folder, nfc);
+  const loadIt = () => load({ data: [source] });
+  const names = async (name: string) =>
+    write(folder, {
+      [`${name}/${name}/${name}.png`]: await plain(1),
+      [`${name}/${name}/z.png`]: await plain(2),
+      [`${name}/owl/1.png`]: await plain(3),
+    });
+  await names(nfc);
+  const { lock: before } = await loadIt();
+  rmSync(source, { recursive: true });
+  await names(nfd);
+  const { lock: after, classNames, skipped } = await loadIt();
+  expect([after!.root, after!.written]).toEqual([before!.root, false]);
+  expect([classNames, skipped]).toEqual([[nfc, 'owl'], []]);
+  writeFileSync(join(folder, nfd, nfd, 'z.png'), await plain(4));
+  expect(await outcome(loadIt())).toContain(`${nfc}/z.png (other bytes)`);
+  rmSync(join(folder, nfd, nfd, 'z.png'));
+  expect(await outcome(loadIt())).toContain(`${nfc}/z.png (gone)`);
+});
+
 test('the hashes are those of the formula, and know no order', async () => {
   await load();
   await load({ birds: [file('bird')], notBirds: [file('not-bird')] });

@@ -133,6 +133,8 @@ export class Lock {
     if (changes.length > 0) throw changed(text, changes, this.#path);
     const others = this.#options.update || expected ? [] : unlikePublished(opened.source, found.files);
     if (others.length > 0) throw notAsPublished(others);
+    // The same files under names of another Unicode form stay as they are in the lock.
+    if (whole && expected?.files.some(({ name }, i) => name !== found.files[i]?.name)) return expected;
     // What can't be read has nothing to be known by.
     const isRead = ({ sha256 }: Pin) => sha256 !== '';
     return found.files.every(isRead) ? found : { ...found, files: found.files.filter(isRead) };
@@ -147,7 +149,7 @@ export class Lock {
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => `${key}=${value}`);
     const bare = `${SCHEMES[kind] ?? ''}${isLocal(kind) ? this.#relative(path) : path}`;
-    const source = query.length > 0 ? `${bare}?${query.join('&')}` : bare;
+    const source = (query.length > 0 ? `${bare}?${query.join('&')}` : bare).normalize('NFC');
     return { source, as: ROLES[role], kind };
   }
 

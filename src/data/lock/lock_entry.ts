@@ -62,6 +62,12 @@ export function sortEntries(entries: LockEntry[]): LockEntry[] {
   return sorted(entries, ({ source, as }) => `${source}\0${as}`);
 }
 
+/** With names in NFC: one machine hands out the composed form of a name, another the decomposed one. */
+function composed(files: Pin[]): Pin[] {
+  const named = files.map((file) => ({ ...file, name: file.name.normalize('NFC') }));
+  return named.every(({ name }, i) => name === files[i]!.name) ? files : sorted(named, ({ name }) => name);
+}
+
 /**
  * What differs, by name: "bird/a.jpg (other bytes)".
  * @param whole whether a file without a sha256 could not be read; else it was not read yet, and is taken as it is
@@ -69,12 +75,13 @@ export function sortEntries(entries: LockEntry[]): LockEntry[] {
 export function differences(expected: LockEntry, found: LockEntry, whole: boolean): string[] {
   const said: string[] = [];
   // Both are sorted.
+  const all = composed(expected.files);
   let at = 0;
-  for (const file of found.files) {
-    for (; at < expected.files.length && expected.files[at]!.name < file.name; at++) {
-      said.push(`${expected.files[at]!.name} (gone)`);
+  for (const file of composed(found.files)) {
+    for (; at < all.length && all[at]!.name < file.name; at++) {
+      said.push(`${all[at]!.name} (gone)`);
     }
-    const locked = expected.files[at];
+    const locked = all[at];
     if (locked?.name !== file.name) {
       said.push(`${file.name} (new)`);
       continue;
@@ -83,6 +90,6 @@ export function differences(expected: LockEntry, found: LockEntry, whole: boolea
     if (file.sha256 === '' && whole) said.push(`${file.name} (can't be read)`);
     else if (file.sha256 !== '' && file.sha256 !== locked.sha256) said.push(`${file.name} (other bytes)`);
   }
-  for (const { name } of expected.files.slice(at)) said.push(`${name} (gone)`);
+  for (const { name } of all.slice(at)) said.push(`${name} (gone)`);
   return said;
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { Part, Source, SourceContext } from '../part.ts';
+import { pathAsThere } from './unicode_path.ts';
 
 const FORMS =
   'a folder, a .parquet file or glob, a .zip or .tar archive, a .csv list, hf:OWNER/NAME, nabirds:PATH, ' +
@@ -29,7 +30,8 @@ export async function parseSource(text: string, root?: string): Promise<Source> 
   const scheme = schemeOf(asked);
   const bare = scheme ? asked.slice(scheme.length + 1) : asked;
   const isMoved = root !== undefined && !isAbsolute(bare) && (!scheme || scheme === 'nabirds');
-  const path = isMoved ? `${root}/${bare}` : bare;
+  const named = isMoved ? `${root}/${bare}` : bare;
+  const path = scheme && scheme !== 'nabirds' ? named : pathAsThere(named);
   const query = isMoved ? { ...rest, root } : rest;
   if (scheme) return { text, kind: SCHEMES[scheme], path, ...query };
   const found = await stat(path).catch(() => null);
