@@ -23,10 +23,10 @@ import { type Network, networkShapes, networks, parameterCount } from './model/n
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import type { RunDescription } from './report/build_story.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
-import { hasCheckpoint } from './run/checkpoint.ts';
+import { hasCheckpoint, type RunState } from './run/checkpoint.ts';
 import { type RunRecord, startRecord } from './run/record.ts';
 import { openRun, type Resumed } from './run/resume.ts';
-import { createRunFolder } from './run/run_folder.ts';
+import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
 import { openSession, startState } from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
@@ -79,7 +79,7 @@ async function trainAlone(
   const device = chooseDevice(options.device, await loadAddon().devices());
   const run = resumed?.folder ?? (await createRunFolder(options.run, lock));
   const description = describeRun(options, device, resumed);
-  await saveJson(run, 'run.json', description);
+  await saveDescription(run, description);
   onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
 
   return attend(run, options, onEvent, async (tell, remarks) => {
@@ -103,7 +103,7 @@ async function trainAlone(
       options.learningRate = plan.schedule.learningRate;
       const { type: _, ...data } = plan.event;
       const known = { classNames: data.classNames, data, network };
-      await saveJson(run, 'run.json', { ...description, ...known });
+      await saveDescription(run, { ...description, ...known });
       const { position } = start;
       const all = [...(resumed?.remarks ?? []), ...remarks, ...endRemark(options, position, clock.total)];
       tell(
@@ -128,6 +128,7 @@ async function trainAlone(
         run,
         device,
         description: { ...description, ...known },
+        before: resumed?.checkpoint?.run,
       };
       return await trainOn(training, start, tell, signal);
     } catch (error) {
@@ -218,6 +219,7 @@ type Ready = Omit<Settled, 'network' | 'schedule' | 'device'> &
     run: string;
     device: ChosenDevice;
     description: RunDescription;
+    before: RunState | undefined;
   };
 
 /** The epochs: what the training tells is kept, watched and told on. */
@@ -229,7 +231,16 @@ async function trainOn(
 ): Promise<Results> {
   const { split, dataset, device, run, event, precision } = ready;
   const limits = { device: device.name, precision, streams: dataset.stream !== undefined };
-  const facts = { ...event, ...limits, network: ready.network, dataHash: ready.dataHash, folder: run };
+  const { description, before } = ready;
+  const facts = {
+    ...event,
+    ...limits,
+    network: ready.network,
+    dataHash: ready.dataHash,
+    folder: run,
+    description,
+    before,
+  };
   const weights = parameterCount(networkShapes(ready.network));
   const report = openReport({ ...ready, folder: run, weights });
   const record = await startRecord({ ...facts, clock: ready.clock, report }, start);

@@ -1,13 +1,19 @@
 /** The safetensors format: 8 bytes of header length, a JSON header, the tensors one after the other. */
+import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UserError } from '../base/errors.ts';
 import type { Tensor } from '../model/addon.ts';
+import { floats, isFloats, WIDTHS } from './floats.ts';
 
 /** Named float32 tensors and free text about them. */
 export interface Safetensors {
   metadata: Record<string, string>;
   tensors: Record<string, Tensor>;
 }
+
+/** What of the metadata is a {@link contentHash}; a file that another program wrote has none. */
+export const CONTENT_HASH = 'sha256';
 
 const LARGEST_HEADER = 100_000_000;
 /** What one ArrayBuffer of Node 20 is sure to hold. */
@@ -46,12 +52,50 @@ export function safetensorsParts({ metadata, tensors }: Safetensors): Uint8Array
   return [head, ...names.map((name) => bytesOf(tensors[name]!.data))];
 }
 
+/** Bytes that are hashed in half a millisecond. */
+const SLICE = 2 ** 19;
+
 /**
- * Reads a file nobody vouches for: every length, offset, name and shape is checked before it is used.
+ * sha256 (hex) over metadata, names, shapes and numbers, however they are laid out in a file; {@link CONTENT_HASH}
+ * itself is left out. Yields often enough for others to have their turn.
+ */
+export function* contentHash({ metadata, tensors }: Safetensors): Generator<void, string> {
+  const names = Object.keys(tensors).sort(byCodePoints);
+  const texts = Object.entries(metadata)
+    .filter(([key]) => key !== CONTENT_HASH)
+    .sort(([a], [b]) => byCodePoints(a, b));
+  const shapes = names.map((name) => [name, tensors[name]!.shape]);
+  const hash = createHash('sha256').update(JSON.stringify([texts, shapes]));
+  for (const name of names) {
+    const bytes = bytesOf(tensors[name]!.data);
+    for (let from = 0; from < bytes.length; from += SLICE) {
+      hash.update(bytes.subarray(from, from + SLICE));
+      yield;
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Runs to its end what yields now and then, with a turn of the event loop each time. */
+export async function inTurns<R>(work: Generator<void, R>): Promise<R> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    await nextTurn();
+  }
+}
+
+/**
+ * Reads a file nobody vouches for: every length, offset, name and shape is checked before it is used. Numbers of other
+ * widths become float32; the counters that PyTorch keeps beside batch norms (`num_batches_tracked`) are left out.
  * @param label what errors call the file
- * @throws UserError when it is not safetensors, holds anything but float32, or does not add up
+ * @throws UserError when it is not safetensors, holds anything but floating-point numbers, or does not add up
  */
 export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors {
+  return decode(bytes, label).content;
+}
+
+function decode(bytes: Uint8Array, label: string): { content: Safetensors; isFloat32: boolean } {
   const [header, start] = readHeader(bytes, label);
   const refuse = (reason: string) => new UserError(`${label} is not a usable safetensors file: ${reason}`);
   const metadata = readMetadata(header.__metadata__, refuse);
@@ -61,7 +105,7 @@ export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors
     .sort((a, b) => a.begin - b.begin || a.end - b.end);
   const tensors: Record<string, Tensor> = Object.create(null);
   let expected = 0;
-  for (const { name, shape, begin, end } of entries) {
+  for (const { name, dtype, shape, begin, end } of entries) {
     // Also what becomes of a name that is there twice: JSON.parse keeps one, and the other leaves a gap.
     if (begin !== expected)
       throw refuse(`expected tensor ${name} to begin at byte ${expected}, but it begins at ${begin}`);
@@ -69,15 +113,19 @@ export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors
       throw refuse(
         `tensor ${name} ends at byte ${end} of ${bytes.length - start}; the file is cut short, get it again`,
       );
-    tensors[name] = { shape, data: toFloats(bytes.subarray(start + begin, start + end)) };
+    const data = bytes.subarray(start + begin, start + end);
+    if (isFloats(dtype)) tensors[name] = { shape, data: floats(dtype, data) };
     expected = end;
   }
   if (expected !== bytes.length - start)
     throw refuse(`expected ${expected} bytes of tensors, but found ${bytes.length - start}`);
-  return { metadata, tensors };
+  return { content: { metadata, tensors }, isFloat32: entries.every(({ dtype }) => dtype === 'F32') };
 }
 
-/** {@link decodeSafetensors} of a file. */
+/**
+ * {@link decodeSafetensors} of a file.
+ * @throws UserError also where it says what is in it ({@link CONTENT_HASH}), and that is not what is
+ */
 export async function readSafetensors(path: string): Promise<Safetensors> {
   const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
     throw new UserError(`Could not open ${path}: ${error.code}; expected a .safetensors file`);
@@ -94,7 +142,14 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
       if (bytesRead === 0) throw new UserError(`${path} became shorter while it was read; try again`);
       done += bytesRead;
     }
-    return decodeSafetensors(bytes, path);
+    const { content, isFloat32 } = decode(bytes, path);
+    const expected = content.metadata[CONTENT_HASH];
+    // One in other widths was converted since.
+    if (expected !== undefined && isFloat32 && expected !== (await inTurns(contentHash(content))))
+      throw new UserError(
+        `Expected ${path} to be as it was written, but its checksum is another: it is damaged`,
+      );
+    return content;
   } finally {
     await file.close();
   }
@@ -136,21 +191,21 @@ function readEntry(name: string, value: unknown, refuse: Refuse) {
     Array.isArray(list) && list.length <= most && list.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!naturals(shape, 8)) throw refuse(`tensor ${name} has no shape of at most 8 dimensions`);
   if (!naturals(offsets, 2) || offsets.length !== 2) throw refuse(`tensor ${name} has no two data offsets`);
-  if (dtype !== 'F32')
+  const width = isFloats(dtype) ? WIDTHS[dtype] : isCounter(name, dtype) ? 8 : undefined;
+  if (width === undefined)
     throw refuse(
-      `expected tensor ${name} to be float32 (F32), but it is ${String(dtype)}; save it as float32`,
+      `expected tensor ${name} to be float32 (or F16, BF16, F64), but it is ${String(dtype)}; save it as float32`,
     );
   const [begin, end] = offsets as [number, number];
-  if (end - begin !== product(shape) * 4)
+  if (end - begin !== product(shape) * width)
     throw refuse(
-      `tensor ${name} of shape ${show(shape)} needs ${product(shape) * 4} bytes, but has ${end - begin}`,
+      `tensor ${name} of shape ${show(shape)} needs ${product(shape) * width} bytes, but has ${end - begin}`,
     );
-  return { name, shape, begin, end };
+  return { name, dtype: dtype as string, shape, begin, end };
 }
 
-/** A copy, as the bytes need not lie where floats may. */
-function toFloats(bytes: Uint8Array): Float32Array {
-  return new Float32Array(new Uint8Array(bytes).buffer);
+function isCounter(name: string, dtype: unknown): boolean {
+  return dtype === 'I64' && name.endsWith('num_batches_tracked');
 }
 
 /** A view of the memory of an array. */

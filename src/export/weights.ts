@@ -3,8 +3,22 @@
 import { UserError } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import type { Tensor } from '../model/addon.ts';
-import { birbs, type Network, networkShapes, type ParameterShape, parseNetwork } from '../model/network.ts';
-import { readSafetensors, type Safetensors, safetensorsParts } from './safetensors.ts';
+import {
+  birbs,
+  type Network,
+  type NetworkName,
+  networkShapes,
+  networks,
+  type ParameterShape,
+  parseNetwork,
+} from '../model/network.ts';
+import {
+  CONTENT_HASH,
+  contentHash,
+  readSafetensors,
+  type Safetensors,
+  safetensorsParts,
+} from './safetensors.ts';
 
 export interface Weights {
   network: Network;
@@ -14,18 +28,33 @@ export interface Weights {
   metadata: Record<string, string>;
 }
 
-/** The bytes of a weights file; `notes` are added to its metadata. */
-export function encodeWeights(...weights: Parameters<typeof weightsParts>): Uint8Array {
-  return Buffer.concat(weightsParts(...weights));
-}
-
-/** The same in pieces; see {@link safetensorsParts}. */
-export function weightsParts(
+/**
+ * The bytes of a weights file; `notes` are added to its metadata.
+ * @throws UserError when a weight is NaN or infinite
+ */
+export function encodeWeights(
   network: Network,
   values: Float32Array,
   notes: Record<string, string> = {},
-): Uint8Array[] {
-  return safetensorsParts({
+): Uint8Array {
+  return Buffer.concat(drain(weightsParts(network, values, notes)));
+}
+
+/** Without giving others their turn. */
+function drain<R>(work: Generator<void, R>): R {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
+}
+
+/** The same in pieces (see {@link safetensorsParts}), made in turns. */
+export function* weightsParts(
+  network: Network,
+  values: Float32Array,
+  notes: Record<string, string> = {},
+): Generator<void, Uint8Array[]> {
+  const content = {
     metadata: {
       format: 'pt',
       tool: `birbs-metal ${version()}`,
@@ -34,18 +63,62 @@ export function weightsParts(
       ...notes,
     },
     tensors: splitValues(networkShapes(network).parameters, values),
-  });
+  };
+  yield* checkFinite(content.tensors, 'The weights to save');
+  return yield* hashedParts(content);
+}
+
+/** The pieces of a safetensors file that says what is in it; see {@link CONTENT_HASH}. */
+export function* hashedParts(content: Safetensors): Generator<void, Uint8Array[]> {
+  const hash = yield* contentHash(content);
+  return safetensorsParts({ ...content, metadata: { ...content.metadata, [CONTENT_HASH]: hash } });
+}
+
+/** Values that are looked at in a turn. */
+const VALUES = 2 ** 17;
+
+/** @throws UserError that names the tensor with a NaN or an infinite value */
+export function* checkFinite(tensors: Record<string, Tensor>, label: string): Generator<void, void> {
+  for (const [name, { data }] of Object.entries(tensors)) {
+    for (let i = 0; i < data.length; i++) {
+      if (!Number.isFinite(data[i]))
+        throw new UserError(
+          `${label}: expected finite weights, but tensor ${name} has ${data[i]} at position ${i}; ` +
+            'take an earlier file, or train again with a smaller learning rate',
+        );
+      if (i % VALUES === VALUES - 1) yield;
+    }
+  }
+}
+
+/** What a file does not say that another program wrote. */
+export interface ForeignNetwork {
+  network: NetworkName;
+  /** In the order of its logits; absent: bird and not-bird of two, else "class 0" and so on. */
+  classNames?: string[] | undefined;
+  /** Absent: the first that fits its tensors, from 64 on. */
+  imageSize?: number | undefined;
 }
 
 /**
- * Reads a weights file: one of ours, or one of the first `birbs` (`conv1..3`, `fc1..2` and no metadata), of which the
- * image size follows from `fc1`.
- * @throws UserError when the file is broken, or its tensors are not those of its network
+ * Reads a weights file: one of ours, one of the first `birbs` (`conv1..3`, `fc1..2` and no metadata), of which the
+ * image size follows from `fc1`, or one of another program with the tensors of a network of ours.
+ * @param foreign the network of a file that does not say it
+ * @throws UserError when the file is broken, its tensors are not those of its network, or a weight is NaN or infinite
  */
-export async function loadWeights(path: string): Promise<Weights> {
+export async function loadWeights(path: string, foreign?: ForeignNetwork): Promise<Weights> {
   const file = await readSafetensors(path);
   const { network: json, ...metadata } = file.metadata;
-  const network = json === undefined ? seedNetwork(file, path) : readNetwork(json, path);
+  if (json !== undefined && foreign)
+    throw new UserError(
+      `Expected no --network, as ${path} says itself which network it is of; leave it out`,
+      2,
+    );
+  const network = foreign
+    ? foreignNetwork(file, foreign, path)
+    : json === undefined
+      ? seedNetwork(file, path)
+      : readNetwork(json, path);
   const { parameters } = networkShapes(network);
   return { network, values: joinTensors(parameters, file.tensors, path), metadata };
 }
@@ -81,6 +154,7 @@ export function joinTensors(
       throw refuse(`${name} to be [${shape.join(', ')}]`, `[${tensor.shape.join(', ')}]`);
     return tensor.data;
   });
+  drain(checkFinite(tensors, label));
   const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {
@@ -106,10 +180,40 @@ function seedNetwork({ tensors }: Safetensors, path: string): Network {
   const side = Math.sqrt(features / 128) * 8;
   if (!Number.isInteger(side) || side < 8 || side > 4096 || classes < 2 || classes > 10_000) {
     throw new UserError(
-      `${path} does not say which network its weights belong to, and they are not those of birbs (conv1..3, fc1, fc2); use a file that birbs-metal wrote`,
+      `${path} does not say which network its weights belong to, and they are not those of birbs (conv1..3, fc1, fc2); it was not written by birbs-metal, so name its network with --network (${Object.keys(networks).join(', ')})`,
     );
   }
-  const classNames =
-    classes === 2 ? ['bird', 'not-bird'] : Array.from({ length: classes }, (_, i) => `class ${i}`);
-  return birbs({ imageSize: side, classNames, fit: 'fill' });
+  return birbs({ imageSize: side, classNames: defaultNames(classes), fit: 'fill' });
+}
+
+function defaultNames(classes: number): string[] {
+  return classes === 2 ? ['bird', 'not-bird'] : Array.from({ length: classes }, (_, i) => `class ${i}`);
+}
+
+/** Sides that are tried for a file that does not say its own. */
+const SIDES = [64, ...Array.from({ length: 64 }, (_, i) => 8 * (i + 1))];
+
+/** The network by name, with as many classes as the last of the tensors has rows. */
+function foreignNetwork({ tensors }: Safetensors, foreign: ForeignNetwork, path: string): Network {
+  const { network: name, imageSize, classNames } = foreign;
+  const make = (side: number, names: string[]) => networks[name]({ imageSize: side, classNames: names });
+  const shapesOf = (network: Network) => networkShapes(network).parameters;
+  const sides = imageSize === undefined ? SIDES : [imageSize];
+  const last = shapesOf(make(sides[0]!, ['a', 'b'])).at(-1)!.name;
+  const classes = tensors[last]?.shape[0] ?? 0;
+  if (classes < 2 || classes > 10_000)
+    throw new UserError(
+      `${path} holds the weights of another network than ${name}: expected a tensor ${last}`,
+    );
+  if (classNames && classNames.length !== classes)
+    throw new UserError(
+      `Expected ${classes} --class names for ${path}, as many as ${last} has rows, but found ${classNames.length}`,
+      2,
+    );
+  const names = classNames ?? defaultNames(classes);
+  const fits = (side: number) =>
+    shapesOf(make(side, names)).every(
+      ({ name: one, shape }) => String(tensors[one]?.shape) === String(shape),
+    );
+  return make(sides.find(fits) ?? sides[0]!, names);
 }

@@ -1,13 +1,11 @@
 /** The checkpoints of a run: written whole, checked when read, the one before kept. */
-import { createHash } from 'node:crypto';
-import { link, rename, stat } from 'node:fs/promises';
+import { link, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UserError } from '../base/errors.ts';
 import { newName } from '../base/file_owner.ts';
 import { saveFile, temporaryPath } from '../base/files.ts';
-import { bytesOf, readSafetensors, safetensorsParts } from '../export/safetensors.ts';
-import { joinTensors, splitValues, weightsParts } from '../export/weights.ts';
+import { inTurns, readSafetensors } from '../export/safetensors.ts';
+import { checkFinite, hashedParts, joinTensors, splitValues, weightsParts } from '../export/weights.ts';
 import { type Network, networkShapes } from '../model/network.ts';
 import type { Position, Snapshot } from '../training/training_state.ts';
 
@@ -19,6 +17,15 @@ export interface Checkpoint extends Snapshot {
   network: Network;
   /** Of the data set that it was trained on; see `Dataset.hash`. */
   dataHash: string;
+  /** What else is kept of the run, so that a resume needs no other file; absent where an older version wrote it. */
+  run?: RunState;
+}
+
+/** `run.json` and the lines of `metrics.jsonl` as they were; whether the weights are those of `best.safetensors`. */
+export interface RunState {
+  description: object;
+  log: string[];
+  isBest: boolean;
 }
 
 /**
@@ -34,6 +41,8 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
     await link(path, temporary)
       .then(() => rename(temporary, previous))
       .catch(() => {});
+    // Where both are the same file already, it is not renamed.
+    await rm(temporary, { force: true });
   }
   await saveFile(path, parts);
 }
@@ -46,7 +55,7 @@ export async function saveWeights(
   notes: Record<string, string> = {},
 ): Promise<void> {
   const place = { epoch: String(position.epoch), step: String(position.step) };
-  await saveFile(path, weightsParts(network, average ?? values, { ...place, ...notes }));
+  await saveFile(path, await inTurns(weightsParts(network, average ?? values, { ...place, ...notes })));
 }
 
 const MOMENTS = 'optimizer.moments';
@@ -54,43 +63,34 @@ const AVERAGE = 'average.';
 const LOSSES = 'history.losses';
 
 /** Parameters under their own names, the optimizer's moments as one tensor, the rest as text; in pieces. */
-export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
-  const { network, dataHash, position, values, optimizer, average, losses } = checkpoint;
+export function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
+  return inTurns(checkpointParts(checkpoint));
+}
+
+function* checkpointParts(checkpoint: Checkpoint): Generator<void, Uint8Array[]> {
+  const { network, dataHash, position, values, optimizer, average, losses, run } = checkpoint;
   const { parameters } = networkShapes(network);
   const { step, values: moments, ...scale } = optimizer;
   const averages = average ? Object.entries(splitValues(parameters, average)) : [];
-  return safetensorsParts({
+  const weights = {
+    ...splitValues(parameters, values),
+    ...Object.fromEntries(averages.map(([name, tensor]) => [AVERAGE + name, tensor])),
+  };
+  yield* checkFinite(weights, 'The checkpoint to save');
+  return yield* hashedParts({
     metadata: {
       network: JSON.stringify(network),
       dataHash,
       position: JSON.stringify(position),
       optimizer: JSON.stringify({ step, ...scale }),
-      checksum: await checksum([values, moments, average, losses]),
+      ...(run ? { run: JSON.stringify(run) } : {}),
     },
     tensors: {
-      ...splitValues(parameters, values),
+      ...weights,
       [MOMENTS]: { shape: [moments.length], data: moments },
       ...(losses ? { [LOSSES]: { shape: [3, losses.length / 3], data: losses } } : {}),
-      ...Object.fromEntries(averages.map(([name, tensor]) => [AVERAGE + name, tensor])),
     },
   });
-}
-
-/** Bytes of half a millisecond. */
-const SLICE = 2 ** 19;
-
-/** sha256 over the numbers, parameters first; others have their turn between two slices, a step not least. */
-async function checksum(arrays: (Float32Array | undefined)[]): Promise<string> {
-  const hash = createHash('sha256');
-  for (const array of arrays) {
-    if (!array) continue;
-    const bytes = bytesOf(array);
-    for (let from = 0; from < bytes.length; from += SLICE) {
-      hash.update(bytes.subarray(from, from + SLICE));
-      await nextTurn();
-    }
-  }
-  return hash.digest('hex');
 }
 
 /**
@@ -150,12 +150,9 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const average = Object.keys(averages).length > 0 ? joinTensors(own, averages, path) : undefined;
   const values = joinTensors(own, named(''), path);
   const losses = history?.data;
-  if (metadata.checksum !== (await checksum([values, moments.data, average, losses])))
-    throw new UserError(
-      `Expected ${path} to be as it was written, but its checksum is another: it is damaged`,
-    );
   return {
     ...{ network, dataHash, values },
+    ...(metadata.run === undefined ? {} : { run: JSON.parse(metadata.run) as RunState }),
     position: JSON.parse(position) as Position,
     optimizer: { ...JSON.parse(optimizer), values: moments.data },
     ...(average ? { average } : {}),

@@ -21,9 +21,9 @@ import type {
   Stop,
 } from '../training/training_events.ts';
 import type { EpochMetrics, Position, Snapshot } from '../training/training_state.ts';
-import { saveCheckpoint, saveWeights } from './checkpoint.ts';
+import { type RunState, saveCheckpoint, saveWeights } from './checkpoint.ts';
 import { pastOf } from './resumed_history.ts';
-import { readLog, saveLog } from './run_folder.ts';
+import { parseLog, readLog, saveLog } from './run_folder.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
 
 /** The report of a run, as the record asks for it. */
@@ -46,6 +46,10 @@ export interface RunFacts extends AdviceFacts {
   dataHash: string;
   /** What holds the images, where something does. */
   lock?: { root: string } | undefined;
+  /** `run.json`. */
+  description: object;
+  /** Of a run that is resumed, as its checkpoint has it; absent: the log on disk holds. */
+  before?: Pick<RunState, 'log' | 'isBest'> | undefined;
   majorityAccuracy: number;
   clock: Stopwatch;
 }
@@ -80,13 +84,13 @@ export function isTold(step: number): boolean {
 
 /** Begins the record of a run, or goes on with it; the state that it begins with is its first checkpoint. */
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
-  const { folder, network, dataHash, clock, lock, report } = facts;
+  const { folder, network, dataHash, clock, lock, report, description, before } = facts;
   const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
-  let lines = (await readLog(folder, start.position.step)) as LogLine[];
+  let lines = before ? parseLog(before.log) : await readLog(folder, start.position.step);
   let position: Position = start.position;
   let final = lastValidation(lines);
   let incidents = lines.filter(({ type }) => type === 'rollback' || type === 'notice').length;
-  let bestIsNew = false;
+  let bestIsNew = before?.isBest ?? false;
   let saving = Promise.resolve();
   let validated = false;
   const findings = (epoch?: number) => findingsOf(lines, epoch);
@@ -99,8 +103,14 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
       const notes = { ...origin, ...texts.best, metrics: JSON.stringify(snapshot.position.best) };
       await saveWeights(join(folder, 'best.safetensors'), network, snapshot, notes);
     }
-    await saveCheckpoint(folder, { ...snapshot, network, dataHash });
-    await saveWeights(join(folder, 'last.safetensors'), network, snapshot, { ...origin, ...texts.last });
+    const run = { description, log: texts.log, isBest };
+    await saveCheckpoint(folder, { ...snapshot, network, dataHash, run });
+    const { best } = snapshot.position;
+    await saveWeights(join(folder, 'last.safetensors'), network, snapshot, {
+      ...{ ...origin, ...texts.last },
+      // Who takes these weights where the best are missing should know.
+      ...(best ? { bestEpoch: String(best.epoch) } : {}),
+    });
   };
   const save = async (snapshot: Snapshot) => {
     const isBest = bestIsNew;
@@ -221,15 +231,19 @@ interface Texts {
   last: Record<string, string>;
 }
 
+/** What weights say of the calibration of an epoch; without one, of the last. */
+export function calibrationNote(lines: LogLine[], epoch?: number): Record<string, string> {
+  const found = findingsOf(lines, epoch);
+  return found ? { calibration: JSON.stringify(found.calibration) } : {};
+}
+
 function textsOf(lines: LogLine[], best: number | undefined): Texts {
-  const note = (found: Findings | undefined): Record<string, string> =>
-    found ? { calibration: JSON.stringify(found.calibration) } : {};
   const epochs = lines.filter((line) => line.type === 'epoch');
   return {
     log: lines.map((line) => JSON.stringify(line)),
     csv: epochs.length > 0 ? encodeMetricsCsv(epochs) : '',
-    best: best === undefined ? {} : note(findingsOf(lines, best)),
-    last: note(findingsOf(lines)),
+    best: best === undefined ? {} : calibrationNote(lines, best),
+    last: calibrationNote(lines),
   };
 }
 

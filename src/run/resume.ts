@@ -1,13 +1,14 @@
 /** Going on with a run where it was ended. */
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import { removeLeftovers } from '../base/file_owner.ts';
 import { type Network, networkShapes } from '../model/network.ts';
 import { completeOptions, kebab, type TrainOptions, trainOptions } from '../options.ts';
 import { noSums, type Position } from '../training/training_state.ts';
-import { type Checkpoint, newestCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, hasCheckpoint, newestCheckpoint } from './checkpoint.ts';
+import { mendLog, mendWeights } from './mend_run.ts';
+import { parseLog, readDescription, readLog } from './run_folder.ts';
 
 /** A run that is gone on with. */
 export interface Resumed {
@@ -44,9 +45,15 @@ export async function openRun(
       `Expected --resume ${folder} to go on in its own folder, but found --run ${asked.run}; leave it out`,
       2,
     );
-  const description = await readDescription(folder);
+  const found = await readDescription(folder);
+  if (typeof found === 'string' && !(await hasCheckpoint(folder)))
+    throw new UserError(`Expected --resume to name the folder of a run, but in ${folder} ${found}`, 2);
   await lock(folder);
   await removeLeftovers(folder);
+  const remarks: string[] = [];
+  const remark = (message: string) => void remarks.push(message);
+  const checkpoint = await soundCheckpoint(folder, remark);
+  const description = checkedDescription(folder, found, checkpoint, remark);
   const root = rootOf(description);
   const given = root === undefined ? asked : withOwnPaths(asked);
   const { timed, ...saved } = description.options as Record<string, unknown>;
@@ -54,7 +61,6 @@ export async function openRun(
   if (timed === true) delete saved.epochs;
   const known = Object.entries(saved).filter(([name]) => Object.hasOwn(trainOptions, name));
   const before = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
-  const remarks: string[] = [];
   const options: TrainOptions = { ...before, resume: folder, run: folder, force: given.force ?? false };
   const checked = completeOptions(trainOptions, given);
   for (const name of Object.keys(given) as (keyof TrainOptions)[]) {
@@ -71,8 +77,36 @@ export async function openRun(
     }
     Object.assign(options, { [name]: value });
   }
-  const checkpoint = await newestCheckpoint(folder, (message) => remarks.push(message));
   return { folder, options, checkpoint, remarks, description, root };
+}
+
+/** The newest checkpoint that is whole, with the weights and the log beside it as they should be. */
+async function soundCheckpoint(
+  folder: string,
+  remark: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  const checkpoint = await newestCheckpoint(folder, remark);
+  if (!checkpoint) return undefined;
+  const { run, position } = checkpoint;
+  const log = run
+    ? parseLog(await mendLog(folder, run, remark))
+    : await readLog(folder, position.step, remark);
+  return mendWeights(folder, checkpoint, log, remark);
+}
+
+/** `run.json`, or what the checkpoint knows of it. */
+function checkedDescription(
+  folder: string,
+  found: Record<string, unknown> | string,
+  checkpoint: Checkpoint | undefined,
+  remark: (message: string) => void,
+): Record<string, unknown> {
+  if (typeof found !== 'string') return found;
+  const kept = checkpoint?.run?.description as Record<string, unknown> | undefined;
+  if (!kept)
+    throw new UserError(`Expected ${folder} to hold the options of a run, but ${found}; train again`);
+  remark(`In ${folder} ${found}: written again from the checkpoint`);
+  return kept;
 }
 
 function rootOf({ workingDirectory: root }: Record<string, unknown>): string | undefined {
@@ -87,22 +121,6 @@ function withOwnPaths(given: Partial<TrainOptions>): Partial<TrainOptions> {
     ...(lock === undefined ? {} : { lock: resolve(lock) }),
     ...(cache === undefined ? {} : { cache: resolve(cache) }),
   };
-}
-
-async function readDescription(folder: string): Promise<Record<string, unknown> & { options: unknown }> {
-  const path = join(folder, 'run.json');
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    const found =
-      error.code === 'ENOENT' ? 'there is no run.json' : `run.json could not be read (${error.code})`;
-    throw new UserError(`Expected --resume to name the folder of a run, but in ${folder} ${found}`, 2);
-  });
-  try {
-    const description = JSON.parse(text);
-    if (description?.options && typeof description.options === 'object') return description;
-  } catch {
-    // Told below.
-  }
-  throw new UserError(`Expected ${path} to hold the options of a run, but it is damaged; train again`);
 }
 
 /**

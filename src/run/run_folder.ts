@@ -1,11 +1,13 @@
 /** The folder of a run. */
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { removeLeftovers } from '../base/file_owner.ts';
-import { saveFile } from '../base/files.ts';
+import { saveFile, saveJson } from '../base/files.ts';
 import { isLockFile } from '../base/folder_lock.ts';
 import { quote } from '../base/words.ts';
+import type { LogLine } from '../training/train_events.ts';
 
 /** What a run leaves that ended before its first checkpoint. */
 const UNBEGUN = ['run.json', 'report.html', 'find-lr.json', 'untold.json'];
@@ -106,19 +108,61 @@ export async function saveLog(folder: string, lines: string[]): Promise<void> {
   await saveFile(join(folder, 'metrics.jsonl'), text);
 }
 
-/** The lines of the log up to a step, as they were written; none where there is no log. */
-export async function readLog(folder: string, step: number): Promise<unknown[]> {
+/**
+ * The lines of the log up to a step, as they were written; none where there is no log.
+ * @param onDamage told the sentence about lines that can't be read
+ */
+export async function readLog(
+  folder: string,
+  step: number,
+  onDamage: (message: string) => void = () => {},
+): Promise<LogLine[]> {
   const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
   const lines = text.split('\n').filter((line) => line !== '');
-  const read = lines.flatMap((line) => {
+  const read = parseLog(lines);
+  const lost = lines.length - read.length;
+  if (lost > 0)
+    onDamage(`metrics.jsonl is damaged: ${lost} of ${lines.length} lines can't be read and are dropped`);
+  return read.filter((line) => line.step <= step);
+}
+
+/** What is no line of ours is left out: it was written by something else, or cut off as it was copied. */
+export function parseLog(lines: string[]): LogLine[] {
+  return lines.flatMap((line) => {
     try {
-      return [JSON.parse(line) as { type?: unknown; step?: unknown } | null];
+      const read: LogLine | null = JSON.parse(line);
+      return typeof read?.type === 'string' && typeof read.step === 'number' ? [read] : [];
     } catch {
-      // Written by something else, or cut off as it was copied: ours is whole or not there.
       return [];
     }
   });
-  return read.filter(
-    (line) => typeof line?.type === 'string' && typeof line.step === 'number' && line.step <= step,
+}
+
+/** Writes `run.json`, with a checksum of what is in it. */
+export async function saveDescription(folder: string, description: object): Promise<void> {
+  await saveJson(folder, 'run.json', { ...description, checksum: checksumOf(description) });
+}
+
+/**
+ * `run.json`; one without a checksum is of an older version.
+ * @returns what is wrong with it, as the end of a sentence, where it can't be used
+ */
+export async function readDescription(folder: string): Promise<Record<string, unknown> | string> {
+  const text = await readFile(join(folder, 'run.json'), 'utf8').catch(
+    (error: NodeJS.ErrnoException) => error,
   );
+  if (text instanceof Error)
+    return text.code === 'ENOENT' ? 'there is no run.json' : `run.json can't be read (${text.code})`;
+  try {
+    const { checksum, ...description } = JSON.parse(text);
+    const isSound = checksum === undefined || checksum === checksumOf(description);
+    if (isSound && description.options && typeof description.options === 'object') return description;
+  } catch {
+    // Said below.
+  }
+  return 'run.json is damaged or was changed';
+}
+
+function checksumOf(description: object): string {
+  return createHash('sha256').update(JSON.stringify(description)).digest('hex');
 }

@@ -48,6 +48,15 @@ describe("Python's file", () => {
   });
 });
 
+test('numbers of other widths are those that PyTorch widens them to; its counters of batches are left out', async () => {
+  const { tensors } = await readSafetensors(
+    fileURLToPath(new URL('../fixtures/widths.safetensors', import.meta.url)),
+  );
+  const names = ['brain', 'double', 'half'];
+  expect(Object.keys(tensors).sort()).toEqual(names.flatMap((name) => [name, `${name}.float`]));
+  for (const name of names) expect(tensors[name], name).toEqual(tensors[`${name}.float`]);
+});
+
 test("our file is read by Python's safetensors, where it is installed", () => {
   const path = join(folder, 'ours.safetensors');
   const data = formula(5, 12);
@@ -94,11 +103,16 @@ describe('a file nobody vouches for is refused in a sentence', () => {
     ['no JSON', file('{"a":'), /header is not a JSON object/],
     ['bytes that are no UTF-8', file('{"\u0000": 1}').fill(0xff, 10, 11), /header is not a JSON object/],
     ['a list', file('[1, 2, 3]'), /header is not a JSON object/],
-    ['another dtype', file({ a: tensor([2], [0, 4], 'F16') }, four), /expected tensor a to be float32.*F16/],
+    [
+      'another dtype',
+      file({ a: tensor([1], [0, 4], 'I32') }, four),
+      /expected tensor a to be float32.*is I32; save it/,
+    ],
+    ['F16 of another size', file({ a: tensor([1], [0, 4], 'F16') }, four), /needs 2 bytes, but has 4/],
     [
       'no dtype',
       file({ a: { shape: [1], data_offsets: [0, 4] } }, four),
-      /float32 \(F32\), but it is undefined/,
+      /float32 \(or F16, BF16, F64\), but it is undefined/,
     ],
     ['no shape', file({ a: { dtype: 'F32', data_offsets: [0, 4] } }, four), /has no shape/],
     ['a negative side', file({ a: tensor([-1], [0, 4]) }, four), /has no shape/],

@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { encodeSafetensors } from '../../src/export/safetensors.ts';
-import { encodeWeights, loadWeights } from '../../src/export/weights.ts';
+import { UserError } from '../../src/base/errors.ts';
+import { CONTENT_HASH, decodeSafetensors, encodeSafetensors } from '../../src/export/safetensors.ts';
+import { encodeWeights, type ForeignNetwork, loadWeights, splitValues } from '../../src/export/weights.ts';
 import { loadAddon, type Tensor } from '../../src/model/addon.ts';
 import { birbs, birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
 import { assertClose, passTolerance } from '../close.ts';
@@ -92,6 +93,53 @@ describe('a weights file of ours', () => {
     expect(loaded.metadata.tool).toMatch(/^birbs-metal \d/);
   });
 
+  test('with any byte changed is refused, or says the same', async () => {
+    const bytes = encodeWeights(network, values, { epoch: '3' });
+    const whole = await loadWeights(save('whole', bytes));
+    const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+    // All of the header that is text, and some of the rest.
+    const places = [
+      ...Array(8 + header).keys(),
+      ...Array.from({ length: 20 }, (_, i) => bytes.length - 1 - i * 997),
+    ];
+    let refused = 0;
+    for (const place of places.filter((at) => at < 8 || at % 31 === 0 || at > 8 + header)) {
+      const damaged = bytes.slice();
+      damaged[place]! ^= 1 << (place % 7);
+      const loaded = await loadWeights(save('damaged', damaged)).catch((error) => error);
+      if (loaded instanceof UserError) refused += 1;
+      else {
+        // Its checksum has another name then, or the padding is another.
+        const { [CONTENT_HASH]: _, ...metadata } = whole.metadata;
+        expect(loaded, `byte ${place}`).toMatchObject({ ...whole, metadata });
+      }
+    }
+    expect(refused).toBeGreaterThan(70);
+  });
+
+  test('without a checksum is read', async () => {
+    const { tensors, metadata } = decodeSafetensors(encodeWeights(network, values), 'ours');
+    const { [CONTENT_HASH]: hash, ...rest } = metadata;
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    const loaded = await loadWeights(save('plain', encodeSafetensors({ tensors, metadata: rest })));
+    expect(Buffer.from(loaded.values.buffer).equals(Buffer.from(values.buffer))).toBe(true);
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, -1 / 0])(
+    'with a weight of %d is neither written nor read',
+    async (bad) => {
+      const spoilt = values.slice();
+      spoilt[count - 1] = bad;
+      const message = `expected finite weights, but tensor fc2.bias has ${bad} at position 1; take an earlier file`;
+      expect(() => encodeWeights(network, spoilt)).toThrow(`The weights to save: ${message}`);
+      const { tensors, metadata } = decodeSafetensors(encodeWeights(network, values), 'ours');
+      tensors['fc2.bias']!.data[1] = bad;
+      const { [CONTENT_HASH]: _, ...rest } = metadata;
+      const path = save('spoilt', encodeSafetensors({ tensors, metadata: rest }));
+      await expect(loadWeights(path)).rejects.toThrow(`${path}: ${message}`);
+    },
+  );
+
   test('has the order and the shapes of the native side', async () => {
     const options = { device: 'cpu', network, seed: 0, batchSize: 2, threads: 1 } as const;
     const session = await loadAddon().createSession({ ...options, optimizer: { kind: 'sgd' } });
@@ -132,6 +180,39 @@ describe('a weights file of ours', () => {
       'alien',
       encodeSafetensors({ metadata: {}, tensors: { x: { shape: [1], data: Float32Array.of(1) } } }),
     );
-    await expect(loadWeights(path)).rejects.toThrow(/does not say which network its weights belong to/);
+    await expect(loadWeights(path)).rejects.toThrow(
+      /does not say which network its weights belong to.*not written by birbs-metal.*--network \(birbs, birbs-bn/,
+    );
+  });
+});
+
+describe('a file of another program, with the network named', () => {
+  const network = birbsBn({ imageSize: 24, classNames: ['owl', 'robin', 'wren'] });
+  const { parameters } = networkShapes(network);
+  const values = Float32Array.from({ length: parameterCount(networkShapes(network)) }, (_, i) => i % 7);
+  const path = save('torch', encodeSafetensors({ metadata: {}, tensors: splitValues(parameters, values) }));
+
+  test('its image size and number of classes follow from its tensors', async () => {
+    const loaded = await loadWeights(path, { network: 'birbs-bn', classNames: network.classNames });
+    expect(loaded.network).toEqual(network);
+    expect(Buffer.from(loaded.values.buffer).equals(Buffer.from(values.buffer))).toBe(true);
+    const unnamed = await loadWeights(path, { network: 'birbs-bn' });
+    expect(unnamed.network.classNames).toEqual(['class 0', 'class 1', 'class 2']);
+  });
+
+  test.each([
+    [
+      { network: 'birbs-bn', classNames: ['a', 'b'] },
+      /^Expected 3 --class names .* as many as \S+ has rows, but found 2/,
+    ],
+    [{ network: 'birbs-bn', imageSize: 32 }, /another network: expected fc1.weight to be \[256, 2048\]/],
+    [{ network: 'birbs' }, /holds the weights of another network: expected no tensor bn1/],
+  ] as const)('%j does not fit', async (foreign, message) => {
+    await expect(loadWeights(path, foreign as unknown as ForeignNetwork)).rejects.toThrow(message);
+  });
+
+  test('a file that says its network needs no name', async () => {
+    const ours = save('said', encodeWeights(network, values));
+    await expect(loadWeights(ours, { network: 'birbs-bn' })).rejects.toMatchObject({ exitCode: 2 });
   });
 });

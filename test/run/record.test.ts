@@ -30,7 +30,7 @@ const at = (step: number, epoch = 0): Snapshot => ({
   optimizer: { step, values: new Float32Array(2) },
 });
 const open = (start = at(0), report?: RunReport) => {
-  const facts = { folder, network, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
+  const facts = { folder, network, description: {}, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
   const advice = { precision: 'fp32', streams: false } as const;
   return startRecord({ ...facts, ...advice, clock: new Stopwatch(), report }, start);
 };

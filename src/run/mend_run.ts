@@ -1,0 +1,102 @@
+/** What is damaged or missing in the folder of a run: put right from its checkpoints, or told. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import { loadWeights } from '../export/weights.ts';
+import type { LogLine } from '../training/train_events.ts';
+import type { EpochMetrics } from '../training/training_state.ts';
+import { type Checkpoint, loadCheckpoint, PREVIOUS_STATE, type RunState, saveWeights } from './checkpoint.ts';
+import { calibrationNote } from './record.ts';
+
+/** Takes a sentence for the user. */
+type Remark = (sentence: string) => void;
+
+/** The lines of the log as the checkpoint has them; says so where those on disk are others. */
+export async function mendLog(folder: string, { log }: RunState, remark: Remark): Promise<string[]> {
+  const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => undefined);
+  const onDisk = new Set((text ?? '').split('\n').map(stablePart));
+  const lost = log.filter((line) => !onDisk.has(stablePart(line))).length;
+  if (lost > 0) {
+    const found = text === undefined ? 'is missing' : `is damaged (${lost} of ${log.length} lines)`;
+    remark(`metrics.jsonl ${found}: written again from the checkpoint`);
+  }
+  return log;
+}
+
+/** Of findings only the best and the last are kept, and of an old epoch not all that is of each class. */
+function stablePart(line: string): string {
+  try {
+    const { validation: _, ...rest } = JSON.parse(line);
+    return rest.type === 'findings' ? '' : JSON.stringify(rest);
+  } catch {
+    return line;
+  }
+}
+
+/**
+ * Sees to it that the best weights are those of the best epoch. Where no checkpoint has them, the best is counted anew
+ * from the last validation on, and that is told.
+ * @returns the checkpoint to resume from
+ */
+export async function mendWeights(
+  folder: string,
+  checkpoint: Checkpoint,
+  log: LogLine[],
+  remark: Remark,
+): Promise<Checkpoint> {
+  const last = await problemOf(join(folder, 'last.safetensors'));
+  if (last) remark(`last.safetensors ${last}: written again from the checkpoint`);
+  const { best, step } = checkpoint.position;
+  const problem = best && (await problemOf(join(folder, 'best.safetensors'), best.epoch));
+  if (!problem) return checkpoint;
+  // The run begins with saving its checkpoint, and with it the weights that are its best.
+  if (checkpoint.run?.isBest) {
+    remark(`best.safetensors ${problem}: written again from the checkpoint`);
+    return checkpoint;
+  }
+  const previous = await loadCheckpoint(join(folder, PREVIOUS_STATE)).catch(() => undefined);
+  if (previous?.run?.isBest && previous.position.best?.epoch === best.epoch) {
+    await saveWeights(join(folder, 'best.safetensors'), previous.network, previous, bestNotes(previous, log));
+    remark(`best.safetensors ${problem}: written again from the checkpoint before the last`);
+    return checkpoint;
+  }
+  const validated = log.findLast((line) => line.type === 'epoch');
+  const isHere = validated?.step === step;
+  remark(
+    `best.safetensors ${problem}, and no checkpoint has the weights of epoch ${best.epoch}: the best is counted anew, ` +
+      `beginning with ${isHere ? `epoch ${validated.epoch}` : 'the next validation'}`,
+  );
+  return {
+    ...checkpoint,
+    position: {
+      ...checkpoint.position,
+      best: isHere ? { epoch: validated.epoch, ...validated.validation } : null,
+    },
+    ...(checkpoint.run ? { run: { ...checkpoint.run, isBest: isHere } } : {}),
+  };
+}
+
+/** As the process that saved the checkpoint wrote them. */
+function bestNotes({ dataHash, position, run }: Checkpoint, log: LogLine[]): Record<string, string> {
+  const { data } = (run?.description ?? {}) as { data?: { lock?: { root: string } } };
+  return {
+    dataHash,
+    ...(data?.lock ? { lock: data.lock.root } : {}),
+    ...calibrationNote(log, position.best!.epoch),
+    metrics: JSON.stringify(position.best),
+  };
+}
+
+/** What is wrong with a weights file, as the end of a sentence. */
+async function problemOf(path: string, epoch?: number): Promise<string | undefined> {
+  try {
+    const { metadata } = await loadWeights(path);
+    const found =
+      epoch === undefined ? null : (JSON.parse(metadata.metrics ?? 'null') as EpochMetrics | null);
+    // A later one was saved right before the run was killed, and will be saved again.
+    return found && found.epoch < epoch! ? `is of epoch ${found.epoch} and not of epoch ${epoch}` : undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return /ENOENT/.test(error.message) ? 'is missing' : 'is damaged';
+  }
+}
