@@ -1,6 +1,6 @@
 /** All of the screen as lines: head, view, keys. */
 import { count, duration, percent } from '../base/words.ts';
-import type { DashboardState } from './live_state.ts';
+import { type DashboardState, elapsedSeconds } from './live_state.ts';
 import { LEAST } from './terminal_fits.ts';
 import { bar, clock, styled, toWidth } from './terminal_text.ts';
 import { helpLines, type View, viewLines } from './views.ts';
@@ -11,6 +11,8 @@ export interface Frame {
   help: boolean;
   paused: boolean;
   stopping: boolean;
+  /** Milliseconds since 1970. */
+  now: number;
   /** Of the terminal, in characters. */
   columns: number;
   rows: number;
@@ -50,30 +52,35 @@ const HELD = ['paused', 'stopping', 'interrupted'];
 /** Of a run that is done: what it came to. */
 export const GRADE_COLORS = { good: 'green', fair: 'yellow', poor: 'red' } as const;
 
-function titleLine({ state, columns, paused, stopping }: Frame): string {
+function titleLine({ state, columns, paused, stopping, now }: Frame): string {
   const { start, ended, sources } = state;
   const status =
     ended?.status ?? (stopping ? 'stopping' : paused ? 'paused' : start ? 'training' : 'preparing');
-  const left = toWidth(` birbs-metal  ${start?.run ?? sources}`, columns - status.length - 2);
+  const right = `${status}  ${duration(elapsedSeconds(state, now))}`;
+  const left = toWidth(` birbs-metal  ${start?.run ?? sources}`, columns - right.length - 2);
   const grade = status === 'done' ? ended?.grade : undefined;
   const color = grade ? GRADE_COLORS[grade] : HELD.includes(status) ? 'yellow' : undefined;
-  return styled(color ? [color, 'inverse'] : 'inverse', `${left} ${status} `);
+  return styled(color ? [color, 'inverse'] : 'inverse', `${left} ${right} `);
 }
 
-function deviceLine({ state: { start, device, recent, best }, columns }: Frame): string {
-  const network = start ? `${start.network}, ${start.imageSize} px, on ` : '';
-  const busy = recent.all > 0 ? `, ${percent(Math.min(1, recent.device / recent.all), 0)} busy` : '';
+function deviceLine({ state: { start, device, deviceName, recent, best }, columns }: Frame): string {
+  const network = start ? [`${start.network}, ${start.imageSize} px`] : [];
+  const share = percent(Math.min(1, recent.device / recent.all), 0);
+  const busy = recent.all > 0 ? `, ${deviceName === 'metal' ? 'GPU' : 'CPU'} ${share} busy` : '';
   const right = best ? `best ${percent(best.balancedAccuracy)} in epoch ${best.epoch} ` : '';
-  const room = columns - right.length - 1;
-  const name = ` ${network}${device}`;
-  const left = (name.length > room - busy.length ? toWidth(name, room - busy.length) : name) + busy;
-  return `${left.padEnd(room)} ${styled('bold', right)}`;
+  const room = columns - right.length - 1 - busy.length;
+  const choices = [[...network, device], [...network, deviceName], network].map(
+    (parts) => ` ${parts.join(' on ')}`,
+  );
+  const left = choices.find((one) => one.length <= room) ?? toWidth(choices.at(-1)!, room);
+  return `${(left + busy).padEnd(room + busy.length)} ${styled('bold', right)}`;
 }
 
 function progressLine({ state, columns }: Frame): string {
-  const { start, epoch, progress, imagesPerSecond, secondsLeft, ended, learningRate } = state;
+  const { start, epoch, progress, imagesPerSecond, secondsLeft, ended, learningRate, steps } = state;
   if (!start) return '';
   const head = ` Epoch ${epoch}${start.epochs === null ? '' : `/${start.epochs}`} `;
+  if (steps === 0) return toWidth(head, columns);
   const facts = [
     percent(progress, 0).padStart(4),
     `${count(imagesPerSecond).padStart(6)} images/s`,

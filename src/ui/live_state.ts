@@ -19,6 +19,10 @@ export interface Message {
 }
 
 export interface DashboardState {
+  /** Seconds of the run until `since` (milliseconds since 1970), which it has gone on from; undefined before any event. */
+  elapsed: { seconds: number; since: number } | undefined;
+  deviceName: string;
+  /** Name and description. */
   device: string;
   sources: string;
   /** What is read just now, by stage and source. */
@@ -35,6 +39,9 @@ export interface DashboardState {
   /** Whether an epoch of this process has told how much time is left. */
   paced: boolean;
   loss: { train: Series; validation: Series };
+  imageRate: Series;
+  /** Of two classes the recall of each; of more the lowest and the mean. */
+  recalls: [Series, Series];
   /** Of the batches plain accuracy, of the validation balanced accuracy. */
   accuracy: { train: Series; validation: Series };
   /** Of the last validation, in the order of the classes; rows are the truth. */
@@ -54,10 +61,19 @@ export interface DashboardState {
 export function newState(): DashboardState {
   const pair = () => ({ train: new Series(), validation: new Series() });
   return {
-    ...{ device: '', sources: '', reading: new Map(), start: undefined, classNames: [] },
+    ...{
+      elapsed: undefined,
+      deviceName: '',
+      device: '',
+      sources: '',
+      reading: new Map(),
+      start: undefined,
+      classNames: [],
+    },
     ...{ epoch: 0, step: 0, progress: 0, learningRate: 0, imagesPerSecond: 0, secondsLeft: undefined },
     paced: false,
     ...{ loss: pair(), accuracy: pair(), confusion: [], best: undefined },
+    ...{ imageRate: new Series(), recalls: [new Series(), new Series()] },
     ...{ recent: { device: 0, all: 0 }, time: noTime(), steps: 0, saved: undefined },
     ...{ messages: [], ended: undefined },
   };
@@ -72,8 +88,10 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
   const told =
     event.type === 'epoch' ? [epochLine(event)] : event.type === 'end' ? endLines(event.results) : lines;
   for (const text of told) if (text !== '') addMessage(state, text, now);
+  state.elapsed ??= { seconds: 0, since: now };
   switch (event.type) {
     case 'device':
+      state.deviceName = event.name;
       state.device = printable(`${event.name} (${event.description})`);
       state.sources = event.sources.map(printable).join(', ');
       break;
@@ -86,6 +104,7 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
       break;
     case 'start':
       state.start = { ...event, run: printable(event.run) };
+      state.elapsed = { seconds: event.spent, since: now };
       [state.epoch, state.step] = [(event.resumed?.epoch ?? 0) + 1, event.resumed?.step ?? 0];
       break;
     case 'past':
@@ -98,15 +117,25 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
       takeEpoch(state, event);
       break;
     case 'rollback':
-      for (const series of [...Object.values(state.loss), ...Object.values(state.accuracy)])
-        series.cutAfter(event.backToStep);
+      for (const series of seriesOf(state)) series.cutAfter(event.backToStep);
       break;
     case 'checkpoint':
       state.saved = { step: event.step, at: now };
       break;
     case 'end':
       state.ended = endOf(event.results);
+      state.elapsed = { seconds: event.results.seconds, since: now };
   }
+}
+
+function seriesOf({ loss, accuracy, imageRate, recalls }: DashboardState): Series[] {
+  return [...Object.values(loss), ...Object.values(accuracy), imageRate, ...recalls];
+}
+
+/** Seconds of the run so far; it has its last once it has ended. */
+export function elapsedSeconds({ elapsed, ended }: DashboardState, now: number): number {
+  if (!elapsed) return 0;
+  return elapsed.seconds + (ended ? 0 : Math.max(0, now - elapsed.since) / 1000);
 }
 
 /** What somebody should read, with its time. */
@@ -163,6 +192,7 @@ function takeStep(state: DashboardState, event: StepEvent): void {
   Object.assign(state, { epoch, step, progress, learningRate, imagesPerSecond });
   state.loss.train.add(step, event.loss);
   state.accuracy.train.add(step, event.accuracy);
+  state.imageRate.add(step, imagesPerSecond);
   for (const activity of Object.keys(time) as (keyof TimeSplit)[]) state.time[activity] += time[activity];
   state.steps += 1;
   const worked = time.data + time.device + time.host + time.saving;
@@ -191,6 +221,10 @@ function takeEpoch(state: DashboardState, event: EpochEvent): void {
   state.loss.validation.add(step, loss);
   state.accuracy.validation.add(step, balancedAccuracy);
   state.confusion = confusion;
+  const recalls = recallsOf(state);
+  const [first, second] = recalls.length === 2 ? recalls : [Math.min(...recalls), balancedAccuracy];
+  state.recalls[0].add(step, first!);
+  state.recalls[1].add(step, second!);
   if (isBest) state.best = { epoch, balancedAccuracy };
   [state.secondsLeft, state.paced] = [secondsLeft, true];
 }

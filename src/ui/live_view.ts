@@ -21,6 +21,7 @@ export interface LiveOptions {
   interrupt: () => void;
 }
 
+const SECOND_MS = 1000;
 /** Lines that are left behind at most. */
 const MOST_LINES = 200;
 
@@ -107,6 +108,7 @@ export class LiveView {
     return {
       ...{ state: this.#state, view: views[this.#view]!, help: this.#help, columns, rows },
       ...{ paused: this.#held !== undefined, stopping: this.#options.signal.aborted },
+      now: Date.now(),
     };
   }
 
@@ -123,8 +125,10 @@ export class LiveView {
     }
     // Before the first step there is nothing to hold up.
     const wait = this.#state.start ? this.pace.wait : LEAST_MS;
+    const drawn = performance.now();
     const again = () => {
-      if (this.#changed) this.#draw();
+      // The time that has gone by is news as well.
+      if (this.#changed || (!this.#state.ended && performance.now() - drawn >= SECOND_MS)) this.#draw();
       else this.#timer = setTimeout(again, wait);
     };
     this.#timer = setTimeout(again, wait);

@@ -1,5 +1,4 @@
-/** Two curves with their title and axes, as lines: as text they cost a tenth of what elements do. */
-import { count } from '../base/words.ts';
+/** One or two curves with their title and axes, as lines. */
 import { type Cell, type Curve, drawChart } from './curve.ts';
 import { styled, toWidth } from './terminal_text.ts';
 
@@ -9,15 +8,21 @@ const STYLES = ['dim', 'cyan'] as const;
 /** Of the numbers at the left. */
 const LABEL_WIDTH = 5;
 
+export interface NamedCurve extends Curve {
+  name: string;
+  told: string;
+}
+
 export interface ChartOptions {
   title: string;
-  /** Of training and of validation: the curve, and its last value as it is told. */
-  curves: [Curve & { told: string }, Curve & { told: string }];
+  /** With their names and their last values; the last one stands out. */
+  curves: NamedCurve[];
   /** In characters, all included. */
   width: number;
   height: number;
-  /** The step at the right; the left is that of the begin. */
+  /** x at the right, where the left is 0; and what is said there, as much as there is room for. */
   last: number;
+  ends: string[];
   limits: [number, number];
   /** A number beside the axis; `span` is what the axis spans. */
   label: (value: number, span: number) => string;
@@ -25,7 +30,7 @@ export interface ChartOptions {
 
 /** Lines of exactly `width` characters, colours aside. */
 export function chartLines(options: ChartOptions): string[] {
-  const { curves, width, height, last, limits, label } = options;
+  const { curves, width, height, last, limits, label, ends } = options;
   const inner = { width: width - LABEL_WIDTH - 3, height: Math.max(1, height - 2) };
   const { rows, low, high } = drawChart(curves, { ...inner, first: 0, last, limits });
   const labelOf = (row: number) => {
@@ -35,22 +40,25 @@ export function chartLines(options: ChartOptions): string[] {
   };
   return [
     titleLine(options),
-    ...rows.map((cells, row) => `${axis(labelOf(row))}${cellsLine(cells)} `),
-    footLine(last, inner.width),
+    ...rows.map((cells, row) => `${axis(labelOf(row))}${cellsLine(cells, stylesOf(curves))} `),
+    footLine(ends, inner.width),
   ];
+}
+
+function stylesOf(curves: NamedCurve[]): readonly ('dim' | 'cyan')[] {
+  return STYLES.slice(-curves.length);
 }
 
 /** As much of words and blanks as there is room for. */
 function titleLine({ title, curves, width }: ChartOptions): string {
-  const [train, validation] = curves.map(({ told }) => told);
-  const [name, first, second] = [
-    [` ${title}`, `  train ${train}`, `  val ${validation}`],
-    [` ${title}`, `  train ${train}`, ` val ${validation}`],
-    [` ${title}`, `  ${train}`, `  ${validation}`],
-    [` ${title}`, ` ${train}`, ` ${validation}`],
-  ].find((parts) => parts.join('').length <= width) ?? [toWidth(` ${title}`, width), '', ''];
-  const rest = ' '.repeat(width - `${name}${first}${second}`.length);
-  return styled('bold', name!) + styled('dim', first!) + styled('cyan', second!) + rest;
+  const named = (gap: string) => curves.map(({ name, told }, i) => `${i === 0 ? '  ' : gap}${name} ${told}`);
+  const bare = (gap: string) => curves.map(({ told }) => `${gap}${told}`);
+  const choices = [named('  '), named(' '), bare('  '), bare(' ')];
+  const values = choices.find((parts) => title.length + 1 + parts.join('').length <= width) ?? [];
+  const name = toWidth(` ${title}`, Math.min(width, title.length + 1));
+  const styles = stylesOf(curves);
+  const rest = ' '.repeat(width - name.length - values.join('').length);
+  return styled('bold', name) + values.map((value, i) => styled(styles[i]!, value)).join('') + rest;
 }
 
 function axis(label: string): string {
@@ -58,19 +66,18 @@ function axis(label: string): string {
 }
 
 /** Neighbours of one colour are coloured at once; a blank has none. */
-function cellsLine(cells: Cell[]): string {
+function cellsLine(cells: Cell[], styles: readonly ('dim' | 'cyan')[]): string {
   const pieces: Cell[] = [];
   for (const { text, curve } of cells) {
     const piece = pieces.at(-1);
     if (piece && (piece.curve === curve || curve === -1)) piece.text += text;
     else pieces.push({ text, curve });
   }
-  return pieces.map(({ text, curve }) => (curve === -1 ? text : styled(STYLES[curve]!, text))).join('');
+  return pieces.map(({ text, curve }) => (curve === -1 ? text : styled(styles[curve]!, text))).join('');
 }
 
-/** The axis of the steps. */
-function footLine(last: number, width: number): string {
-  const [left, right] = ['0', `step ${count(last)}`];
-  const line = '─'.repeat(Math.max(0, width - left.length - right.length - 2));
-  return styled('dim', `${' '.repeat(LABEL_WIDTH + 1)}└${left} ${line} ${right} `);
+function footLine(ends: string[], width: number): string {
+  const right = ends.find((end) => end.length + 6 <= width) ?? ends.at(-1)!;
+  const line = '─'.repeat(Math.max(0, width - right.length - 3));
+  return styled('dim', `${' '.repeat(LABEL_WIDTH + 1)}└0 ${line} ${right} `);
 }

@@ -3,7 +3,8 @@
 import { count, duration, percent } from '../base/words.ts';
 import { type DashboardState, type Message, recallsOf } from './live_state.ts';
 import { stageBar } from './stages.ts';
-import { chartLines } from './terminal_chart.ts';
+import { axisOf } from './step_axis.ts';
+import { chartLines, type NamedCurve } from './terminal_chart.ts';
 import { bar, clock, folded, styled, toWidth } from './terminal_text.ts';
 
 export const views = ['curves', 'classes', 'time', 'messages'] as const;
@@ -18,7 +19,7 @@ interface Room {
 /** At most `rows` lines. */
 export function viewLines(view: View, state: DashboardState, room: Room): string[] {
   if (view === 'messages') return allMessages(state.messages, room);
-  if (!state.start) return preparing(state, room);
+  if (state.loss.train.points.length === 0) return preparing(state, room);
   if (view === 'classes') return classLines(state, room);
   return view === 'time' ? timeLines(state, room) : curveLines(state, room);
 }
@@ -26,11 +27,36 @@ export function viewLines(view: View, state: DashboardState, room: Room): string
 /** Stages that are shown at once. */
 const MOST_STAGES = 6;
 
-function preparing({ reading, messages }: DashboardState, { columns, rows }: Room): string[] {
-  const stages = [...reading.values()].slice(-MOST_STAGES).map((event) => ` ${stageBar(event, columns - 2)}`);
-  const bars = stages.length > 0 ? stages : [' Preparing ...'];
-  const below = rows - bars.length - 1;
-  return [...bars, '', ...lastMessages(messages, { columns, rows: below })];
+function preparing(state: DashboardState, room: Room): string[] {
+  const stages = [...state.reading.values()].slice(-MOST_STAGES);
+  const bars = stages.map((event) => ` ${stageBar(event, room.columns - 2)}`);
+  const waiting = state.start ? ' Waiting for the first step ...' : ' Preparing ...';
+  return filled(bars.length > 0 ? bars : [waiting], state, room);
+}
+
+/** Below lines that leave room: the last messages, in full where they fit. */
+function filled(lines: string[], { messages }: DashboardState, { columns, rows }: Room): string[] {
+  const below = rows - lines.length - 1;
+  if (below <= 0) return lines;
+  const whole = allMessages(messages, { columns, rows: below });
+  return [...lines, '', ...Array<string>(below - whole.length).fill(''), ...whole];
+}
+
+/** Rows of messages and of a chart below the lines of a view; a chart has at least so many. */
+const BELOW = 3;
+const LEAST_CHART = 7;
+
+/** Below lines that leave room for it a chart, and below that the last messages. */
+function withChart(
+  lines: string[],
+  chart: (height: number) => string[],
+  state: DashboardState,
+  room: Room,
+): string[] {
+  const height = room.rows - lines.length - BELOW - 2;
+  if (height < LEAST_CHART) return filled(lines, state, room);
+  const messages = lastMessages(state.messages, { columns: room.columns, rows: BELOW });
+  return [...lines, '', ...chart(height), '', ...messages];
 }
 
 /** From so many rows on there is room for blank lines and for more of everything. */
@@ -50,37 +76,38 @@ function curveLines(state: DashboardState, { columns, rows }: Room): string[] {
   ];
 }
 
-function chartRows({ loss, accuracy, start, step }: DashboardState, { columns, rows }: Room): string[] {
+function chartRows(state: DashboardState, { columns, rows }: Room): string[] {
+  const { loss, accuracy } = state;
   const width = Math.floor(columns / 2);
-  const shape = { height: rows, last: lastStep(start!, step) };
-  const tell = (value: number, decimals: number) => (Number.isFinite(value) ? value.toFixed(decimals) : '–');
+  const shape = { height: rows, ...axisOf(state) };
   const left = chartLines({
     ...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] },
-    label: (value, span) => tell(value, span < 0.2 ? 3 : 2),
+    label: (value, span) => fixed(value, span < 0.2 ? 3 : 2),
     curves: [
-      { points: loss.train.points, told: tell(loss.train.last, 3) },
-      { points: loss.validation.points, told: tell(loss.validation.last, 3), marked: true },
+      { points: loss.train.points, name: 'train', told: fixed(loss.train.last, 3) },
+      { points: loss.validation.points, name: 'val', told: fixed(loss.validation.last, 3), marked: true },
     ],
   });
   const right = chartLines({
     ...{ ...shape, width: columns - width, title: 'balanced accuracy', limits: [0, 1] },
-    label: (value, span) => percent(value, span < 0.04 ? 1 : 0),
+    label: shareLabel,
     curves: [
-      { points: accuracy.train.points, told: percent(accuracy.train.last, 0) },
-      { points: accuracy.validation.points, told: percent(accuracy.validation.last), marked: true },
+      { points: accuracy.train.points, name: 'train', told: percent(accuracy.train.last, 0) },
+      {
+        ...{ points: accuracy.validation.points, name: 'val' },
+        ...{ told: percent(accuracy.validation.last), marked: true },
+      },
     ],
   });
   return left.map((line, row) => line + right[row]!);
 }
 
-/** Steps that the axis has at first. */
-const FIRST_STEPS = 32;
+function fixed(value: number, decimals: number): string {
+  return Number.isFinite(value) ? value.toFixed(decimals) : '–';
+}
 
-/** The right edge: doubled as often as needed, up to the end of the run where that is known. */
-function lastStep(start: NonNullable<DashboardState['start']>, step: number): number {
-  const { epochs, stepsPerEpoch } = start;
-  const whole = epochs === null ? Number.POSITIVE_INFINITY : epochs * stepsPerEpoch;
-  return Math.min(whole, 2 ** Math.ceil(Math.log2(Math.max(FIRST_STEPS, step))));
+function shareLabel(value: number, span: number): string {
+  return percent(value, span < 0.04 ? 1 : 0);
 }
 
 /** The longest name of a class that is shown in full beside the curves. */
@@ -110,10 +137,12 @@ function lowestFirst(values: number[], room: number): number[] {
   return places.sort((a, b) => values[a]! - values[b]!).slice(0, room);
 }
 
-function classLines(state: DashboardState, { columns, rows }: Room): string[] {
+function classLines(state: DashboardState, room: Room): string[] {
+  const { columns, rows } = room;
   const { classNames, confusion } = state;
   const recalls = recallsOf(state);
-  if (recalls.length === 0) return [' After the first epoch: how many of each class are recognised.'];
+  if (recalls.length === 0)
+    return filled([' After the first epoch: how many of each class are recognised.'], state, room);
   const width = Math.min(24, Math.max(5, ...classNames.map((name) => name.length)));
   const shown = lowestFirst(recalls, recalls.length < rows ? rows : rows - 2);
   const barWidth = Math.max(6, Math.min(24, columns - width - 54));
@@ -126,7 +155,23 @@ function classLines(state: DashboardState, { columns, rows }: Room): string[] {
     return `${left}${styled('cyan', bar(recalls[k]!, barWidth))}  ${cut}`;
   });
   const more = recalls.length - shown.length;
-  return [styled('bold', head), ...lines, ...(more > 0 ? [` and ${more} with higher recalls`] : [])];
+  const all = [styled('bold', head), ...lines, ...(more > 0 ? [` and ${more} with higher recalls`] : [])];
+  // A single point is no curve.
+  if (state.recalls[0].points.length < 2) return filled(all, state, room);
+  return withChart(all, (height) => recallChart(state, { columns, rows: height }), state, room);
+}
+
+/** How the recalls went, epoch by epoch. */
+function recallChart(state: DashboardState, { columns, rows }: Room): string[] {
+  const names = state.classNames.length === 2 ? state.classNames : ['lowest', 'mean of all'];
+  const curves = state.recalls.map(({ points, last }, i): NamedCurve => {
+    const name = toWidth(names[i]!, Math.min(NAME_WIDTH, names[i]!.length));
+    return { points, name, told: percent(last), marked: true };
+  });
+  return chartLines({
+    ...{ ...axisOf(state), width: columns, height: rows, title: 'recall', limits: [0, 1] },
+    ...{ label: shareLabel, curves },
+  });
 }
 
 /** What the others of a class were taken for, the most frequent first. */
@@ -146,7 +191,9 @@ const ACTIVITIES = {
   paused: 'paused',
 } as const;
 
-function timeLines({ time, ended, start }: DashboardState, { columns }: Room): string[] {
+function timeLines(state: DashboardState, room: Room): string[] {
+  const { time, ended, start } = state;
+  const { columns } = room;
   const activities = Object.keys(ACTIVITIES) as (keyof typeof ACTIVITIES)[];
   const shown = activities.filter((activity) => time[activity] > 0);
   const total = shown.reduce((sum, activity) => sum + time[activity], 0);
@@ -158,7 +205,17 @@ function timeLines({ time, ended, start }: DashboardState, { columns }: Room): s
   });
   const advice = folded(ended?.advice ?? '', columns - 2).map((line) => ` ${line}`);
   const since = start?.resumed ? `step ${count(start.resumed.step)}` : 'the first step';
-  return [styled('bold', ` Where the time went since ${since}`), ...lines, '', ...advice];
+  const all = [styled('bold', ` Where the time went since ${since}`), ...lines, ...advice];
+  return withChart(all, (height) => rateChart(state, { columns, rows: height }), state, room);
+}
+
+function rateChart(state: DashboardState, { columns, rows }: Room): string[] {
+  const { points, last } = state.imageRate;
+  return chartLines({
+    ...{ ...axisOf(state), width: columns, height: rows, title: 'images a second' },
+    ...{ limits: [0, Number.POSITIVE_INFINITY], label: (value) => count(value) },
+    curves: [{ points, name: 'now', told: count(last) }],
+  });
 }
 
 /** The last ones, a line each, with the time of the day; at the bottom. */
@@ -185,13 +242,14 @@ function allMessages(messages: Message[], { columns, rows }: Room): string[] {
 export function helpLines({ columns }: Room): string[] {
   const keys = [
     ['q', 'save and stop; --resume goes on. Twice: end at once'],
-    ['p', 'pause, and go on'],
+    ['p', 'pause, and resume'],
     ['v', `next view: ${views.join(', ')}`],
     ['?', 'this, and back'],
   ] as const;
   const about = [
     'Dim curves are training: means of the batches, with dropout and augmentation; their accuracy is the plain one.',
     'Bright curves are validation: a point an epoch.',
+    '"CPU 90% busy" (or GPU): in 90% of the last seconds it computed, in the others it waited for images or for us.',
     'Ctrl-C is q. Closing the terminal is q as well.',
   ];
   return [

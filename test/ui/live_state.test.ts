@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { type DashboardState, newState, recallsOf, takeEvent } from '../../src/ui/live_state.ts';
+import {
+  type DashboardState,
+  elapsedSeconds,
+  newState,
+  recallsOf,
+  takeEvent,
+} from '../../src/ui/live_state.ts';
 import { data, device, end, epoch, past, reading, start, step } from './events.ts';
 
 const take = (state: DashboardState, ...events: Parameters<typeof takeEvent>[1][]) => {
@@ -91,6 +97,26 @@ test('a checkpoint is known by step and time', () => {
   const state = begun();
   takeEvent(state, { type: 'checkpoint', epoch: 1, step: 7 }, [], 123);
   expect(state.saved).toEqual({ step: 7, at: 123 });
+});
+
+test('time goes by from the first event on; the run knows what it used before, and its end', () => {
+  const state = newState();
+  expect(elapsedSeconds(state, 9000)).toBe(0);
+  takeEvent(state, device, [], 1000);
+  expect(elapsedSeconds(state, 4500)).toBe(3.5);
+  takeEvent(state, { ...start, spent: 60 }, [], 5000);
+  expect(elapsedSeconds(state, 7000)).toBe(62);
+  takeEvent(state, end(), [], 8000);
+  expect(elapsedSeconds(state, 99_000)).toBe(21);
+});
+
+test('recalls by epoch: of two classes each, of more the lowest and the mean', () => {
+  const points = ({ recalls }: DashboardState) => recalls.map((series) => series.points.map(({ y }) => y));
+  expect(points(take(begun(), step(1), epoch(1)))).toEqual([[65 / 66], [64 / 65]]);
+  const many = take(newState(), device, data(['a', 'b', 'c']), start, step(1), epoch(1, 3));
+  expect(points(many)).toEqual([[Math.min(...recallsOf(many))], [0.58]]);
+  take(many, { type: 'rollback', backToStep: 1 } as Parameters<typeof takeEvent>[1]);
+  expect(points(many)).toEqual([[], []]);
 });
 
 test('names can do nothing to a terminal', () => {

@@ -255,7 +255,7 @@ describe('giving the screen back', () => {
 
   test('a view that fails gives the screen back, tells it, and goes on in lines', async () => {
     const fake = begin();
-    fake.tell(device, start, epoch(1));
+    fake.tell(device, start, step(1), epoch(1));
     // An epoch without classes can't be drawn.
     await fake.type('z');
     await vi.waitFor(() => isBack(fake));

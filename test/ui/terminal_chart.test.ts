@@ -8,9 +8,10 @@ const chart = (width: number, height: number, told: [string, string]) => {
   ];
   const options: ChartOptions = {
     ...{ title: 'balanced accuracy', width, height, last: 100, limits: [0, 1] },
+    ends: ['step 100 of 2,000', 'step 100'],
     curves: [
-      { points, told: told[0] },
-      { points: [], told: told[1], marked: true },
+      { points, name: 'train', told: told[0] },
+      { points: [], name: 'val', told: told[1], marked: true },
     ],
     label: (value) => `${Math.round(100 * value)}%`,
   };
@@ -25,7 +26,7 @@ test('title, axes with their ends and their middle', () => {
     '   50%┤            ⣀⣀⠤⠤⠒⠒⠉⠉             ',
     '      │   ⢀⣀⡠⠤⠔⠒⠊⠉⠉                     ',
     '   20%┤⠒⠊⠉⠁                             ',
-    '      └0 ───────────────────── step 100 ',
+    '      └0 ──────────── step 100 of 2,000 ',
   ]);
 });
 
@@ -43,4 +44,19 @@ test('where there is little room the words go first', () => {
   expect(chart(31, 4, ['100%', '69.6%'])[0]).toBe(' balanced accuracy  100%  69.6%');
   expect(chart(30, 4, ['100%', '69.6%'])[0]).toBe(' balanced accuracy 100% 69.6% ');
   expect(chart(20, 4, ['100%', '69.6%'])[0]).toBe(' balanced accuracy  ');
+});
+
+test('what is said of the end is what there is room for', () => {
+  const foot = (width: number) => chart(width, 4, ['1%', '1%']).at(-1)!;
+  expect(foot(33)).toBe('      └0 ───── step 100 of 2,000 ');
+  expect(foot(30)).toBe('      └0 ─────────── step 100 ');
+});
+
+test('one curve stands out, with its name', () => {
+  const curves = [{ points: [], name: 'now', told: '320' }];
+  const lines = chartLines({
+    ...{ title: 'images a second', width: 40, height: 4, last: 9, limits: [0, 999], ends: ['step 9'] },
+    ...{ curves, label: String },
+  });
+  expect(lines[0]).toBe(' images a second  now 320               ');
 });
