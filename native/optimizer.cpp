@@ -7,7 +7,7 @@
 namespace birbs {
 namespace {
 
-BIRBS_CLONES void update_sgd(const UpdateRule& rule, float* values,
+BIRBS_INLINE void update_sgd(const UpdateRule& rule, float* values,
                              const float* gradients, float* momenta,
                              int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
@@ -22,7 +22,7 @@ BIRBS_CLONES void update_sgd(const UpdateRule& rule, float* values,
   }
 }
 
-BIRBS_CLONES void update_adam(const UpdateRule& rule, float* values,
+BIRBS_INLINE void update_adam(const UpdateRule& rule, float* values,
                               const float* gradients, float* first,
                               float* second, int64_t count) {
   // adam adds the decay to the gradient, adamw takes it off the value.
@@ -77,9 +77,9 @@ void update_parameters(const UpdateRule& rule, float* values,
                        const float* gradients, float* first, float* second,
                        int64_t count) {
   if (rule.kind == OptimizerKind::sgd) {
-    update_sgd(rule, values, gradients, first, count);
+    vectorized<update_sgd>(rule, values, gradients, first, count);
   } else {
-    update_adam(rule, values, gradients, first, second, count);
+    vectorized<update_adam>(rule, values, gradients, first, second, count);
   }
 }
 

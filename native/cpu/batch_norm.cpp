@@ -1,10 +1,6 @@
 #include "batch_norm.h"
 
-#include "batch_norm_math.h"
-
 namespace birbs::cpu {
-
-using dnnl::normalization_flags;
 
 BatchNormStage::BatchNormStage(const Node& node, const Wiring& wiring,
                                NodeMemory& kept, Shared& shared)
@@ -16,36 +12,25 @@ BatchNormStage::BatchNormStage(const Node& node, const Wiring& wiring,
   mean_ = static_cast<float*>(
       kept.statistics.reserve(2 * channels * sizeof(float)));
   variance_ = mean_ + channels;
-  const auto data = node.in.desc(wiring.count);
-  const auto vector = describe_memory({channels}, memory::format_tag::x);
-  const Parameters& parameters = shared.parameters;
-  auto parameter = [&](size_t nth) {
-    return attach(vector, parameters.value(node.layer, nth));
-  };
-  auto flags = normalization_flags::use_scale | normalization_flags::use_shift |
-               normalization_flags::use_global_stats;
-  if (node.relu) flags = flags | normalization_flags::fuse_norm_relu;
-  const auto desc = describe_batch_norm(attributes_with(false),
-                                        dnnl::prop_kind::forward_inference,
-                                        data, epsilon_, flags);
-  const dnnl::batch_normalization_forward primitive(desc);
-  Arguments arguments{{DNNL_ARG_SRC, attach(data, wiring.x)},
-                      {DNNL_ARG_DST, attach(data, wiring.y)},
-                      {DNNL_ARG_SCALE, parameter(0)},
-                      {DNNL_ARG_SHIFT, parameter(1)},
-                      {DNNL_ARG_MEAN, parameter(2)},
-                      {DNNL_ARG_VARIANCE, parameter(3)}};
-  inference_ = prepare(shared, desc, primitive, arguments);
-  arguments[DNNL_ARG_MEAN] = attach(vector, mean_);
-  arguments[DNNL_ARG_VARIANCE] = attach(vector, variance_);
-  training_ = prepare(shared, desc, primitive, std::move(arguments));
 }
 
 void BatchNormStage::forward(const Phase& phase) {
+  const Parameters& parameters = shared_.parameters;
+  auto parameter = [&](size_t nth) {
+    return parameters.value(node_.layer, nth);
+  };
   if (phase.training) {
     batch_statistics(node_.in, wiring_.count, wiring_.x, mean_, variance_);
   }
-  (phase.training ? training_ : inference_).run(shared_.stream);
+  batch_norm(node_.in, wiring_.count,
+             {.x = wiring_.x,
+              .mean = phase.training ? mean_ : parameter(2),
+              .variance = phase.training ? variance_ : parameter(3),
+              .weight = parameter(0),
+              .bias = parameter(1),
+              .epsilon = epsilon_,
+              .relu = node_.relu,
+              .y = wiring_.y});
 }
 
 void BatchNormStage::backward() {

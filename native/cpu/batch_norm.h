@@ -1,11 +1,11 @@
 #pragma once
 
+#include "batch_norm_math.h"
 #include "stage.h"
 
 namespace birbs::cpu {
 
-// Batch normalization and its ReLU, if the node has it. oneDNN normalizes; the
-// batch's statistics and the gradient are ours, see batch_norm_math.h.
+// Batch normalization and its ReLU, if the node has it; see batch_norm_math.h.
 class BatchNormStage : public Stage {
  public:
   BatchNormStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
@@ -20,7 +20,6 @@ class BatchNormStage : public Stage {
   Shared& shared_;
   float epsilon_;
   float *mean_, *variance_;  // of the batch
-  Call training_, inference_;
 };
 
 }  // namespace birbs::cpu

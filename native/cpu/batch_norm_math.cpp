@@ -54,12 +54,12 @@ BIRBS_INLINE void add(const Rows& rows, const float* x, const float* center,
   add_rows<1, squares>(rows, x, center, sums);
 }
 
-BIRBS_CLONES void add_distances(const Rows& rows, const float* x,
+BIRBS_INLINE void add_distances(const Rows& rows, const float* x,
                                 const float* center, double* sums) {
   add<false>(rows, x, center, sums);
 }
 
-BIRBS_CLONES void add_squares(const Rows& rows, const float* x,
+BIRBS_INLINE void add_squares(const Rows& rows, const float* x,
                               const float* center, double* sums) {
   add<true>(rows, x, center, sums);
 }
@@ -100,7 +100,7 @@ BIRBS_INLINE void add_gradient(const Rows& rows, const float* x,
   add_gradient_rows<lanes, true>(rows, x, mean, y, dy, sums, products);
 }
 
-BIRBS_CLONES void add_gradients(const Rows& rows, const float* x,
+BIRBS_INLINE void add_gradients(const Rows& rows, const float* x,
                                 const float* mean, const float* y, float* dy,
                                 double* sums, double* products) {
   if (rows.lanes == 16) {
@@ -110,6 +110,37 @@ BIRBS_CLONES void add_gradients(const Rows& rows, const float* x,
     return add_gradient<8>(rows, x, mean, y, dy, sums, products);
   }
   add_gradient<1>(rows, x, mean, y, dy, sums, products);
+}
+
+// y = (x - mean) * scale + bias
+struct Forward {
+  Lanes scale, mean, bias;
+};
+
+template <int lanes, bool relu>
+BIRBS_INLINE void normalize_rows(const Rows& rows, const Forward& norm,
+                                 const float* x, float* y) {
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const int64_t at = row * rows.stride;
+    for (int l = 0; l < lanes; ++l) {
+      const float value =
+          (x[at + l] - norm.mean.values[l]) * norm.scale.values[l] +
+          norm.bias.values[l];
+      y[at + l] = relu && value < 0 ? 0 : value;
+    }
+  }
+}
+
+template <bool relu>
+BIRBS_INLINE void normalize(const Rows& rows, const Forward& norm,
+                            const float* x, float* y) {
+  if (rows.lanes == 16) return normalize_rows<16, relu>(rows, norm, x, y);
+  if (rows.lanes == 8) return normalize_rows<8, relu>(rows, norm, x, y);
+  normalize_rows<1, relu>(rows, norm, x, y);
+}
+
+double inverse_deviation(float variance, float epsilon) {
+  return 1 / std::sqrt(double{variance} + epsilon);
 }
 
 // dx = scale * (dy - average - (x - mean) * slope)
@@ -130,7 +161,7 @@ BIRBS_INLINE void move_rows(const Rows& rows, const Backward& back,
   }
 }
 
-BIRBS_CLONES void move(const Rows& rows, const Backward& back, const float* x,
+BIRBS_INLINE void move(const Rows& rows, const Backward& back, const float* x,
                        const float* dy, float* dx) {
   if (rows.lanes == 16) return move_rows<16>(rows, back, x, dy, dx);
   if (rows.lanes == 8) return move_rows<8>(rows, back, x, dy, dx);
@@ -148,7 +179,7 @@ void batch_statistics(const Layout& layout, int count, const float* x,
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Lanes zero{};
       double parts[most_lanes] = {};
-      add_distances(rows, x + rows.offset, zero.values, parts);
+      vectorized<add_distances>(rows, x + rows.offset, zero.values, parts);
       fold(rows, parts, sums);
     });
     for (int c = 0; c < group.width; ++c) {
@@ -157,7 +188,7 @@ void batch_statistics(const Layout& layout, int count, const float* x,
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Lanes centers = lanes_of(rows, center);
       double parts[most_lanes] = {};
-      add_squares(rows, x + rows.offset, centers.values, parts);
+      vectorized<add_squares>(rows, x + rows.offset, centers.values, parts);
       fold(rows, parts, squares);
     });
     for (int c = 0; c < group.width; ++c) {
@@ -166,6 +197,29 @@ void batch_statistics(const Layout& layout, int count, const float* x,
       variance[group.first + c] =
           static_cast<float>(squares[c] / total - off * off);
     }
+  });
+}
+
+void batch_norm(const Layout& layout, int count, const BatchNorm& norm) {
+  each_image_group(layout, count, [&](int image, const ChannelGroup& group) {
+    // Zero for padding, which stays 0 by that.
+    float scale[most_lanes] = {}, mean[most_lanes] = {}, bias[most_lanes] = {};
+    for (int c = 0; c < group.width; ++c) {
+      const int channel = group.first + c;
+      scale[c] = static_cast<float>(
+          norm.weight[channel] *
+          inverse_deviation(norm.variance[channel], norm.epsilon));
+      mean[c] = norm.mean[channel];
+      bias[c] = norm.bias[channel];
+    }
+    image_rows(layout, image, group, [&](const Rows& rows) {
+      const Forward forward{lanes_of(rows, scale), lanes_of(rows, mean),
+                            lanes_of(rows, bias)};
+      const float* x = norm.x + rows.offset;
+      float* y = norm.y + rows.offset;
+      if (norm.relu) return vectorized<normalize<true>>(rows, forward, x, y);
+      vectorized<normalize<false>>(rows, forward, x, y);
+    });
   });
 }
 
@@ -179,9 +233,10 @@ void batch_norm_gradient(const Layout& layout, int count,
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Lanes center = lanes_of(rows, mean);
       double parts[most_lanes] = {}, product_parts[most_lanes] = {};
-      add_gradients(rows, norm.x + rows.offset, center.values,
-                    norm.y == nullptr ? nullptr : norm.y + rows.offset,
-                    norm.dy + rows.offset, parts, product_parts);
+      vectorized<add_gradients>(
+          rows, norm.x + rows.offset, center.values,
+          norm.y == nullptr ? nullptr : norm.y + rows.offset,
+          norm.dy + rows.offset, parts, product_parts);
       fold(rows, parts, sums);
       fold(rows, product_parts, products);
     });
@@ -191,7 +246,7 @@ void batch_norm_gradient(const Layout& layout, int count,
     for (int c = 0; c < group.width; ++c) {
       const int channel = group.first + c;
       const double inverse =
-          1 / std::sqrt(double{norm.variance[channel]} + norm.epsilon);
+          inverse_deviation(norm.variance[channel], norm.epsilon);
       norm.dweight[channel] = static_cast<float>(products[c] * inverse);
       norm.dbias[channel] = static_cast<float>(sums[c]);
       scale[c] = static_cast<float>(norm.weight[channel] * inverse);
@@ -202,8 +257,8 @@ void batch_norm_gradient(const Layout& layout, int count,
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Backward back{lanes_of(rows, scale), lanes_of(rows, average),
                           lanes_of(rows, mean), lanes_of(rows, slope)};
-      move(rows, back, norm.x + rows.offset, norm.dy + rows.offset,
-           norm.dx + rows.offset);
+      vectorized<move>(rows, back, norm.x + rows.offset, norm.dy + rows.offset,
+                       norm.dx + rows.offset);
     });
   });
 }

@@ -13,6 +13,16 @@ namespace birbs::cpu {
 void batch_statistics(const Layout& layout, int count, const float* x,
                       float* mean, float* variance);
 
+struct BatchNorm {
+  const float *x, *mean, *variance, *weight, *bias;
+  float epsilon;
+  bool relu;  // behind it
+  float* y;
+};
+
+// NaN passes the ReLU, as in PyTorch; oneDNN's would make it 0.
+void batch_norm(const Layout& layout, int count, const BatchNorm& norm);
+
 struct BatchNormGradient {
   const float *x, *mean, *variance, *weight;
   float epsilon;

@@ -41,25 +41,49 @@ void each_channel_group(const Layout& layout, int count, const Task& task) {
   });
 }
 
-// Calls task(rows) for a group's numbers, image by image. Lanes behind the
-// group's width are channels that pad a block.
+// Calls task(image, group) for all channels of each image, shared out among
+// threads.
+template <typename Task>
+void each_image_group(const Layout& layout, int count, const Task& task) {
+  const int width = std::min(layout.block, most_lanes);
+  const int channels = layout.shape.channels;
+  const int64_t groups = (channels + width - 1) / width;
+  parallel(count * groups, count * layout.size(),
+           [&](int64_t first, int64_t last) {
+             for (int64_t i = first; i < last; ++i) {
+               const int channel = static_cast<int>(i % groups) * width;
+               task(static_cast<int>(i / groups),
+                    ChannelGroup{channel, std::min(width, channels - channel)});
+             }
+           });
+}
+
+// Calls task(rows) for a group's numbers in one image. Lanes behind the group's
+// width are channels that pad a block.
+template <typename Task>
+void image_rows(const Layout& layout, int image, const ChannelGroup& group,
+                const Task& task) {
+  const int64_t plane = layout.plane();
+  const int64_t offset = image * layout.size() + layout.offset(group.first, 0);
+  if (layout.block == 1) {
+    task(Rows{offset, plane / 8, 8, 8, 0, true});
+    task(Rows{offset + plane / 8 * 8, plane % 8, 1, 1, 0, true});
+  } else if (layout.block == 16 || layout.block == 8) {
+    task(Rows{offset, plane, layout.block, layout.block, 0, false});
+  } else if (group.width == most_lanes) {  // H, W, C
+    task(Rows{offset, plane, layout.block, most_lanes, 0, false});
+  } else {
+    for (int c = 0; c < group.width; ++c) {
+      task(Rows{offset + c, plane, layout.block, 1, c, true});
+    }
+  }
+}
+
+// The same image by image.
 template <typename Task>
 void each_rows(const Layout& layout, int count, const ChannelGroup& group,
                const Task& task) {
-  const int64_t plane = layout.plane();
-  for (int n = 0; n < count; ++n) {
-    const int64_t offset = n * layout.size() + layout.offset(group.first, 0);
-    if (layout.block == 1) {
-      task(Rows{offset, plane / 8, 8, 8, 0, true});
-      task(Rows{offset + plane / 8 * 8, plane % 8, 1, 1, 0, true});
-    } else if (layout.block == 16 || layout.block == 8) {
-      task(Rows{offset, plane, layout.block, layout.block, 0, false});
-    } else {
-      for (int c = 0; c < group.width; ++c) {
-        task(Rows{offset + c, plane, layout.block, 1, c, true});
-      }
-    }
-  }
+  for (int n = 0; n < count; ++n) image_rows(layout, n, group, task);
 }
 
 }  // namespace birbs::cpu

@@ -44,13 +44,11 @@ ConvolutionDescs describe_convolution(const Layer& layer, const Node& node,
   const auto bias =
       layer.bias ? describe_memory({layer.out_features}, memory::format_tag::x)
                  : memory::desc();
-  const auto plain = attributes_with(false);
+  const auto plain = scratchpad_attributes();
   ConvolutionDescs descs;
-  // Pooling applies ReLU itself.
   descs.forward = describe_forward<dnnl::convolution_forward>(
-      attributes_with(node.relu && !node.pooled),
-      dnnl::prop_kind::forward_training, direct, source, weights, bias, target,
-      at.strides, at.dilations, at.pad_before, at.pad_after);
+      plain, dnnl::prop_kind::forward_training, direct, source, weights, bias,
+      target, at.strides, at.dilations, at.pad_before, at.pad_after);
   const memory::desc x = descs.forward.src_desc();
   const memory::desc y = descs.forward.dst_desc();
   descs.weights = describe_backward<dnnl::convolution_backward_weights>(
@@ -220,9 +218,13 @@ void ConvolutionStage::forward(const Phase&) {
   if (forward_weights_) forward_weights_.run(shared_.stream);
   for (const Part& part : parts_) {
     part.forward.run(shared_.stream);
-    if (!node_.pooled) continue;
-    max_pool_2x2(node_.middle, part.count, node_.relu, middle_,
-                 wiring_.y + part.first * node_.out.size(), taken(part.first));
+    float* y = wiring_.y + part.first * node_.out.size();
+    if (node_.pooled) {
+      max_pool_2x2(node_.middle, part.count, node_.relu, middle_, y,
+                   taken(part.first));
+    } else if (node_.relu) {
+      relu(part.count * node_.out.size(), y, y);
+    }
   }
 }
 

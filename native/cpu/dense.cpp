@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "dense_forward.h"
 #include "elementwise.h"
 #include "parallel.h"
 
@@ -29,11 +30,11 @@ DenseDescs describe(const Layer& layer, const Node& node, int count,
                                : memory::desc();
   DenseDescs descs;
   descs.forward = describe_forward<dnnl::inner_product_forward>(
-      attributes_with(node.relu), dnnl::prop_kind::forward_training, source,
+      scratchpad_attributes(), dnnl::prop_kind::forward_training, source,
       weights, bias, target);
   if (node.input_gradient) {
     descs.backward = describe_backward<dnnl::inner_product_backward_data>(
-        attributes_with(false), descs.forward, source,
+        scratchpad_attributes(), descs.forward, source,
         descs.forward.weights_desc(), target);
   }
   return descs;
@@ -95,7 +96,18 @@ DenseStage::DenseStage(const Node& node, const Wiring& wiring, Shared& shared)
   sums_.resize((panels.inputs + DenseGradient::rows - 1) / DenseGradient::rows);
 }
 
-void DenseStage::forward(const Phase&) { forward_.run(shared_.stream); }
+void DenseStage::forward(const Phase& phase) {
+  const Parameters& parameters = shared_.parameters;
+  if (phase.training) {
+    forward_.run(shared_.stream);
+  } else {
+    dense_forward(node_.panels, wiring_.count, wiring_.x,
+                  parameters.value(node_.layer, 0),
+                  parameters.value(node_.layer, 1), wiring_.y);
+  }
+  if (!node_.relu) return;
+  relu(wiring_.count * node_.panels.outputs, wiring_.y, wiring_.y);
+}
 
 void DenseStage::backward() {
   const int64_t outputs = node_.panels.outputs;

@@ -7,31 +7,30 @@
 namespace birbs::cpu {
 namespace {
 
-using Lane = Vector<16>::Float;
-
 struct Tile {
   int64_t count, width;           // images, floats from row to row
   const float *inputs, *targets;  // [row][image], [image][width]
   float* gradient;                // [row][width]
 };
 
-// row_count x (lanes * 16) outputs in registers, summed over the images.
-template <int row_count, int lanes>
+// row_count x (registers * lanes) outputs in registers, summed over the images.
+template <int lanes, int row_count, int registers>
 BIRBS_INLINE void multiply(const Tile& tile) {
-  Lane sums[row_count][lanes] = {};
+  using Float = typename Vector<lanes>::Float;
+  Float sums[row_count][registers] = {};
   for (int64_t n = 0; n < tile.count; ++n) {
-    Lane target[lanes];
-    for (int j = 0; j < lanes; ++j) {
-      load(target[j], tile.targets + n * tile.width + j * 16);
+    Float target[registers];
+    for (int j = 0; j < registers; ++j) {
+      load(target[j], tile.targets + n * tile.width + j * lanes);
     }
     for (int i = 0; i < row_count; ++i) {
       const float input = tile.inputs[i * tile.count + n];
-      for (int j = 0; j < lanes; ++j) sums[i][j] += input * target[j];
+      for (int j = 0; j < registers; ++j) sums[i][j] += input * target[j];
     }
   }
   for (int i = 0; i < row_count; ++i) {
-    for (int j = 0; j < lanes; ++j) {
-      store(sums[i][j], tile.gradient + i * tile.width + j * 16);
+    for (int j = 0; j < registers; ++j) {
+      store(sums[i][j], tile.gradient + i * tile.width + j * lanes);
     }
   }
 }
@@ -43,8 +42,9 @@ Tile shifted(Tile tile, int64_t row, int64_t column) {
   return tile;
 }
 
-// Columns that are no multiple of 16.
-void multiply_rest(const Tile& tile, int64_t row_count, int64_t column) {
+// Columns that fill no register.
+BIRBS_INLINE void multiply_rest(const Tile& tile, int64_t row_count,
+                                int64_t column) {
   for (int64_t i = 0; i < row_count; ++i) {
     for (int64_t j = column; j < tile.width; ++j) {
       float sum = 0;
@@ -57,18 +57,21 @@ void multiply_rest(const Tile& tile, int64_t row_count, int64_t column) {
   }
 }
 
-BIRBS_CLONES void multiply_panel(const Tile& tile, int64_t row_count) {
+template <int lanes>
+BIRBS_INLINE void multiply_panel(const Tile& tile, int64_t row_count) {
   int64_t column = 0;
-  for (; column + 32 <= tile.width; column += 32) {
+  for (; column + 2 * lanes <= tile.width; column += 2 * lanes) {
     int64_t row = 0;
     for (; row + 4 <= row_count; row += 4) {
-      multiply<4, 2>(shifted(tile, row, column));
+      multiply<lanes, 4, 2>(shifted(tile, row, column));
     }
-    for (; row < row_count; ++row) multiply<1, 2>(shifted(tile, row, column));
+    for (; row < row_count; ++row) {
+      multiply<lanes, 1, 2>(shifted(tile, row, column));
+    }
   }
-  for (; column + 16 <= tile.width; column += 16) {
+  for (; column + lanes <= tile.width; column += lanes) {
     for (int64_t row = 0; row < row_count; ++row) {
-      multiply<1, 1>(shifted(tile, row, column));
+      multiply<lanes, 1, 1>(shifted(tile, row, column));
     }
   }
   if (column < tile.width) multiply_rest(tile, row_count, column);
@@ -107,8 +110,16 @@ void DenseGradient::arrange_inputs(const Panels& panels, int64_t count,
 void DenseGradient::compute(const Panels& panels, int64_t count,
                             const float* inputs, const float* panel_targets,
                             int64_t row_count, float* gradient) {
-  multiply_panel({count, panels.width, inputs, panel_targets, gradient},
-                 row_count);
+  const Tile tile{count, panels.width, inputs, panel_targets, gradient};
+  // As wide as a register: that changes no sum.
+  switch (instruction_set()) {
+    case InstructionSet::avx512:
+      return vectorized<multiply_panel<16>>(tile, row_count);
+    case InstructionSet::avx2:
+      return vectorized<multiply_panel<8>>(tile, row_count);
+    case InstructionSet::baseline:
+      return vectorized<multiply_panel<4>>(tile, row_count);
+  }
 }
 
 void dense_bias_gradient(int64_t outputs, int64_t count, const float* dy,

@@ -10,30 +10,31 @@ namespace birbs::cpu {
 namespace {
 
 // In this order NaN stays NaN.
-BIRBS_CLONES void relu_part(int64_t size, const float* x, float* y) {
+BIRBS_INLINE void relu_part(int64_t size, const float* x, float* y) {
   for (int64_t i = 0; i < size; ++i) y[i] = x[i] < 0 ? 0 : x[i];
 }
 
-BIRBS_CLONES void relu_gradient_part(int64_t size, const float* y, float* dy) {
+BIRBS_INLINE void relu_gradient_part(int64_t size, const float* y, float* dy) {
   for (int64_t i = 0; i < size; ++i) dy[i] = y[i] <= 0 ? 0 : dy[i];
 }
 
-BIRBS_CLONES void apply_part(int64_t size, float scale, const uint8_t* kept,
+// A product, as in PyTorch: NaN stays NaN where it is not kept.
+BIRBS_INLINE void apply_part(int64_t size, float scale, const uint8_t* kept,
                              const float* x, float* y) {
-  for (int64_t i = 0; i < size; ++i) y[i] = kept[i] ? x[i] * scale : 0;
+  for (int64_t i = 0; i < size; ++i) y[i] = x[i] * (kept[i] ? scale : 0);
 }
 
 }  // namespace
 
 void relu(int64_t size, const float* x, float* y) {
   parallel(size, size, [=](int64_t first, int64_t last) {
-    relu_part(last - first, x + first, y + first);
+    vectorized<relu_part>(last - first, x + first, y + first);
   });
 }
 
 void relu_gradient(int64_t size, const float* y, float* dy) {
   parallel(size, size, [=](int64_t first, int64_t last) {
-    relu_gradient_part(last - first, y + first, dy + first);
+    vectorized<relu_gradient_part>(last - first, y + first, dy + first);
   });
 }
 
@@ -60,7 +61,8 @@ void apply_kept(int64_t size, float rate, const uint8_t* kept, const float* x,
                 float* y) {
   const float scale = 1 / (1 - rate);
   parallel(size, size, [=](int64_t first, int64_t last) {
-    apply_part(last - first, scale, kept + first, x + first, y + first);
+    vectorized<apply_part>(last - first, scale, kept + first, x + first,
+                           y + first);
   });
 }
 

@@ -12,7 +12,7 @@ namespace {
 // One row of outputs: `columns` pixels of `block` channels.
 struct Row {
   int64_t columns, block;
-  float floor;  // of ReLU; minus infinity without
+  float floor;  // of ReLU; NaN, which nothing is below, without
   const float *top, *bottom;
   float* y;
   uint8_t* taken;
@@ -43,8 +43,7 @@ BIRBS_INLINE void pool_row(const Row& row) {
     for (int k = 1; k < 4; ++k) {
       Float value;
       load(value, inputs[k]);
-      index = value > best ? Int{} + k : index;
-      best = value > best ? value : best;
+      take_larger(value, Int{} + k, best, index);
     }
     const Float floor = Float{} + row.floor;
     index = best <= floor ? Int{} + 4 : index;
@@ -76,13 +75,13 @@ BIRBS_INLINE void spread_row(const GradientRow& row) {
   }
 }
 
-BIRBS_CLONES void pool(const Row& row) {
-  if (row.block % 16 == 0) return pool_row<16>(row);
+BIRBS_INLINE void pool(const Row& row) {
+  // gcc computes two comparisons of 16 lanes one by one.
   if (row.block % 8 == 0) return pool_row<8>(row);
   pool_row<1>(row);
 }
 
-BIRBS_CLONES void spread(const GradientRow& row) {
+BIRBS_INLINE void spread(const GradientRow& row) {
   if (row.block % 16 == 0) return spread_row<16>(row);
   if (row.block % 8 == 0) return spread_row<8>(row);
   spread_row<1>(row);
@@ -95,12 +94,13 @@ void max_pool_2x2(const Layout& in, int count, bool relu, const float* x,
   const int64_t rows = in.shape.height / 2, columns = in.shape.width / 2;
   const int64_t line = int64_t{in.shape.width} * in.block;
   const int64_t total = count * in.blocks() * rows;
-  const float floor = relu ? 0.0f : -std::numeric_limits<float>::infinity();
+  const float floor = relu ? 0.0f : std::numeric_limits<float>::quiet_NaN();
   parallel(total, total * 2 * line, [=](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const float* top = x + (i / rows * in.shape.height + i % rows * 2) * line;
       const int64_t out = i * columns * in.block;
-      pool({columns, in.block, floor, top, top + line, y + out, taken + out});
+      vectorized<pool>(
+          Row{columns, in.block, floor, top, top + line, y + out, taken + out});
     }
   });
 }
@@ -110,18 +110,19 @@ void max_pool_2x2_gradient(const Layout& in, int count, const float* dy,
   const int64_t rows = in.shape.height / 2, columns = in.shape.width / 2;
   const int64_t line = int64_t{in.shape.width} * in.block;
   const int64_t planes = count * in.blocks();
-  parallel(
-      planes * rows, planes * rows * 2 * line,
-      [=](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) {
-          float* top = dx + (i / rows * in.shape.height + i % rows * 2) * line;
-          const int64_t out = i * columns * in.block;
-          spread({columns, in.block, dy + out, taken + out, top, top + line});
-          const int64_t used = 2 * columns * in.block;
-          std::fill(top + used, top + line, 0.0f);
-          std::fill(top + line + used, top + 2 * line, 0.0f);
-        }
-      });
+  parallel(planes * rows, planes * rows * 2 * line,
+           [=](int64_t first, int64_t last) {
+             for (int64_t i = first; i < last; ++i) {
+               float* top =
+                   dx + (i / rows * in.shape.height + i % rows * 2) * line;
+               const int64_t out = i * columns * in.block;
+               vectorized<spread>(GradientRow{columns, in.block, dy + out,
+                                              taken + out, top, top + line});
+               const int64_t used = 2 * columns * in.block;
+               std::fill(top + used, top + line, 0.0f);
+               std::fill(top + line + used, top + 2 * line, 0.0f);
+             }
+           });
   if (in.shape.height % 2 == 0) return;
   for (int64_t plane = 0; plane < planes; ++plane) {
     std::fill_n(dx + ((plane + 1) * in.shape.height - 1) * line, line, 0.0f);

@@ -81,92 +81,11 @@ inline dnnl::pooling_backward::primitive_desc describe_pooling_gradient(
 #endif
 }
 
-inline dnnl::batch_normalization_forward::primitive_desc describe_batch_norm(
-    const dnnl::primitive_attr& attributes, dnnl::prop_kind kind,
-    const memory::desc& data, float epsilon, dnnl::normalization_flags flags) {
-#if DNNL_VERSION_MAJOR >= 3
-  return describe_forward<dnnl::batch_normalization_forward>(
-      attributes, kind, data, data, epsilon, flags);
-#else
-  return describe_forward<dnnl::batch_normalization_forward>(
-      attributes, kind, data, epsilon, flags);
-#endif
-}
-
-inline dnnl::batch_normalization_backward::primitive_desc
-describe_batch_norm_gradient(
-    const dnnl::primitive_attr& attributes,
-    const dnnl::batch_normalization_forward::primitive_desc& forward,
-    const memory::desc& data, float epsilon, dnnl::normalization_flags flags) {
-#if DNNL_VERSION_MAJOR >= 3
-  return describe_backward<dnnl::batch_normalization_backward>(
-      attributes, forward, dnnl::prop_kind::backward, data, data, data, epsilon,
-      flags);
-#else
-  return describe_backward<dnnl::batch_normalization_backward>(
-      attributes, forward, dnnl::prop_kind::backward, data, data, epsilon,
-      flags);
-#endif
-}
-
-// oneDNN 2 insists on the shift, which no gradient needs; 3 refuses it.
-inline void add_gradient_shift([[maybe_unused]] Arguments& arguments,
-                               [[maybe_unused]] const memory& shift) {
-#if DNNL_VERSION_MAJOR < 3
-  arguments.insert({DNNL_ARG_SHIFT, shift});
-#endif
-}
-
-inline dnnl::eltwise_forward::primitive_desc describe_relu(
-    const memory::desc& data) {
-  constexpr auto training = dnnl::prop_kind::forward_training;
-  constexpr auto relu = dnnl::algorithm::eltwise_relu;
-#if DNNL_VERSION_MAJOR >= 3
-  return describe_forward<dnnl::eltwise_forward>({}, training, relu, data, data,
-                                                 0.0f, 0.0f);
-#else
-  return describe_forward<dnnl::eltwise_forward>({}, training, relu, data, 0.0f,
-                                                 0.0f);
-#endif
-}
-
-inline dnnl::eltwise_backward::primitive_desc describe_relu_gradient(
-    const dnnl::eltwise_forward::primitive_desc& forward,
-    const memory::desc& data) {
-  constexpr auto relu = dnnl::algorithm::eltwise_relu;
-#if DNNL_VERSION_MAJOR >= 3
-  return describe_backward<dnnl::eltwise_backward>({}, forward, relu, data,
-                                                   data, data, 0.0f, 0.0f);
-#else
-  return describe_backward<dnnl::eltwise_backward>({}, forward, relu, data,
-                                                   data, 0.0f, 0.0f);
-#endif
-}
-
-inline dnnl::softmax_forward::primitive_desc describe_softmax(
-    const memory::desc& data, int axis) {
-  constexpr auto inference = dnnl::prop_kind::forward_inference;
-#if DNNL_VERSION_MAJOR >= 3
-  return describe_forward<dnnl::softmax_forward>(
-      {}, inference, dnnl::algorithm::softmax_accurate, data, data, axis);
-#else
-  return describe_forward<dnnl::softmax_forward>({}, inference, data, axis);
-#endif
-}
-
-// Scratch memory comes from the caller; ReLU after the operation if asked.
-inline dnnl::primitive_attr attributes_with(bool relu) {
+// Scratch memory comes from the caller. ReLU is no part of a primitive here:
+// oneDNN's makes 0 of NaN, PyTorch's keeps it.
+inline dnnl::primitive_attr scratchpad_attributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (relu) {
-    dnnl::post_ops after;
-#if DNNL_VERSION_MAJOR >= 3
-    after.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#else
-    after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#endif
-    attributes.set_post_ops(after);
-  }
   return attributes;
 }
 

@@ -1,14 +1,28 @@
 #pragma once
 
+#include "max_pool.h"
 #include "stage.h"
 
 namespace birbs::cpu {
 
-// Max, average and global average pooling of any window.
-class PoolingStage : public Stage {
+// Max pooling of any window.
+class MaxPoolStage : public Stage {
  public:
-  PoolingStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
+  MaxPoolStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
                Shared& shared);
+  void forward(const Phase& phase) override;
+  void backward() override;
+
+ private:
+  MaxPool pool_;
+  Wiring wiring_;
+  int32_t* taken_;
+};
+
+// Average and global average pooling.
+class AveragePoolStage : public Stage {
+ public:
+  AveragePoolStage(const Node& node, const Wiring& wiring, Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
 
@@ -17,9 +31,8 @@ class PoolingStage : public Stage {
   Call forward_, backward_;
 };
 
-// oneDNN's name for a pooling layer, and its window: global average pooling has
-// the whole image for a kernel.
-dnnl::algorithm pooling_algorithm(const Layer& layer);
-Window pooling_window(const Layer& layer, const Shape& in);
+// The stage for a pooling layer.
+std::unique_ptr<Stage> make_pooling(const Node& node, const Wiring& wiring,
+                                    NodeMemory& kept, Shared& shared);
 
 }  // namespace birbs::cpu

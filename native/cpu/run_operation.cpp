@@ -1,19 +1,21 @@
 #include "run_operation.h"
 
+#include <algorithm>
+
 #include "backend.h"
-#include "onednn.h"
+#include "batch_norm_math.h"
+#include "elementwise.h"
+#include "loss.h"
+#include "max_pool.h"
 
 namespace birbs::cpu {
 namespace {
 
 using tag = memory::format_tag;
 using dnnl::algorithm;
-using dnnl::prop_kind;
 
 constexpr auto direct = algorithm::convolution_direct;
-constexpr auto training = prop_kind::forward_training;
-const auto scale_and_shift =
-    dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+constexpr auto training = dnnl::prop_kind::forward_training;
 
 memory::dims dims_of(const std::vector<int64_t>& shape) {
   return memory::dims(shape.begin(), shape.end());
@@ -137,32 +139,24 @@ class Run {
              {DNNL_ARG_DIFF_BIAS, output(1, hint.bias_desc())}});
   }
 
-  // With `x` where the values of the image are, for max pooling's gradient.
-  void pool(algorithm kind, const std::vector<int64_t>& x,
-            const std::vector<int64_t>& y, bool gradient) {
+  // `x` is the shape of the image that is averaged.
+  void average_pool(const std::vector<int64_t>& x,
+                    const std::vector<int64_t>& y, bool gradient) {
     const auto source = image_desc(x), target = image_desc(y);
     const auto desc =
-        describe_pooling({}, kind, source, target, at_.strides, at_.kernel,
+        describe_pooling({}, average(), source, target, at_.strides, at_.kernel,
                          at_.pad_before, at_.pad_after);
-    const size_t image = gradient ? 1 : 0;
-    Arguments forward{{DNNL_ARG_SRC, input(image, source)}};
-    Arguments backward{{DNNL_ARG_DIFF_DST, input(0, target)},
-                       {DNNL_ARG_DIFF_SRC, output(0, source)}};
-    if (kind == algorithm::pooling_max) {
-      const memory workspace(desc.workspace_desc(), cpu_engine());
-      forward.insert({DNNL_ARG_WORKSPACE, workspace});
-      backward.insert({DNNL_ARG_WORKSPACE, workspace});
+    if (!gradient) {
+      return execute(dnnl::pooling_forward(desc),
+                     {{DNNL_ARG_SRC, input(0, source)},
+                      {DNNL_ARG_DST, output(0, target)}});
     }
-    forward.insert({DNNL_ARG_DST, gradient ? memory(target, cpu_engine())
-                                           : output(0, target)});
-    if (!gradient || kind == algorithm::pooling_max) {
-      execute(dnnl::pooling_forward(desc), forward);
-    }
-    if (!gradient) return;
-    const auto back =
-        describe_pooling_gradient({}, desc, kind, source, target, at_.strides,
-                                  at_.kernel, at_.pad_before, at_.pad_after);
-    execute(dnnl::pooling_backward(back), backward);
+    const auto back = describe_pooling_gradient({}, desc, average(), source,
+                                                target, at_.strides, at_.kernel,
+                                                at_.pad_before, at_.pad_after);
+    execute(dnnl::pooling_backward(back),
+            {{DNNL_ARG_DIFF_DST, input(0, target)},
+             {DNNL_ARG_DIFF_SRC, output(0, source)}});
   }
 
   algorithm average() const {
@@ -215,68 +209,65 @@ class Run {
              {DNNL_ARG_DIFF_BIAS, output(1, hint.bias_desc())}});
   }
 
-  void relu(bool gradient) {
-    const auto data = vector_desc(inputs_[0].size());
-    const auto desc = describe_relu(data);
-    if (!gradient) {
-      return execute(
-          dnnl::eltwise_forward(desc),
-          {{DNNL_ARG_SRC, input(0, data)}, {DNNL_ARG_DST, output(0, data)}});
-    }
-    execute(dnnl::eltwise_backward(describe_relu_gradient(desc, data)),
-            {{DNNL_ARG_DIFF_DST, input(0, data)},
-             {DNNL_ARG_SRC, input(1, data)},
-             {DNNL_ARG_DIFF_SRC, output(0, data)}});
+  Layout plain(const std::vector<int64_t>& shape) const {
+    return {{static_cast<int>(shape[1]), static_cast<int>(shape[2]),
+             static_cast<int>(shape[3])}};
+  }
+  int count(const std::vector<int64_t>& shape) const {
+    return static_cast<int>(shape[0]);
+  }
+  const float* given(size_t index) const { return inputs_[index].values; }
+  float* result(size_t index) { return outputs_[index].values.data(); }
+
+  // `x` and `y` are the shapes of the image and of what is left of it.
+  void largest(const std::vector<int64_t>& x, const std::vector<int64_t>& y,
+               bool gradient) {
+    const MaxPool pool{plain(x), plain(y), operation_.window, count(x)};
+    std::vector<int32_t> taken(pool.outputs());
+    if (!gradient) return max_pool(pool, given(0), result(0), taken.data());
+    std::vector<float> unused(pool.outputs());
+    max_pool(pool, given(1), unused.data(), taken.data());
+    max_pool_gradient(pool, given(0), taken.data(), result(0));
   }
 
-  void softmax() {
-    const auto data = matrix_desc(in(0));
-    execute(dnnl::softmax_forward(describe_softmax(data, 1)),
-            {{DNNL_ARG_SRC, input(0, data)}, {DNNL_ARG_DST, output(0, data)}});
+  void relu_gradient() {
+    std::copy_n(given(0), inputs_[0].size(), result(0));
+    cpu::relu_gradient(inputs_[0].size(), given(1), result(0));
   }
 
   void batch_norm(bool inference) {
-    const auto data = image_desc(in(0)), vector = vector_desc(in(0)[1]);
-    const auto desc = describe_batch_norm(
-        {}, inference ? prop_kind::forward_inference : training, data,
-        operation_.epsilon,
-        inference
-            ? scale_and_shift | dnnl::normalization_flags::use_global_stats
-            : scale_and_shift);
-    execute(
-        dnnl::batch_normalization_forward(desc),
-        {{DNNL_ARG_SRC, input(0, data)},
-         {DNNL_ARG_SCALE, input(1, vector)},
-         {DNNL_ARG_SHIFT, input(2, vector)},
-         {DNNL_ARG_MEAN, inference ? input(3, vector) : output(1, vector)},
-         {DNNL_ARG_VARIANCE, inference ? input(4, vector) : output(2, vector)},
-         {DNNL_ARG_DST, output(0, data)}});
+    const Layout layout = plain(in(0));
+    if (!inference) {
+      batch_statistics(layout, count(in(0)), given(0), result(1), result(2));
+    }
+    cpu::batch_norm(layout, count(in(0)),
+                    {.x = given(0),
+                     .mean = inference ? given(3) : result(1),
+                     .variance = inference ? given(4) : result(2),
+                     .weight = given(1),
+                     .bias = given(2),
+                     .epsilon = operation_.epsilon,
+                     .relu = false,
+                     .y = result(0)});
   }
 
   void batch_norm_gradient() {
-    const auto data = image_desc(in(1)), vector = vector_desc(in(1)[1]);
-    const memory mean(vector, cpu_engine()), variance(vector, cpu_engine());
-    const auto desc = describe_batch_norm({}, training, data,
-                                          operation_.epsilon, scale_and_shift);
-    execute(dnnl::batch_normalization_forward(desc),
-            {{DNNL_ARG_SRC, input(1, data)},
-             {DNNL_ARG_SCALE, input(2, vector)},
-             {DNNL_ARG_SHIFT, input(2, vector)},  // y is not wanted
-             {DNNL_ARG_MEAN, mean},
-             {DNNL_ARG_VARIANCE, variance},
-             {DNNL_ARG_DST, output(0, data)}});
-    const auto back = describe_batch_norm_gradient(
-        {}, desc, data, operation_.epsilon, scale_and_shift);
-    Arguments arguments{{DNNL_ARG_DIFF_DST, input(0, data)},
-                        {DNNL_ARG_SRC, input(1, data)},
-                        {DNNL_ARG_SCALE, input(2, vector)},
-                        {DNNL_ARG_MEAN, mean},
-                        {DNNL_ARG_VARIANCE, variance},
-                        {DNNL_ARG_DIFF_SRC, output(0, data)},
-                        {DNNL_ARG_DIFF_SCALE, output(1, vector)},
-                        {DNNL_ARG_DIFF_SHIFT, output(2, vector)}};
-    add_gradient_shift(arguments, input(2, vector));
-    execute(dnnl::batch_normalization_backward(back), arguments);
+    const Layout layout = plain(in(1));
+    std::vector<float> mean(in(1)[1]), variance(mean.size());
+    std::vector<float> dy(given(0), given(0) + inputs_[0].size());
+    batch_statistics(layout, count(in(1)), given(1), mean.data(),
+                     variance.data());
+    cpu::batch_norm_gradient(layout, count(in(1)),
+                             {.x = given(1),
+                              .mean = mean.data(),
+                              .variance = variance.data(),
+                              .weight = given(2),
+                              .epsilon = operation_.epsilon,
+                              .y = nullptr,
+                              .dy = dy.data(),
+                              .dx = result(0),
+                              .dweight = result(1),
+                              .dbias = result(2)});
   }
 
   void fill() {
@@ -288,15 +279,15 @@ class Run {
       case OpKind::conv2d_weight_gradient:
         return convolve_weight_gradient();
       case OpKind::max_pool2d:
-        return pool(algorithm::pooling_max, in(0), out(0), false);
+        return largest(in(0), out(0), false);
       case OpKind::max_pool2d_gradient:
-        return pool(algorithm::pooling_max, in(1), in(0), true);
+        return largest(in(1), in(0), true);
       case OpKind::avg_pool2d:
       case OpKind::global_avg_pool2d:
-        return pool(average(), in(0), out(0), false);
+        return average_pool(in(0), out(0), false);
       case OpKind::avg_pool2d_gradient:
       case OpKind::global_avg_pool2d_gradient:
-        return pool(average(), in(1), in(0), true);
+        return average_pool(in(1), in(0), true);
       case OpKind::dense:
         return dense();
       case OpKind::dense_input_gradient:
@@ -304,11 +295,12 @@ class Run {
       case OpKind::dense_weight_gradient:
         return dense_weight_gradient();
       case OpKind::relu:
-        return relu(false);
+        return relu(inputs_[0].size(), given(0), result(0));
       case OpKind::relu_gradient:
-        return relu(true);
+        return relu_gradient();
       case OpKind::softmax:
-        return softmax();
+        return softmax(given(0), count(in(0)), static_cast<int>(in(0)[1]),
+                       result(0));
       case OpKind::batch_norm2d:
         return batch_norm(false);
       case OpKind::batch_norm2d_inference:

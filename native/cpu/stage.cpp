@@ -118,7 +118,7 @@ std::unique_ptr<Stage> make_stage(const Node& node, const Wiring& wiring,
     case Work::relu:
       return std::make_unique<ReluStage>(node, wiring);
     case Work::pooling:
-      return std::make_unique<PoolingStage>(node, wiring, kept, shared);
+      return make_pooling(node, wiring, kept, shared);
     case Work::max_pool_2x2:
       return std::make_unique<MaxPool2x2Stage>(node, wiring, kept);
     case Work::dense:

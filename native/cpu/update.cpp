@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t chunk_floats = 4096;
 
 // Eight sums side by side, as many as an AVX-512 register holds.
-BIRBS_CLONES void add_squares(const float* values, int64_t count,
+BIRBS_INLINE void add_squares(const float* values, int64_t count,
                               double* sums) {
   for (int64_t i = 0; i + 8 <= count; i += 8) {
     for (int k = 0; k < 8; ++k) {
@@ -26,7 +26,7 @@ BIRBS_CLONES void add_squares(const float* values, int64_t count,
 
 double sum_of_squares(const float* values, int64_t count) {
   double sums[8] = {};
-  add_squares(values, count, sums);
+  vectorized<add_squares>(values, count, sums);
   double sum = std::accumulate(sums, sums + 8, 0.0);
   for (int64_t i = count / 8 * 8; i < count; ++i) {
     sum += double{values[i]} * values[i];

@@ -26,6 +26,13 @@ struct Vector<8> {
 };
 
 template <>
+struct Vector<4> {
+  typedef float Float __attribute__((vector_size(16)));
+  typedef int32_t Int __attribute__((vector_size(16)));
+  typedef uint8_t Byte __attribute__((vector_size(4)));
+};
+
+template <>
 struct Vector<1> {
   typedef float Float __attribute__((vector_size(4)));
   typedef int32_t Int __attribute__((vector_size(4)));
@@ -40,6 +47,16 @@ BIRBS_INLINE void load(Value& value, const void* from) {
 template <typename Value>
 BIRBS_INLINE void store(const Value& value, void* to) {
   std::memcpy(to, &value, sizeof(value));
+}
+
+// NaN counts as larger than all numbers.
+template <typename Float, typename Int>
+BIRBS_INLINE void take_larger(const Float& value, const Int& at, Float& best,
+                              Int& best_at) {
+  best_at = value > best ? at : best_at;
+  best = value > best ? value : best;
+  best_at = value != value ? at : best_at;
+  best = value != value ? value : best;
 }
 
 }  // namespace birbs::cpu

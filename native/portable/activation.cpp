@@ -66,7 +66,8 @@ void dropout(Threads& threads, const Dropout& dropout, int64_t size,
       auto words = philox(dropout.seed, dropout.stream, dropout.step,
                           static_cast<uint32_t>(i / 4));
       for (int64_t j = i; j < std::min(i + 4, last); ++j) {
-        y[j] = dropout_keeps(words[j - i], dropout.rate) ? x[j] * scale : 0;
+        // A product, as in PyTorch: NaN stays NaN where it is not kept.
+        y[j] = x[j] * (dropout_keeps(words[j - i], dropout.rate) ? scale : 0);
       }
     }
   });

@@ -17,7 +17,7 @@ constexpr int64_t block_depth = 256, block_columns = 256;
 using Lane = float __attribute__((vector_size(tile_columns * sizeof(float))));
 
 // tile = a panel of a (depth x 6) transposed, times a panel of b (depth x 8).
-BIRBS_CLONES void multiply_tile(const float* a, const float* b, int64_t depth,
+BIRBS_INLINE void multiply_tile(const float* a, const float* b, int64_t depth,
                                 float* tile) {
   Lane sums[tile_rows] = {};
   for (int64_t k = 0; k < depth; ++k) {
@@ -70,7 +70,7 @@ void multiply_block(int64_t rows, int64_t columns, int64_t depth, Matrix a,
                     height, depth, packed_a);
     for (int64_t j = 0; j < columns; j += tile_columns) {
       int64_t width = std::min<int64_t>(tile_columns, columns - j);
-      multiply_tile(packed_a, packed_b + j * depth, depth, tile);
+      vectorized<multiply_tile>(packed_a, packed_b + j * depth, depth, tile);
       store_tile(tile, height, width, c + i * c_stride + j, c_stride, add);
     }
   }

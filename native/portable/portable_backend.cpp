@@ -1,5 +1,6 @@
 #include "portable_session.h"
 #include "run_operation.h"
+#include "simd.h"
 
 namespace birbs {
 namespace {
@@ -7,7 +8,9 @@ namespace {
 class PortableBackend : public Backend {
  public:
   std::string name() const override { return "portable"; }
-  std::string description() const override { return "plain C++ loops"; }
+  std::string description() const override {
+    return "plain C++ loops, " + instruction_set_name();
+  }
   std::string unavailable() const override { return ""; }
   std::unique_ptr<Session> create_session(
       const SessionOptions& options) override {
