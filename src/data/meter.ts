@@ -4,7 +4,7 @@ import type { SourceProgress } from './part.ts';
 /** One source at one of its stages. */
 export interface DatasetProgress extends Omit<SourceProgress, 'stage'> {
   source: string;
-  stage: SourceProgress['stage'] | 'verify' | 'check' | 'decode';
+  stage: SourceProgress['stage'] | 'verify' | 'check' | 'decode' | 'features';
   /** Since the stage began. */
   seconds: number;
   bytesPerSecond?: number;

@@ -13,6 +13,7 @@ const DOING: Record<Stage, string> = {
   verify: 'Verifying',
   check: 'Checking the cache of',
   decode: 'Decoding',
+  features: 'Computing features',
 };
 
 /** Stages that leave a line; the others take no time worth a line. */
@@ -21,6 +22,7 @@ const DONE: Partial<Record<Stage, string>> = {
   unpack: 'unpacked',
   verify: 'verified',
   decode: 'decoded',
+  features: 'features computed',
 };
 
 const BAR = { most: 20, least: 5 };

@@ -1,0 +1,142 @@
+/** The first epoch of a pretrained network: features once, then a head fitted on them. */
+import type { Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/images.ts';
+import { type DatasetProgress, Meter } from '../data/meter.ts';
+import { LossHistory } from '../metrics/image_losses.ts';
+import { computeMetrics, imageLosses } from '../metrics/metrics.ts';
+import type { NativeSession, ParameterInfo } from '../model/addon.ts';
+import { type FeatureExtractor, featuresOf } from './features.ts';
+import { fitHead, type Head } from './head.ts';
+import { afterEpoch, isBetter, type Judge } from './stopping.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import type { EpochEvent, EvaluatedEvent, SnapshotEvent, StepEvent } from './training_events.ts';
+import { type Snapshot, startPosition } from './training_state.ts';
+
+/** All that the head needs. */
+export interface HeadTraining {
+  session: NativeSession;
+  extractor: FeatureExtractor;
+  images: Images;
+  dataset: Pick<Dataset, 'classNames' | 'labels' | 'names' | 'supply'>;
+  /** Positions in the data set. */
+  train: Uint32Array;
+  val: Uint32Array;
+  /** Whether all classes weigh the same. */
+  balanced: boolean;
+  /** Of the run: this one and those of fine-tuning. */
+  epochs: number;
+  /** Batches of an epoch of fine-tuning. */
+  stepsPerEpoch: number;
+  judge: Judge;
+  minChange: number;
+  threads: number;
+  cacheDir: string;
+  clock: Stopwatch;
+  onProgress: (progress: DatasetProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Computes the features that are not in the cache, fits the head and puts it into the session. Counts as the first
+ * epoch, of one step, of the run.
+ * @param seed of the run
+ * @throws the signal's reason when it is aborted
+ */
+export async function* trainHead(
+  training: HeadTraining,
+  seed: number,
+): AsyncGenerator<StepEvent | EpochEvent | EvaluatedEvent | SnapshotEvent, Snapshot> {
+  const { session, dataset, train, val, balanced, threads, clock, judge, minChange, signal } = training;
+  const classes = dataset.classNames.length;
+  const positions = Uint32Array.from([...train, ...val]);
+  const before = clock.split;
+  const features = await clock.during('data', allFeatures(training, positions));
+  const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
+  const data = { features, width: training.extractor.width, labels, train: train.length, classes };
+  const head = await clock.during('device', fitHead(data, { balanced, threads, signal }));
+  await putHead(session, head);
+
+  const logits = head.logits.slice(train.length * classes);
+  const valLabels = labels.slice(train.length);
+  const [learnt, validation] = await clock.during(
+    'validation',
+    Promise.all([
+      computeMetrics(head.logits.slice(0, train.length * classes), labels.slice(0, train.length), classes),
+      computeMetrics(logits, valLabels, classes),
+    ]),
+  );
+  const history = new LossHistory({ labels: dataset.labels, classes, validation: val, balanced });
+  history.add(positions, imageLosses(head.logits, labels, classes));
+
+  const position = { ...startPosition(seed), epoch: 1, step: 1, batch: 0, images: train.length };
+  const isBest = isBetter(judge, validation[judge], null);
+  if (isBest) position.best = { epoch: 1, ...validation };
+  position.patience = afterEpoch(position.patience, judge, validation, minChange);
+  position.time = clock.split;
+  const seconds = position.time.data + position.time.device - before.data - before.device;
+  const rate = { learningRate: 0, imagesPerSecond: train.length / Math.max(seconds, 1e-3) };
+  yield {
+    ...{ type: 'step', epoch: 1, step: 1, progress: 1, loss: learnt.loss, accuracy: learnt.accuracy },
+    ...{ ...rate, gradientNorm: 0, deviceSeconds: 0, time: position.time },
+  };
+  yield {
+    ...{
+      type: 'epoch',
+      epoch: 1,
+      epochs: training.epochs,
+      step: 1,
+      progress: 1,
+      validation,
+      isBest,
+      ...rate,
+    },
+    ...{ trainLoss: learnt.loss, trainAccuracy: learnt.accuracy, images: train.length, seconds },
+    secondsLeft: 0,
+  };
+  yield { type: 'evaluated', epoch: 1, step: 1, isBest, positions: val, logits, labels: valLabels, history };
+  const [values, optimizer] = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+  const snapshot: Snapshot = { position, values, optimizer, losses: history.numbers };
+  yield { type: 'snapshot', snapshot };
+  return snapshot;
+}
+
+async function allFeatures(training: HeadTraining, positions: Uint32Array): Promise<Float32Array> {
+  const { extractor, images, dataset, cacheDir, onProgress, signal } = training;
+  const everywhere = new Uint32Array(dataset.names.length).map((_, position) => position);
+  const contents = dataset.supply.contentsOf(everywhere);
+  const meter = new Meter('features', onProgress);
+  let told = false;
+  try {
+    return await featuresOf(extractor, images, contents, positions, {
+      cacheDir,
+      signal,
+      onProgress: ({ done, total, problem }) => {
+        meter.note({ stage: 'features', done, total });
+        if (problem !== undefined && !told) meter.note({ stage: 'features', note: problem });
+        told ||= problem !== undefined;
+      },
+    });
+  } finally {
+    meter.end();
+  }
+}
+
+/** The last dense layer, which turns features into logits. */
+function headOf(
+  parameters: ParameterInfo[],
+  classes: number,
+): { weight: ParameterInfo; bias: ParameterInfo } {
+  const bias = parameters.at(-1)!;
+  const weight = parameters.at(-2)!;
+  if (weight.shape.length !== 2 || weight.shape[0] !== classes || bias.size !== classes)
+    throw new Error(`Expected a dense layer at the end of the network, but found ${weight.name}`);
+  return { weight, bias };
+}
+
+async function putHead(session: NativeSession, head: Head): Promise<void> {
+  const { weight, bias } = headOf(session.parameters, head.bias.length);
+  const values = await session.getParameters();
+  values.set(head.weights, weight.offset);
+  values.set(head.bias, bias.offset);
+  await session.setParameters(values);
+}
