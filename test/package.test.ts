@@ -1,4 +1,5 @@
 /** The package as others install it: required, imported, bundled, typed, started by its name, with and without addon. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -43,6 +44,20 @@ test('require and import, from an output folder as Next.js does with serverExter
   writeFileSync(join(server, 'import.cjs'), `import('birbs-metal').then((birbs) => {${use}});`);
   expect(await node([join(server, 'require.cjs')], withAddon)).toEqual(answer);
   expect(await node([join(server, 'import.cjs')], withAddon)).toEqual(answer);
+});
+
+test('fewer than 80 packages, and less than 60 MB beside those of sharp', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const names = Object.keys(packages).filter((name) => name && !packages[name].dev);
+  const there = names.filter((name) => existsSync(join(root, name)));
+  expect(there.length).toBeLessThan(80);
+  const ours = there.filter((name) => !/^node_modules\/(sharp$|@img\/)/.test(name));
+  const du = execFileSync('du', ['-sk', installed, ...ours], { cwd: root, encoding: 'utf8' });
+  const kilobytes = du
+    .trim()
+    .split('\n')
+    .map((line) => Number.parseInt(line, 10));
+  expect(kilobytes.reduce((sum, size) => sum + size)).toBeLessThan(60_000);
 });
 
 const consumer = `import { ops, predict, type Results, type TrainOptions, train, UserError } from 'birbs-metal';
