@@ -266,10 +266,11 @@ async function run(
   given: OperationAttributes,
   options: object,
 ): Promise<Tensor[]> {
+  const addon = loadAddon();
   try {
     const attributes = { ...given, ...readOptions(operation, options) };
     const { device = 'cpu' }: DeviceOption = options;
-    return await loadAddon().runOperation(device, operation, inputs, attributes);
+    return await addon.runOperation(device, operation, inputs, attributes);
   } catch (error) {
     if (!(error instanceof Error) || error.message.startsWith('[')) throw error;
     error.message = `[${operation}] ${error.message.replace(/^Expected/, 'expected')}`;
