@@ -2,6 +2,7 @@
 import { UserError } from '../base/errors.ts';
 import type { Listing, Part, Skipped, SourceImage } from './part.ts';
 import { classRoot, sideRoot, under } from './tree_root.ts';
+import { type Beside, birdsBeside, labelsBeside } from './webdataset.ts';
 
 export interface TreeFile {
   /** Relative to the root, with slashes. */
@@ -20,6 +21,10 @@ export interface TreeFiles {
 }
 
 export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
+  /** What else is known of the images; their labels may be there. */
+  beside?(): Promise<Beside>;
+  /** Whether images whose texts speak of birds are left out. */
+  texts?: boolean;
   /** What stands before the names of its files for a person. */
   name: string;
   /** Each folder at the top is a class; else all images are alike. */
@@ -37,9 +42,9 @@ export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
 
 /** The tree as a part. */
 export function treePart(tree: Tree): Part {
-  const { key, labelled, split, name: root } = tree;
+  const { key, labelled, split, texts = false, name: root } = tree;
   return {
-    key: `${key} ${labelled} ${split ?? ''}`,
+    key: `${key} ${labelled} ${split ?? ''}${texts ? ' texts' : ''}`,
     nameOf: (name) => under(root, name),
     list: async (signal) => listing(tree, await tree.list(signal)),
     read: (listing, wanted, signal) => readFiles(tree, listing, wanted, signal),
@@ -48,39 +53,89 @@ export function treePart(tree: Tree): Part {
   };
 }
 
-function listing(tree: Tree, found: TreeFiles): Listing {
+/** The images that are used, each with its label; nothing for all where they are alike. */
+interface Chosen extends Pick<Listing, 'skipped' | 'notes'> {
+  files: TreeFile[];
+  labelOf: (file: TreeFile) => string;
+  /** Files that are no images, but of use. */
+  used: string[];
+}
+
+async function listing(tree: Tree, found: TreeFiles): Promise<Listing> {
   if (found.files.length === 0) throw tree.onEmpty(found);
-  const root = rootOf(tree, found.files);
-  // The other side of a split is left out in silence, a stray image is not.
-  const inside = found.files.filter(({ name }) => tree.split === undefined || name.startsWith(root));
-  const classOf = ({ name }: TreeFile) =>
-    name.startsWith(root) ? (/^[^/]+(?=\/)/.exec(name.slice(root.length))?.[0] ?? '') : '';
-  const files = tree.labelled ? inside.filter((file) => classOf(file) !== '') : inside;
-  const outside = tree.labelled ? inside.filter((file) => classOf(file) === '') : [];
-  if (files.length === 0) throw noClasses(under(tree.name, root), outside.length);
-  const values = [...new Set(files.map((file) => (tree.labelled ? classOf(file) : '')))].sort();
+  const beside = await tree.beside?.();
+  const chosen = (beside && (await byBeside(tree, found, beside))) ?? byFolders(tree, found, beside);
+  const { labelOf, notes } = chosen;
+  const used = new Set(chosen.used);
+  const birds = beside && tree.texts ? await birdsBeside(namesOf(chosen.files), beside) : undefined;
+  const files = chosen.files.filter(({ name }) => !birds?.has(name));
+  const values = [...new Set(files.map(labelOf))].sort();
   const numbers = new Map(values.map((value, i) => [value, i]));
-  const reason = 'lies outside the class folders';
-  const skipped = [...found.skipped, ...outside.map(({ name }) => ({ name, reason }))];
+  const full = (name: string) => under(tree.name, name);
+  const named = ({ name, reason }: Skipped) => ({ name: full(name), reason });
   return {
     count: files.length,
-    names: files.map(({ name }) => name),
-    labels: Int32Array.from(files, (file) => numbers.get(tree.labelled ? classOf(file) : '')!),
+    names: namesOf(files),
+    labels: Int32Array.from(files, (file) => numbers.get(labelOf(file))!),
     labelNames: values.map((value) => ({ value, name: value })),
+    notes,
     stamps: files.map(({ stamp }) => stamp),
-    skipped: skipped.map(({ name, reason }) => ({ name: under(tree.name, name), reason })),
-    ignored: found.ignored,
-    ignoredNames: found.ignoredNames?.map((name) => under(tree.name, name)),
+    skipped: [...found.skipped, ...chosen.skipped].map(named),
+    filtered:
+      birds &&
+      [...birds].map(([name, word]) => named({ name, reason: `its text speaks of birds: "${word}"` })),
+    ignored: found.ignored - used.size,
+    ignoredNames: found.ignoredNames?.filter((name) => !used.has(name)).map(full),
   };
 }
 
+/** Each image by what stands beside it; undefined where nothing there is a label. */
+async function byBeside(tree: Tree, { files }: TreeFiles, beside: Beside): Promise<Chosen | undefined> {
+  if (!tree.labelled) return undefined;
+  const side = tree.split === undefined ? '' : sideRoot(namesOf(files), { ...tree, split: tree.split });
+  const inside = files.filter(({ name }) => name.startsWith(side));
+  const found = await labelsBeside(namesOf(inside), beside);
+  if (!found) return undefined;
+  return {
+    files: inside.filter(({ name }) => found.labels.has(name)),
+    labelOf: ({ name }) => found.labels.get(name)!,
+    skipped: [...found.reasons].map(([name, reason]) => ({ name, reason })),
+    notes: [`labels from ${found.where}`],
+    used: beside.names,
+  };
+}
+
+function byFolders(tree: Tree, { files: all }: TreeFiles, beside?: Beside): Chosen {
+  const root = rootOf(tree, all);
+  // The other side of a split is left out in silence, a stray image is not.
+  const inside = all.filter(({ name }) => tree.split === undefined || name.startsWith(root));
+  if (!tree.labelled) return { files: inside, labelOf: () => '', skipped: [], used: [] };
+  const labelOf = ({ name }: TreeFile) =>
+    name.startsWith(root) ? (/^[^/]+(?=\/)/.exec(name.slice(root.length))?.[0] ?? '') : '';
+  const files = inside.filter((file) => labelOf(file) !== '');
+  const outside = inside.filter((file) => labelOf(file) === '');
+  if (files.length === 0) throw noClasses(under(tree.name, root), outside.length, beside?.names.length ?? 0);
+  const reason = 'lies outside the class folders';
+  return { files, labelOf, skipped: outside.map(({ name }) => ({ name, reason })), used: [] };
+}
+
+function namesOf(files: TreeFile[]): string[] {
+  return files.map(({ name }) => name);
+}
+
 function rootOf({ labelled, split, ...options }: Tree, files: TreeFile[]): string {
-  const names = files.map(({ name }) => name);
+  const names = namesOf(files);
   if (labelled) return classRoot(names, { ...options, split });
   return split === undefined ? '' : sideRoot(names, { ...options, split });
 }
 
-function noClasses(where: string, count: number): UserError {
+function noClasses(where: string, count: number, texts: number): UserError {
+  if (texts > 0) {
+    return new UserError(
+      `Expected a folder for each class in "${where}", or a label beside each image (.cls, "label" in .json, or .txt), ` +
+        `but found ${count} images with texts that are no labels; use --birds and --not-birds`,
+    );
+  }
   return new UserError(
     `Expected a folder for each class in "${where}", but its ${count} images lie in it directly; ` +
       `move them to ${under(where, 'bird')} and ${under(where, 'not-bird')}, or use --birds and --not-birds`,

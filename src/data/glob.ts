@@ -1,6 +1,8 @@
-/** Files by pattern: `*`, `?`, `[abc]`, `{a,b}` within a name, `**` for any folders. */
-import { readdir } from 'node:fs/promises';
+/** Files by pattern: `*`, `?`, `[abc]`, `{a,b}`, `{000..010}` within a name, `**` for any folders. */
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+
+type Matcher = Pick<RegExp, 'test'>;
 
 /** Whether a text is a pattern at all. */
 export function isGlob(text: string): boolean {
@@ -14,10 +16,33 @@ export function fixedFolder(pattern: string): string {
   return names.slice(0, first === -1 ? -1 : first).join('/') || (pattern.startsWith('/') ? '/' : '.');
 }
 
+/** The same on this disk, where a folder of the very name of a pattern is that folder, such as "data [v2]". */
+export async function fixedFolderOnDisk(pattern: string): Promise<string> {
+  const { folder, rest } = await split(pattern);
+  const more = fixedFolder(rest);
+  return more === '.' ? folder || '.' : join(folder, more);
+}
+
 /** The files that match, sorted; folders that can't be read hold none. */
 export async function glob(pattern: string): Promise<string[]> {
-  const found = await Promise.all(braces(pattern).map((one) => walk(one)));
+  const { folder, rest } = await split(pattern);
+  const found = await Promise.all(braces(rest).map((one) => walk(folder, one)));
   return [...new Set(found.flat())].sort();
+}
+
+/** The folders of a pattern that are there as they stand, and what follows them. */
+async function split(pattern: string): Promise<{ folder: string; rest: string }> {
+  const [, root = '', path = ''] = /^(\/*)(.*)$/s.exec(pattern)!;
+  const names = path.split('/').filter((name) => name !== '');
+  let folder = root === '' ? '' : '/';
+  while (names.length > 1) {
+    const next = join(folder, names[0]!);
+    const isThere = (await stat(next).catch(() => null))?.isDirectory();
+    if (!isThere) break;
+    folder = next;
+    names.shift();
+  }
+  return { folder, rest: names.join('/') };
 }
 
 /** Those of the paths, with slashes, that match; in the order in which they came. */
@@ -29,7 +54,7 @@ export function globPaths(pattern: string, paths: string[]): string[] {
 }
 
 /** `undefined` stands for any folders, none of them hidden. */
-function matchesNames([first, ...rest]: (RegExp | undefined)[], names: string[]): boolean {
+function matchesNames([first, ...rest]: (Matcher | undefined)[], names: string[]): boolean {
   const [name, ...others] = names;
   if (name === undefined) return false;
   if (first)
@@ -38,10 +63,9 @@ function matchesNames([first, ...rest]: (RegExp | undefined)[], names: string[])
   return matchesNames(rest, names) || (!name.startsWith('.') && matchesNames([first, ...rest], others));
 }
 
-async function walk(pattern: string): Promise<string[]> {
-  const [, root = '', rest = ''] = /^(\/*)(.*)$/s.exec(pattern)!;
-  let folders = [root === '' ? '' : '/'];
-  const names = rest.split('/').filter((name) => name !== '');
+async function walk(root: string, pattern: string): Promise<string[]> {
+  let folders = [root];
+  const names = pattern.split('/').filter((name) => name !== '');
   const last = names.pop();
   for (const name of names) folders = (await Promise.all(folders.map((folder) => step(folder, name)))).flat();
   if (last === undefined) return [];
@@ -76,7 +100,7 @@ async function entries(folder: string) {
   return readdir(folder === '' ? '.' : folder, { withFileTypes: true }).catch(() => []);
 }
 
-function matcher(name: string): RegExp {
+function matcher(name: string): Matcher {
   const source = name.replace(/\[!?[^\]]+\]|[\s\S]/g, (part) => {
     if (part === '*') return '[^/]*';
     if (part === '?') return '[^/]';
@@ -84,13 +108,33 @@ function matcher(name: string): RegExp {
     return part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
   });
   // As in a shell, a star does not stand for the dot of a hidden name.
-  return new RegExp(`^${/^[*?[]/.test(name) ? '(?!\\.)' : ''}${source}$`, 's');
+  const pattern = new RegExp(`^${/^[*?[]/.test(name) ? '(?!\\.)' : ''}${source}$`, 's');
+  // The very name of a file or folder is that one.
+  return { test: (text) => text === name || pattern.test(text) };
 }
 
-/** `a{b,c}` to `ab` and `ac`. */
+/** More numbers than this are no shards. */
+const MOST_NUMBERS = 100_000;
+
+/** `a{b,c}` to `ab` and `ac`, `a{08..10}` to `a08`, `a09` and `a10`. */
 function braces(pattern: string): string[] {
-  const group = /\{([^{}]*,[^{}]*)\}/.exec(pattern);
+  const group = /\{([^{}]*,[^{}]*|\d+\.\.\d+)\}/.exec(pattern);
   if (!group) return [pattern];
   const [before, after] = [pattern.slice(0, group.index), pattern.slice(group.index + group[0].length)];
-  return group[1]!.split(',').flatMap((choice) => braces(before + choice + after));
+  const text = group[1]!;
+  const choices = text.includes(',') ? text.split(',') : numbersOf(text);
+  return choices.flatMap((choice) => braces(before + choice + after));
+}
+
+/** Padded with zeros if one of the ends is. */
+function numbersOf(range: string): string[] {
+  const [first = '', last = ''] = range.split('..');
+  const [from, to] = [Number(first), Number(last)];
+  if (Math.abs(to - from) > MOST_NUMBERS) return [];
+  const isPadded = [first, last].some((text) => /^0\d/.test(text));
+  const digits = isPadded ? Math.max(first.length, last.length) : 0;
+  const step = Math.sign(to - from) || 1;
+  return Array.from({ length: Math.abs(to - from) + 1 }, (_, i) =>
+    String(from + i * step).padStart(digits, '0'),
+  );
 }

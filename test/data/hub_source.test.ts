@@ -16,6 +16,7 @@ import {
   startHub,
 } from './hub_server.ts';
 import { outcome, parquet, plain, testFolder, write } from './made.ts';
+import { tarOf } from './made_archives.ts';
 
 let folder: string;
 
@@ -278,6 +279,23 @@ test('pictures in the folders of a split are no classes; folders of systems are 
     'hf:owner/birds/seg_test/seg_test/bird/1.png bird',
     'hf:owner/birds/seg_test/seg_test/cat/1.png cat',
   ]);
+});
+
+test('shards of WebDataset by pattern, with the labels beside the images', async () => {
+  const files: Record<string, Buffer> = {};
+  for (const k of [0, 1, 2]) {
+    files[`train/shard-00${k}.tar`] = await tarOf([
+      [`00000${k}.cls`, k === 0 ? 'wren' : 'owl'],
+      [`00000${k}.png`, await plain(k)],
+    ]);
+  }
+  const hub = await hubOf(files);
+  const all = await readAll('hf:owner/birds:train/shard-{000..001}.tar');
+  expect(all.map(({ name, label }) => `${name} ${label}`)).toEqual([
+    'hf:owner/birds:train/shard-000.tar/000000.png wren',
+    'hf:owner/birds:train/shard-001.tar/000001.png owl',
+  ]);
+  expect(Object.keys(hub.sent).sort()).toEqual(['train/shard-000.tar', 'train/shard-001.tar']);
 });
 
 test('an archive is fetched whole and unpacked', async () => {

@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.ts';
 import { IGNORED_NAMES, IMAGE_SIZE_LIMIT, isPassedOver, kindOfName } from '../image_names.ts';
 import type { Skipped } from '../part.ts';
 import { isImage, sniff } from '../sniff.ts';
+import { BESIDE_NAMES, BESIDE_SIZE_LIMIT } from '../webdataset.ts';
 import { type EntryHead, safeName, shownName } from './archive_entry.ts';
 import type { Packed, PackWriter } from './pack.ts';
 
@@ -11,10 +12,15 @@ const SKIPPED_LIMIT = 1000;
 
 const ARCHIVE_NAMES = /\.(zip|tar|tgz|gz|bz2|tbz2?|xz|txz|zst|7z|rar)$/i;
 
-/** The lists that come with NABirds; no other text is kept. */
+/** The lists that come with NABirds. */
 export const TEXT_NAMES =
   /(^|\/)(images|image_class_labels|classes|hierarchy|train_test_split|photographers)\.txt$/;
 const TEXT_SIZE_LIMIT = 64 * 2 ** 20;
+
+/** Whether a file that was kept is none that is looked at as an image. */
+export function isText(name: string): boolean {
+  return TEXT_NAMES.test(name) || BESIDE_NAMES.test(name);
+}
 
 /** What was found in an archive. */
 export interface Contents {
@@ -47,6 +53,7 @@ export class Collector {
     if (name.split('/').some(isPassedOver)) return false;
     if (head.problem !== undefined) return this.#skip(name, head.problem);
     if (TEXT_NAMES.test(name)) return head.size <= TEXT_SIZE_LIMIT || this.#skip(name, 'is too large');
+    if (BESIDE_NAMES.test(name) && head.size <= BESIDE_SIZE_LIMIT) return true;
     const kind = kindOfName(name);
     if (kind === 'image' && head.size > IMAGE_SIZE_LIMIT) {
       return this.#skip(name, `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB`);
@@ -60,7 +67,7 @@ export class Collector {
   /** Packs the content of an entry that was accepted. */
   async add(head: EntryHead, content: AsyncIterable<Uint8Array>, pack: PackWriter): Promise<void> {
     const name = (safeName(head.name) as { name: string }).name;
-    const isKnown = kindOfName(name) === 'image' || TEXT_NAMES.test(name);
+    const isKnown = kindOfName(name) === 'image' || isText(name);
     let first = true;
     let isNeeded = true;
     for await (const bytes of content) {

@@ -1,6 +1,6 @@
 /** An archive as it lies unpacked in the cache: one file with all images, and an index that is written last. */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, readFile, rm, utimes } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { Skipped } from '../part.ts';
@@ -83,11 +83,12 @@ export class Unpacked {
   readonly md5?: string;
   /** Called when nobody reads it any more. */
   onClose: () => Promise<void> = async () => {};
-  readonly #file: FileHandle;
+  /** Open while it is read. */
+  #file: Promise<FileHandle> | undefined;
 
-  private constructor(folder: string, file: FileHandle, index: Index) {
+  private constructor(folder: string, index: Index) {
     const { names, offsets, sizes, crcs } = index;
-    [this.folder, this.#file] = [folder, file];
+    this.folder = folder;
     this.files = new Map(
       names.map((name, i) => [name, { offset: offsets[i]!, size: sizes[i]!, crc: crcs[i]! }]),
     );
@@ -100,20 +101,17 @@ export class Unpacked {
 
   /** Undefined when it is not there, or not whole. */
   static async open(folder: string, stamp: string): Promise<Unpacked | undefined> {
-    let file: FileHandle | undefined;
     try {
       const index: Index = JSON.parse(await readFile(join(folder, INDEX), 'utf8'));
       if (index.version !== VERSION || index.stamp !== stamp) return undefined;
-      file = await open(imagesIn(folder), 'r');
-      const unpacked = new Unpacked(folder, file, index);
+      const unpacked = new Unpacked(folder, index);
       let end = 0;
       for (const { offset, size } of unpacked.files.values()) end = Math.max(end, offset + size);
-      if ((await file.stat()).size < end) throw new Error('cut short');
+      if ((await stat(imagesIn(folder))).size < end) throw new Error('cut short');
       // Tells when it was last used.
       await utimes(folder, new Date(), new Date()).catch(() => {});
       return unpacked;
     } catch {
-      await file?.close();
       return undefined;
     }
   }
@@ -123,14 +121,22 @@ export class Unpacked {
    * @throws UserError when it is not what was unpacked; then it is unpacked again next time
    */
   async read(name: string): Promise<Uint8Array> {
-    const bytes = await readPacked(this.#file, this.files.get(name)!);
+    this.#file ??= open(imagesIn(this.folder), 'r');
+    const bytes = await readPacked(await this.#file, this.files.get(name)!);
     if (bytes) return bytes;
     await rm(join(this.folder, INDEX), { force: true });
     throw new UserError(`What was unpacked to "${this.folder}" has changed; run again to unpack it afresh`);
   }
 
+  /** It is not read for now; it can be again. */
+  async rest(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await (await file?.catch(() => undefined))?.close();
+  }
+
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.rest();
     await this.onClose();
   }
 }

@@ -1,24 +1,37 @@
 /** A zip or tar archive of class folders. */
 import { realpath, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { relative } from 'node:path';
 import { UserError } from '../../base/errors.ts';
-import { TEXT_NAMES } from '../archive/collector.ts';
+import { isText, TEXT_NAMES } from '../archive/collector.ts';
 import { type RemoteArchive, type UnpackOptions, unpack } from '../archive/unpack.ts';
 import type { Unpacked } from '../archive/unpacked.ts';
 import { fileSum } from '../cache/checksums.ts';
 import { type TreeFiles, treePart } from '../file_tree.ts';
+import { IGNORED_NAMES } from '../image_names.ts';
 import type { Part, Source, SourceContext } from '../part.ts';
+import type { Beside } from '../webdataset.ts';
 import { stampOf } from './local_file.ts';
+import { matchingFiles, matchingSide } from './matching_files.ts';
 
-/** The parts of the source. */
-export async function archiveParts({ path, split, label }: Source, context: SourceContext): Promise<Part[]> {
-  const found = await realpath(path).catch(() => null);
-  if (found === null) throw new UserError(`No such file: "${path}"; check the path`);
-  const pins: Part['pins'] = async (options) => [
-    { name: basename(path), ...(await fileSum(path, context.cacheDir, options)) },
-  ];
-  const stamp = stampOf(await stat(found));
-  return [archivePart(path, { key: found, stamp, name: path, split, label, context, pins })];
+const ARCHIVE_NAMES = /\.(zip|tar|tar\.gz|tgz)$/i;
+
+/** The archives that the source names, each a part. */
+export async function archiveParts(source: Source, context: SourceContext): Promise<Part[]> {
+  const { path: pattern, split, label } = source;
+  const files = await matchingFiles(pattern, ARCHIVE_NAMES, 'archive');
+  // The sides of a split may be in the names of shards, or in each archive.
+  const side = split === undefined || files.paths.length === 1 ? [] : matchingSide(pattern, files, split);
+  const inside = side.length > 0 ? undefined : split;
+  return Promise.all(
+    (side.length > 0 ? side : files.paths).map(async (path) => {
+      const found = await realpath(path);
+      const pins: Part['pins'] = async (options) => [
+        { name: relative(files.folder, path), ...(await fileSum(path, context.cacheDir, options)) },
+      ];
+      const stamp = stampOf(await stat(found));
+      return archivePart(path, { key: found, stamp, name: path, split: inside, label, context, pins });
+    }),
+  );
 }
 
 export interface ArchiveOptions extends Pick<Part, 'pins'> {
@@ -50,24 +63,44 @@ export function archivePart(path: string, options: ArchiveOptions): Part {
     enters: true,
     list: async () => filesOf(await archive.open()),
     read: async (file) => (await archive.open()).read(file),
+    beside: async () => besideIn(await archive.open()),
+    texts: context.role === 'notBirds',
     onEmpty: (found) => emptyArchive(name, found),
     pins,
     close: archive.close,
   });
-  return { ...tree, stamp, isCached: true };
+  // Of many shards only those are open that are read.
+  return {
+    ...tree,
+    stamp,
+    isCached: true,
+    list: (signal) => tree.list(signal).finally(archive.rest),
+    read: async function* (...asked) {
+      try {
+        yield* tree.read(...asked);
+      } finally {
+        await archive.rest();
+      }
+    },
+  };
+}
+
+interface OpenedOnce {
+  open(): Promise<Unpacked>;
+  /** It is not read for now. */
+  rest(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** An archive that is unpacked when it is asked for, and opened again after it was closed. */
-export function openOnce(
-  path: string,
-  options: UnpackOptions,
-): { open(): Promise<Unpacked>; close(): Promise<void> } {
+export function openOnce(path: string, options: UnpackOptions): OpenedOnce {
   let opened: Promise<Unpacked> | undefined;
   return {
     open: () => {
       opened ??= unpack(path, options);
       return opened;
     },
+    rest: async () => (await opened?.catch(() => undefined))?.rest(),
     close: async () => {
       const before = opened;
       opened = undefined;
@@ -84,14 +117,24 @@ export function filesOf({
   ignoredNames,
   nested,
 }: Unpacked): TreeFiles & { nested: number } {
-  const names = [...files.keys()].filter((name) => !TEXT_NAMES.test(name)).sort();
+  const names = [...files.keys()].filter((name) => !isText(name)).sort();
+  const beside = [...files.keys()].filter(isBeside);
   return {
     files: names.map((name) => ({ name, stamp: contentOf(files.get(name)!) })),
     skipped,
-    ignored,
-    ignoredNames,
+    ignored: ignored + beside.length,
+    ignoredNames: [...ignoredNames, ...beside].sort().slice(0, IGNORED_NAMES),
     nested,
   };
+}
+
+/** What stands beside the images. */
+function besideIn(archive: Unpacked): Beside {
+  return { names: [...archive.files.keys()].filter(isBeside), read: (name) => archive.read(name) };
+}
+
+function isBeside(name: string): boolean {
+  return isText(name) && !TEXT_NAMES.test(name);
 }
 
 /** By the content: an archive that was packed anew has the same images. */

@@ -1,17 +1,16 @@
 /** Parquet files with images in them: on disk, or wherever they can be read from at any place. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { dirname, isAbsolute, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
-import { fixedFolder, glob, isGlob } from '../glob.ts';
 import { readImages } from '../parquet/parquet_images.ts';
 import { imageName, listAll } from '../parquet/parquet_listing.ts';
 import { type ParquetFile, ParquetReader } from '../parquet/parquet_reader.ts';
 import { listSome } from '../parquet/row_limit.ts';
 import type { Listing, Part, Source, SourceContext } from '../part.ts';
-import { filesOfSide } from '../split_names.ts';
 import { localFile, stampOf } from './local_file.ts';
+import { type MatchingFiles, matchingFiles, matchingSide } from './matching_files.ts';
 
 export type { ParquetFile } from '../parquet/parquet_reader.ts';
 
@@ -23,8 +22,7 @@ const LISTING_VERSION = 2;
  * @throws UserError when there is none
  */
 export async function parquetParts(source: Source, context: SourceContext): Promise<Part[]> {
-  const paths = await parquetPaths(source);
-  const folder = fixedFolder(source.path);
+  const { paths, folder } = await parquetFiles(source);
   const files = await Promise.all(
     paths.map(async (path): Promise<ParquetFile> => {
       const stats = await stat(path);
@@ -45,27 +43,13 @@ export async function parquetParts(source: Source, context: SourceContext): Prom
   return parquetPartsOf(files, source, context);
 }
 
-async function parquetPaths({ path: pattern, text, split }: Source): Promise<string[]> {
-  const found = await stat(pattern).catch(() => null);
-  if (found && !found.isFile())
-    throw new UserError(`Expected a file, but "${pattern}" is none; check the path`);
-  if (!found && !isGlob(pattern)) throw new UserError(`No such file: "${pattern}"; check the path`);
-  const files = found ? [pattern] : await glob(pattern);
-  const regular = await Promise.all(
-    files.map(async (path) => (await stat(path).catch(() => null))?.isFile()),
-  );
-  const paths = files.filter((path, i) => regular[i] && (found || /\.parquet$/i.test(path)));
-  if (paths.length === 0) throw new UserError(`No .parquet file matches "${pattern}"; check the path`);
-  if (split === undefined) return paths;
-  // Of an absolute path the last folder may say it; those above it are of no concern.
-  const base = isAbsolute(pattern) ? dirname(fixedFolder(pattern)) : '.';
-  const side = filesOfSide(
-    paths.map((full) => ({ full, path: relative(base, full) })),
-    split,
-  );
-  if (side.length > 0) return side.map(({ full }) => full);
+async function parquetFiles({ path: pattern, text, split }: Source): Promise<MatchingFiles> {
+  const files = await matchingFiles(pattern, /\.parquet$/i, '.parquet file');
+  if (split === undefined) return files;
+  const paths = matchingSide(pattern, files, split);
+  if (paths.length > 0) return { ...files, paths };
   throw new UserError(
-    `Expected parquet files of the split "${split}" in "${text}", but no name says so, such as "${paths[0]}"; ` +
+    `Expected parquet files of the split "${split}" in "${text}", but no name says so, such as "${files.paths[0]}"; ` +
       'leave ?split= out, or name the files',
   );
 }
