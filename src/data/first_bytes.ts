@@ -1,6 +1,6 @@
 /** What a file on disk is, before all of it is read: nothing but images is to be read, kept or hashed. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { type ImageKind, sniff } from './sniff.ts';
+import { type ImageKind, isImage, sniff } from './sniff.ts';
 
 const HEAD_BYTES = 64;
 
@@ -18,6 +18,6 @@ export function kindOf(path: string): ImageKind {
 
 /** Why a regular file is no image of any kind; undefined: it is one. */
 export function whyNoImage(path: string): string | undefined {
-  const { readable, description } = kindOf(path);
-  return readable || description.endsWith(' image') ? undefined : `${description}, no image`;
+  const kind = kindOf(path);
+  return isImage(kind) ? undefined : `${kind.description}, no image`;
 }

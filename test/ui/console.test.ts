@@ -158,7 +158,7 @@ describe('plain', () => {
       'Skipped 4: a.jpg is text; b.jpg is text; c.jpg is text; ...',
       '2 images repeat another one, 3 images look like another one; they stay on its side of the split',
       'Out of the ordinary: 4 blank, 5 turned by their EXIF (the command `data check` shows which)',
-      '1 training images are left out: the same images are in --val',
+      '1 training images are left out: the validation images contain them, too',
       '1 files of the cache were damaged: deleted, and decoded again',
       'Decoded they are 40.0 GB, more than the 20.0 GB of the cache: they come in windows of 44,000 images, ' +
         'and what was evicted is decoded again each epoch; --cache-limit allows more',
