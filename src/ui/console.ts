@@ -152,7 +152,9 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   lines.push(...listLines('Skipped', skipped), ...listLines('Left out', event.filtered));
   lines.push(...healthLines(event));
   if (event.dropped > 0)
-    lines.push(`${count(event.dropped)} training images are left out: the validation images contain them, too`);
+    lines.push(
+      `${count(event.dropped)} training images are left out: the validation images contain them, too`,
+    );
   lines.push(...lockLines(event.lock));
   lines.push(...cacheLines(event));
   if (event.stream) lines.push(streamLine(event.stream));

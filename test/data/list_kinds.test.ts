@@ -111,6 +111,17 @@ describe('columns', () => {
     );
   });
 
+  test('a header is one, though files are called as its columns are; only used columns count', async () => {
+    const names = [...four, 'image.png', 'breed.jpg', 'foto.jpg', 'label'];
+    const text = rows('a,image,b,breed,c', (name, label) => `x,${name},"",${label},z`);
+    expect(pairs(await list(listed(text, names)))).toEqual(right());
+    const two = rows('image,label', (name, label) => `${name},${label}`);
+    expect(pairs(await list(listed(two, names)))).toEqual(right());
+    expect(await outcome(list(listed('foto,vogel\nimg/b0.jpg,bird\n', names)))).toMatch(
+      /found "foto", "vogel"/,
+    );
+  });
+
   test('a header of unknown names is never taken for an image', async () => {
     for (const header of ['id_code,diagnosis', 'foto,vogel', 'uuid']) {
       const folder = listed(`${header}\nimg/b0.jpg,bird\n`, four);

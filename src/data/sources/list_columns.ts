@@ -27,8 +27,9 @@ const FLAGS = new Map([
 
 /** Which columns may be what. */
 export interface Columns {
-  /** The cells of the first row, if they name the columns. */
-  names?: string[];
+  /** Whether the first row names the columns; else they have numbers. */
+  header: boolean;
+  names: string[];
   paths: number[];
   labels: number[];
   split?: number;
@@ -50,7 +51,7 @@ export function columnsOf(path: string, first: string[], asked: Asked): Columns 
   const find = (known: string[]) => keys.flatMap((key, i) => (known.includes(key) ? [i] : []));
   const strong = find(PATHS);
   const paths = strong.length > 0 ? strong : find(IDS);
-  if (paths.length === 0 || isImage(first, asked)) return withoutHeader(path, first, asked);
+  if (paths.length === 0) return withoutHeader(path, first, asked);
   const labels = find(LABELS).filter((column) => !paths.includes(column));
   const [split] = [...find(SPLITS), ...find([...FLAGS.keys()])];
   if (asked.labelled && labels.length === 0) {
@@ -63,7 +64,8 @@ export function columnsOf(path: string, first: string[], asked: Asked): Columns 
       `Expected a column "split" in "${path}", as ?split=${asked.split} says, but found ${shown(first)}`,
     );
   }
-  return { names: first.map((name) => name.trim()), paths, labels: asked.labelled ? labels : [], split };
+  const names = first.map((name) => name.trim());
+  return { header: true, names, paths, labels: asked.labelled ? labels : [], split };
 }
 
 function keyOf(name: string): string {
@@ -89,7 +91,23 @@ function withoutHeader(path: string, first: string[], asked: Asked): Columns {
   const [one = '', two = ''] = first.map((cell) => cell.trim());
   const swapped =
     !IMAGE_NAMES.test(one) && (IMAGE_NAMES.test(two) || (!asked.isFile(one) && asked.isFile(two)));
-  return { paths: [Number(swapped)], labels: asked.labelled ? [Number(!swapped)] : [] };
+  const labels = asked.labelled ? [Number(!swapped)] : [];
+  return { header: false, names: ['1', '2'], paths: [Number(swapped)], labels };
+}
+
+/** The columns that may be of use, alone: lists of a hundred others are not kept. */
+export function onlyUsed({ header, names, paths, labels, split }: Columns): {
+  columns: Columns;
+  used: number[];
+} {
+  const used = [...new Set([...paths, ...labels, ...(split === undefined ? [] : [split])])];
+  const placeOf = (column: number) => used.indexOf(column);
+  const columns = {
+    ...{ header, names: used.map((column) => names[column]!) },
+    ...{ paths: paths.map(placeOf), labels: labels.map(placeOf) },
+    split: split === undefined ? undefined : placeOf(split),
+  };
+  return { columns, used };
 }
 
 function shown(cells: string[]): string {
@@ -99,8 +117,9 @@ function shown(cells: string[]): string {
 
 /** Of several columns the one whose cells name the most files. */
 export function pathColumn({ paths }: Columns, rows: string[][], isFile: (cell: string) => boolean): number {
+  const score = (cell: string) => (isFile(cell) ? 2 : Number(IMAGE_NAMES.test(cell)));
   const counts = paths.map((column) =>
-    paths.length === 1 ? 0 : rows.filter((row) => isFile(row[column]?.trim() ?? '')).length,
+    paths.length === 1 ? 0 : rows.reduce((sum, row) => sum + score(row[column]!.trim()), 0),
   );
   return paths[counts.indexOf(Math.max(...counts))]!;
 }
@@ -109,7 +128,7 @@ export function pathColumn({ paths }: Columns, rows: string[][], isFile: (cell: 
  * Of several columns the one that holds words, not numbers; "label" before others.
  * @throws UserError that names the columns where it stays open
  */
-export function labelColumn(path: string, { labels, names = [] }: Columns, rows: string[][]): number {
+export function labelColumn(path: string, { labels, names }: Columns, rows: string[][]): number {
   if (labels.length < 2) return labels[0] ?? -1;
   const best = [...labels].sort((a, b) => rank(names[a]!) - rank(names[b]!));
   const words = best.filter((column) => rows.some((row) => isWord(row[column] ?? '')));

@@ -19,7 +19,7 @@ interface Asked extends Pick<SourceContext, 'role' | 'isValidated'> {
 
 /** @throws UserError when no row is of the side that `?split=` names */
 export function sidesOf(path: string, columns: Columns, rows: string[][], asked: Asked): Sides {
-  const { names = [], split: column } = columns;
+  const { names, split: column } = columns;
   const all = { kept: [...rows.keys()], heldOut: new Set<number>() };
   if (column === undefined || rows.length === 0) return all;
   const name = names[column]!;

@@ -5,7 +5,7 @@ import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
 import { readFiles } from '../file_tree.ts';
 import type { Listing, Part, Skipped, Source, SourceContext } from '../part.ts';
-import { type Columns, columnsOf, labelColumn, pathColumn } from './list_columns.ts';
+import { type Columns, columnsOf, labelColumn, onlyUsed, pathColumn } from './list_columns.ts';
 import { rowsOf } from './list_rows.ts';
 import { sidesOf } from './list_sides.ts';
 import { ListedFiles } from './listed_files.ts';
@@ -90,19 +90,22 @@ interface Table {
 }
 
 async function readTable(path: string, { labelled, split, files, signal }: ListOptions): Promise<Table> {
-  const table: Table = { columns: { paths: [0], labels: [] }, rows: [], lines: [], isLatin: false };
+  const columns: Columns = { header: false, names: ['1'], paths: [0], labels: [] };
+  const table: Table = { columns, rows: [], lines: [], isLatin: false };
   const onLatin = () => {
     table.isLatin = true;
   };
-  let count = 0;
+  let [count, used] = [0, [] as number[]];
   for await (const { row, line } of rowsOf(path, onLatin)) {
     if (++count % ROWS_A_TURN === 0) await turn(signal);
     if (count > ROW_LIMIT)
       throw new UserError(`Expected at most ${ROW_LIMIT} rows in "${path}"; cut it in parts`);
-    if (count === 1)
-      table.columns = columnsOf(path, row, { labelled, split, isFile: (cell) => files.has(cell) });
-    if (count === 1 && table.columns.names) continue;
-    table.rows.push(row);
+    if (count === 1) {
+      const found = columnsOf(path, row, { labelled, split, isFile: (cell) => files.isThere(cell) });
+      ({ columns: table.columns, used } = onlyUsed(found));
+      if (found.header) continue;
+    }
+    table.rows.push(used.map((column) => row[column] ?? ''));
     table.lines.push(line);
   }
   return table;
@@ -113,11 +116,10 @@ async function turn(signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted();
 }
 
-function columnNote({ names }: Columns, path: number, label: number): string {
-  if (!names)
-    return `no header: paths from column ${path + 1}${label < 0 ? '' : `, labels from column ${label + 1}`}`;
-  const nameOf = (column: number) => JSON.stringify(names[column]);
-  return `paths from the column ${nameOf(path)}${label < 0 ? '' : `, labels from ${nameOf(label)}`}`;
+function columnNote({ header, names }: Columns, path: number, label: number): string {
+  const nameOf = (column: number) => (header ? JSON.stringify(names[column]) : `column ${names[column]}`);
+  const labels = label < 0 ? '' : `, labels from ${nameOf(label)}`;
+  return `${header ? 'paths from the column' : 'no header: paths from'} ${nameOf(path)}${labels}`;
 }
 
 interface ListedImage {

@@ -41,7 +41,16 @@ export class ListedFiles {
     return this.#paths.get(cell) ?? (isAbsolute(cell) ? cell : join(this.#base, cell));
   }
 
-  /** Whether there is such a file. */
+  /** Whether there is a file of exactly this name. */
+  isThere(cell: string): boolean {
+    try {
+      return statsOf(this.pathOf(cell))?.isFile() ?? false;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether there is a file that is meant by it. */
   has(cell: string): boolean {
     try {
       return this.#stats(cell)?.isFile() ?? false;
