@@ -1,6 +1,6 @@
 /** The data doctor: looks for all that is wrong or odd with the images of some sources. */
 import { alikePairs } from '../data/alike.ts';
-import type { OpenSource } from '../data/assemble.ts';
+import { notesOf, type OpenSource } from '../data/assemble.ts';
 import { type DatasetOptions, type FilledSources, fillSources } from '../data/dataset.ts';
 import type { ClassCount, Report } from './check_result.ts';
 import { type CheckedImage, checkedImages } from './checked_images.ts';
@@ -34,6 +34,7 @@ export async function checkSources(options: DatasetOptions): Promise<Checked> {
     imageSize: options.imageSize,
     images: images.length,
     readable: usable.length,
+    ...notesOf(opened),
     classes,
     formats: formatCounts(images),
     ...dimensionsOf(images),

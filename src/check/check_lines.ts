@@ -7,11 +7,20 @@ import { WORDS } from './problem_words.ts';
 const MOST_CLASSES = 10;
 const MOST_ITEMS = 3;
 
-export function reportLines({ sources, images, readable, classes, findings, ...facts }: Report): string[] {
+export function reportLines({
+  sources,
+  images,
+  readable,
+  notes = [],
+  classes,
+  findings,
+  ...facts
+}: Report): string[] {
   const lines = sources.map(
     ({ source, images: n, ignored }) =>
       `${printable(source)}: ${count(n)} images${ignored > 0 ? `, ${count(ignored)} other files passed over` : ''}`,
   );
+  lines.push(...notes.map(printable));
   const shown = classes
     .slice(0, MOST_CLASSES)
     .map(

@@ -70,6 +70,8 @@ export interface Report {
   /** Images that were looked at, and those of them that can be decoded. */
   images: number;
   readable: number;
+  /** How labels were read, where that is not plain, and names that look like one. */
+  notes?: string[];
   classes: ClassCount[];
   /** How many there are of each format. */
   formats: Record<string, number>;

@@ -122,7 +122,8 @@ export async function assemble(
   return { facts, origins: originsOf(opened, kept) };
 }
 
-function notesOf(opened: OpenSource[]): Pick<DatasetFacts, 'notes'> {
+/** How labels were read, where that is not plain, and names that look like one. */
+export function notesOf(opened: OpenSource[]): Pick<DatasetFacts, 'notes'> {
   const notes = opened.flatMap(({ source, parts }) =>
     parts.flatMap(({ listing }) => (listing.notes ?? []).map((note) => `${source.text}: ${note}`)),
   );

@@ -412,6 +412,16 @@ describe('refusals', () => {
     );
   });
 
+  test('classes may be called as what every object has', async () => {
+    const folder = testFolder();
+    const names = ['constructor', 'toString', '__proto__'];
+    for (const [i, name] of names.entries())
+      write(folder, { [`a/${name}/1.png`]: await plain(2 * i), [`a/${name}/2.png`]: await plain(2 * i + 1) });
+    const { sources, labels } = await loadDataset(options(folder, { data: [join(folder, 'a')] }));
+    expect(Object.entries(sources[0]!.counts).sort()).toEqual([...names].sort().map((name) => [name, 2]));
+    expect([...labels]).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+
   test('one folder packed in another: the folder to name', async () => {
     const folder = testFolder();
     await classFolder(join(folder, 'a/photos/photos'), 1, 1);

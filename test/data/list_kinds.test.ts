@@ -4,6 +4,7 @@ import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkSources } from '../../src/check/check_dataset.ts';
+import { reportLines } from '../../src/check/check_lines.ts';
 import { loadDataset } from '../../src/data/dataset.ts';
 import type { Listing, SourceContext } from '../../src/data/part.ts';
 import { parseSource, partsOf } from '../../src/data/sources/source.ts';
@@ -236,6 +237,7 @@ describe('a split of its own', () => {
       `${join(folder, 'list.csv')}: its column "split" (6 train, 2 valid) is used: 6 rows train, 2 validate`,
     ]);
     const { report } = await checkSources(given);
+    expect(reportLines(report)).toEqual(expect.arrayContaining(dataset.notes!));
     expect(report.classes).toEqual([
       { name: 'bird', training: 3, validation: 1 },
       { name: 'not-bird', training: 3, validation: 1 },
