@@ -58,6 +58,10 @@ birbs::Optimizer optimizer_of(const Napi::Value& value) {
   read("beta2", &optimizer.beta2);
   read("epsilon", &optimizer.epsilon);
   read("weightDecay", &optimizer.weight_decay);
+  if (has(object, "decayNormsAndBiases")) {
+    optimizer.decay_norms_and_biases = boolean_of(
+        object.Get("decayNormsAndBiases"), "optimizer.decayNormsAndBiases");
+  }
   if (has(object, "nesterov")) {
     optimizer.nesterov =
         boolean_of(object.Get("nesterov"), "optimizer.nesterov");
@@ -147,6 +151,7 @@ class SessionObject : public NativeObject<SessionObject, Host> {
  private:
   Napi::Value train_step(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
+  Napi::Value features(const Napi::CallbackInfo& info);
   Napi::Value gradients(const Napi::CallbackInfo& info);
   Napi::Value get_parameters(const Napi::CallbackInfo& info);
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
@@ -162,6 +167,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
       {
           InstanceMethod("trainStep", &SessionObject::train_step),
           InstanceMethod("predict", &SessionObject::predict),
+          InstanceMethod("features", &SessionObject::features),
           InstanceMethod("gradients", &SessionObject::gradients),
           InstanceMethod("getParameters", &SessionObject::get_parameters),
           InstanceMethod("setParameters", &SessionObject::set_parameters),
@@ -221,6 +227,25 @@ Napi::Value SessionObject::predict(const Napi::CallbackInfo& info) {
           static_cast<size_t>(count) * host.options.network.classes);
       host.session->predict(images->data(), count, logits->data());
       return [logits](Napi::Env env) { return to_float32_array(env, *logits); };
+    });
+  });
+}
+
+Napi::Value SessionObject::features(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const int count = static_cast<int>(
+        integer_of(info[1], "count", 1, content().options.batch_size));
+    const auto images = std::make_shared<std::vector<uint8_t>>(bytes_of(
+        info[0], "images", count * content().options.network.input.size()));
+    const Plan& plan = content().plan;
+    const int value = info[2].IsUndefined()
+                          ? birbs::feature_value(plan)
+                          : birbs::value_of(plan, string_of(info[2], "layer"));
+    return answer(info, [images, count, value](Host& host) -> Answer {
+      auto output = std::make_shared<std::vector<float>>(
+          count * host.plan.shapes[value].size());
+      host.session->activations(images->data(), count, value, output->data());
+      return [output](Napi::Env env) { return to_float32_array(env, *output); };
     });
   });
 }

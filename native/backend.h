@@ -22,6 +22,8 @@ struct Optimizer {
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // adam, adamw
   double weight_decay = 0;
+  // false: only weights of convolutions and dense layers decay.
+  bool decay_norms_and_biases = true;
 };
 
 struct SessionOptions {
@@ -91,6 +93,11 @@ class Session {
 
   // Logits, count x classes, without dropout and with running statistics.
   virtual void predict(const uint8_t* images, int count, float* logits) = 0;
+
+  // The same up to a value of the Plan (not the images): count x its shape, in
+  // C, H, W order.
+  virtual void activations(const uint8_t* images, int count, int value,
+                           float* output) = 0;
 
   // The gradients train_step would use before clipping, in Plan order (0 for
   // running statistics), and the training-mode logits; changes nothing.

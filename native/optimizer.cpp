@@ -49,10 +49,18 @@ float clip_scale(double gradient_norm, float clip_norm) {
   return scale >= 1 ? 1.0f : static_cast<float>(scale);
 }
 
-UpdateRule update_rule(const Optimizer& optimizer, uint64_t steps_taken,
-                       float learning_rate, float gradient_scale) {
+ParameterGroup group_of(const Optimizer& optimizer, const Plan& plan,
+                        const Parameter& parameter) {
+  return {plan.layers[parameter.layer].learning_rate_factor,
+          optimizer.decay_norms_and_biases || parameter.shape.size() > 1};
+}
+
+UpdateRule update_rule(const Optimizer& optimizer, const ParameterGroup& group,
+                       uint64_t steps_taken, float learning_rate,
+                       float gradient_scale) {
   double t = static_cast<double>(steps_taken) + 1;
-  double rate = learning_rate;
+  double rate = double{learning_rate} * group.rate_factor;
+  double decay = group.decays ? optimizer.weight_decay : 0;
   double beta1 = optimizer.beta1, beta2 = optimizer.beta2;
   bool decoupled = optimizer.kind == OptimizerKind::adamw;
   auto narrow = [](double value) { return static_cast<float>(value); };
@@ -60,10 +68,10 @@ UpdateRule update_rule(const Optimizer& optimizer, uint64_t steps_taken,
       .kind = optimizer.kind,
       .nesterov = optimizer.nesterov,
       .gradient_scale = gradient_scale,
-      .learning_rate = learning_rate,
+      .learning_rate = narrow(rate),
       .momentum = narrow(optimizer.momentum),
-      .weight_decay = narrow(optimizer.weight_decay),
-      .decay = decoupled ? narrow(1 - rate * optimizer.weight_decay) : 1.0f,
+      .weight_decay = narrow(decay),
+      .decay = decoupled ? narrow(1 - rate * decay) : 1.0f,
       .beta2 = narrow(beta2),
       .weight1 = narrow(1 - beta1),
       .weight2 = narrow(1 - beta2),

@@ -27,9 +27,19 @@ struct UpdateRule {
   float epsilon;
 };
 
+// What sets the updates of some parameters apart from those of others.
+struct ParameterGroup {
+  float rate_factor = 1;
+  bool decays = true;
+  bool operator==(const ParameterGroup&) const = default;
+};
+ParameterGroup group_of(const Optimizer& optimizer, const Plan& plan,
+                        const Parameter& parameter);
+
 // `steps_taken` is 0 before the first step.
-UpdateRule update_rule(const Optimizer& optimizer, uint64_t steps_taken,
-                       float learning_rate, float gradient_scale);
+UpdateRule update_rule(const Optimizer& optimizer, const ParameterGroup& group,
+                       uint64_t steps_taken, float learning_rate,
+                       float gradient_scale);
 
 // Updates `count` elements in place. Elementwise, so any layout and any
 // division into chunks gives the same numbers. `first` and `second` are moments

@@ -142,6 +142,10 @@ void OnednnSession::predict(const uint8_t* images, int count, float* logits) {
   read_logits(count, logits);
 }
 
+void OnednnSession::activations(const uint8_t*, int, int, float*) {
+  throw Error("features: the device cpu has none yet.");
+}
+
 StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
                                     float* logits) {
   check_batch(options_, batch);
@@ -204,8 +208,8 @@ void OnednnSession::backward(Pass& pass) {
 // so one pass over the parameters does.
 double OnednnSession::update(Pass& pass, float learning_rate) {
   auto rule_for = [&](double norm) {
-    return update_rule(options_.optimizer, progress_.updates(), learning_rate,
-                       clip_scale(norm, options_.clip_norm));
+    return update_rule(options_.optimizer, {}, progress_.updates(),
+                       learning_rate, clip_scale(norm, options_.clip_norm));
   };
   auto squares = [](const Chunk& chunk) {
     return sum_of_squares(chunk.gradients, chunk.count);

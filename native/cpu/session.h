@@ -18,6 +18,8 @@ class OnednnSession : public Session {
   void train_step(const Batch& batch, float learning_rate,
                   std::function<void(StepResult)> done) override;
   void predict(const uint8_t* images, int count, float* logits) override;
+  void activations(const uint8_t* images, int count, int value,
+                   float* output) override;
   StepResult gradients(const Batch& batch, float* gradients,
                        float* logits) override;
   void get_parameters(float* values) override;

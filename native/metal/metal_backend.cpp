@@ -58,6 +58,10 @@ class MetalSession final : public Session {
     throw_if(engine_->predict(images, count, logits));
   }
 
+  void activations(const uint8_t*, int, int, float*) override {
+    throw Error("features: the device metal has none yet; take the cpu.");
+  }
+
   StepResult gradients(const Batch& batch, float* gradients,
                        float* logits) override {
     check_batch(options_, batch);

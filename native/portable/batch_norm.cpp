@@ -77,9 +77,12 @@ void batch_norm_gradient(Threads& threads, const BatchNorm& norm,
         product += double{dy[i]} * (x[i] - center);
       }
     });
-    dweight[c] = static_cast<float>(product * inverse);
-    dbias[c] = static_cast<float>(sum);
+    if (dweight) {
+      dweight[c] = static_cast<float>(product * inverse);
+      dbias[c] = static_cast<float>(sum);
+    }
     if (!dx) return;
+    if (norm.fixed) sum = product = 0;
     const float scale = static_cast<float>(weight[c] * inverse);
     const float average = static_cast<float>(sum / total);
     const float slope = static_cast<float>(product * inverse * inverse / total);

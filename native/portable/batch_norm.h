@@ -10,6 +10,8 @@ struct BatchNorm {
   int count;
   Shape shape;
   float epsilon;
+  // The statistics are given, and not those of this batch.
+  bool fixed = false;
 };
 
 // Mean and biased variance of each channel of the batch.
@@ -21,7 +23,8 @@ void batch_norm(Threads& threads, const BatchNorm& norm, const float* x,
                 const float* mean, const float* variance, const float* weight,
                 const float* bias, float* y);
 
-// Through the batch's own statistics. dx may be null.
+// Through the batch's own statistics, unless these are fixed. dx may be null,
+// and dweight with dbias.
 void batch_norm_gradient(Threads& threads, const BatchNorm& norm,
                          const float* dy, const float* x, const float* mean,
                          const float* variance, const float* weight, float* dx,

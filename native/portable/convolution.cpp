@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "depthwise.h"
 #include "gemm.h"
 
 namespace birbs::portable {
@@ -167,6 +168,9 @@ void bias_gradient(Threads& threads, const Convolution& convolution,
 
 void convolve(Threads& threads, const Convolution& convolution, const float* x,
               const float* weight, const float* bias, float* y) {
+  if (is_depthwise(convolution)) {
+    return depthwise(threads, convolution, x, weight, bias, y);
+  }
   const Group group = group_of(convolution);
   const int64_t width = convolution.out.width;
   const int64_t plane = convolution.out.height * width;
@@ -191,6 +195,9 @@ void convolve(Threads& threads, const Convolution& convolution, const float* x,
 
 void convolve_input_gradient(Threads& threads, const Convolution& convolution,
                              const float* dy, const float* weight, float* dx) {
+  if (is_depthwise(convolution)) {
+    return depthwise_input_gradient(threads, convolution, dy, weight, dx);
+  }
   const Group group = group_of(convolution);
   const int64_t width = convolution.out.width;
   const int64_t plane = convolution.out.height * width;
@@ -216,6 +223,10 @@ void convolve_input_gradient(Threads& threads, const Convolution& convolution,
 void convolve_weight_gradient(Threads& threads, const Convolution& convolution,
                               const float* dy, const float* x, float* dweight,
                               float* dbias) {
+  if (dbias) bias_gradient(threads, convolution, dy, dbias);
+  if (is_depthwise(convolution)) {
+    return depthwise_weight_gradient(threads, convolution, dy, x, dweight);
+  }
   // Partial sums over fixed sets of images, added in a fixed order: the same
   // numbers whatever the number of threads.
   constexpr int most_parts = 8;
@@ -234,7 +245,6 @@ void convolve_weight_gradient(Threads& threads, const Convolution& convolution,
     const float* sum = sums.data() + part * size;
     for (int64_t i = 0; i < size; ++i) dweight[i] += sum[i];
   }
-  if (dbias) bias_gradient(threads, convolution, dy, dbias);
 }
 
 }  // namespace birbs::portable

@@ -13,7 +13,8 @@ struct Convolution {
   int groups;
 };
 
-// `bias` may be null.
+// All of these take a loop of their own where each group has one input
+// channel (depthwise). `bias` may be null.
 void convolve(Threads& threads, const Convolution& convolution, const float* x,
               const float* weight, const float* bias, float* y);
 

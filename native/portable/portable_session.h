@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "backend.h"
 #include "loss.h"
+#include "program.h"
 #include "threads.h"
 
 namespace birbs::portable {
@@ -17,6 +20,8 @@ class PortableSession : public Session {
   void train_step(const Batch& batch, float learning_rate,
                   std::function<void(StepResult)> done) override;
   void predict(const uint8_t* images, int count, float* logits) override;
+  void activations(const uint8_t* images, int count, int value,
+                   float* output) override;
   StepResult gradients(const Batch& batch, float* gradients,
                        float* logits) override;
   void get_parameters(float* values) override;
@@ -26,30 +31,40 @@ class PortableSession : public Session {
   int64_t memory_bytes() const override;
 
  private:
-  void allocate();
+  Program& training_program();
+  Program& inference_program(int target);
+  void fold(Program& program);
+  void fold_step(Step& step);
   StepResult differentiate(const Batch& batch);
-  void forward(const uint8_t* images, int count, bool training);
-  void forward_layer(size_t index, int count, bool training);
-  void forward_batch_norm(size_t index, int count, bool training);
-  void backward(int count);
-  void backward_layer(size_t index, int count);
+  void forward(const Program& program, const uint8_t* images, int count,
+               bool training);
+  void forward_step(const Program& program, const Step& step, int count,
+                    bool training);
+  void forward_convolution(const Program& program, const Step& step, int count);
+  void forward_batch_norm(const Program& program, const Step& step, int count,
+                          bool training);
+  void backward(const Program& program, int count);
+  void backward_step(const Step& step, int count, const float* x, float* dy,
+                     float* dx);
+  void pass_on(const Program& program, const Step& step, int count);
   double gradient_norm() const;
   void update(float learning_rate, double norm);
   void update_running_statistics(int count);
+  float* logits() { return training_->value(plan_.last_value()); }
   // The nth parameter of a layer in `flat`, null if it has none.
-  float* find(std::vector<float>& flat, size_t layer, size_t nth);
+  float* find(std::vector<float>& flat, int layer, size_t nth);
 
   SessionOptions options_;
   Plan plan_;
   Threads threads_;
   Progress progress_;
+  uint64_t version_ = 1;  // of the parameters
   std::vector<float> parameters_, gradients_, moments_;
   std::vector<std::vector<int64_t>> offsets_;   // of each layer's parameters
   std::vector<std::vector<float>> statistics_;  // batch norm: mean, variance
-  std::vector<std::vector<float>> storage_;
-  std::vector<float*> values_;  // values_[i] enters layer i; flatten shares
-  std::vector<float> gradient_, next_gradient_;  // leaving and entering a layer
-  size_t first_trainable_ = 0;  // no gradient passes below this layer
+  std::optional<Program> training_;             // made when first needed
+  std::map<int, Program> inference_;            // by the value they lead to
+  std::vector<bool> written_;  // gradients that have their first summand
 };
 
 }  // namespace birbs::portable

@@ -52,6 +52,8 @@ export interface OptimizerOptions {
   beta2?: number;
   epsilon?: number;
   weightDecay?: number;
+  /** Whether batch norms and biases decay as well, as in torch.optim; default true. */
+  decayNormsAndBiases?: boolean;
 }
 
 export interface SessionOptions {
@@ -131,6 +133,11 @@ export interface NativeSession {
   trainStep(images: Uint8Array, labels: Int32Array, learningRate: number): Promise<StepResult>;
   /** @returns logits, float32 [count, classes], in evaluation mode */
   predict(images: Uint8Array, count: number): Promise<Float32Array>;
+  /**
+   * What a layer gives, in evaluation mode: float32 [count, its shape in C, H, W order].
+   * @param layer by name; default what the last dense layer reads, before dropout: the features of each image
+   */
+  features(images: Uint8Array, count: number, layer?: string): Promise<Float32Array>;
   /** What `trainStep` would use, without changing anything. */
   gradients(
     images: Uint8Array,

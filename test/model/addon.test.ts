@@ -66,6 +66,7 @@ describe('the addon', () => {
     const session = await open();
     expect(methods(session)).toEqual([
       'dispose',
+      'features',
       'getOptimizerState',
       'getParameters',
       'gradients',

@@ -74,6 +74,30 @@ const wrongNetworks: { layers: Layer[]; text: string }[] = [
     layers: [flatten, { ...dense, outFeatures: 3 } as Layer],
     text: 'expected as many logits as classes, 2, found 3',
   },
+  {
+    layers: [conv, { type: 'relu', from: 'conv2' }, flatten, dense],
+    text: 'layer 2 (relu): expected the name of an earlier layer to read from, found "conv2", which no layer has',
+  },
+  {
+    layers: [{ type: 'relu', from: 'fc' }, flatten, dense],
+    text: 'layer 1 (relu): expected the name of an earlier layer to read from, found "fc", which is layer 3',
+  },
+  {
+    layers: [conv, { type: 'relu', name: 'conv' }, flatten, dense],
+    text: 'layer 2 (relu): the name "conv" is taken by an earlier layer; give each its own',
+  },
+  {
+    layers: [conv, { type: 'relu' }, { type: 'relu', from: 'conv' }, flatten, dense],
+    text: 'layer 2 (relu): expected a later layer to read it, found none',
+  },
+  {
+    layers: [conv, { ...conv, name: 'conv2' }, { type: 'add', from: ['conv', 'conv2'] }, flatten, dense],
+    text: 'layer 3 (add): expected two inputs of one shape, found an image [4, 6, 8] and an image [4, 4, 6]',
+  },
+  {
+    layers: [conv, { type: 'add', from: 'conv' } as never, flatten, dense],
+    text: 'layer 2 (add): expected 2 layers to read from, found 1',
+  },
   { layers: [conv], text: 'expected 2 logits at the end, found an image of [4, 6, 8]' },
   {
     layers: [{ type: 'avgPool2d', kernelSize: 2, padding: 2 }, flatten, dense],
