@@ -19,7 +19,7 @@ export async function dataCommand(
 ): Promise<number> {
   if (words[0] === 'check') return checkCommand(words.slice(1), signal, { command: `${command} check` });
   const line = parseData(words, command);
-  if ('print' in line) return print([line.print]);
+  if ('print' in line) return print(line.print.split('\n'));
   const { preset, values } = line;
   if ([values.data, values.birds, values.notBirds, values.val].every((list) => list.length === 0)) {
     return print(values.json ? [JSON.stringify(recipes)] : presetLines(command));

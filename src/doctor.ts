@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { version } from './base/version.ts';
+import { duration } from './base/words.ts';
 import { type DeviceInfo, type DeviceName, loadAddon, type ProbeAnswer } from './model/addon.ts';
 import { chooseDevice } from './model/device.ts';
-import { type CheckResult, examine } from './model/doctor_checks.ts';
+import { type CheckResult, type DoctorSettings, examine } from './model/doctor_checks.ts';
 import { parseDoctor } from './options.ts';
+import { PassingLine } from './ui/passing_line.ts';
 
 /** The word in front of a probe's name when this command starts itself, to ask it in a process of its own. */
 const ASK = '--ask';
@@ -31,18 +33,36 @@ export async function doctorCommand(
   const devices = await loadAddon().devices();
   chooseDevice(name, devices);
   const device = devices.find((each) => each.name === name)!;
-  const print = (text: string) => json || process.stdout.write(`${text}\n`);
+  const print = (text: string) => void (json || process.stdout.write(`${text}\n`));
   print(heading(device));
-  const results: CheckResult[] = [];
-  for await (const result of examine({ device, bench, ask: (probe) => askProbe(name, probe) })) {
-    if (signal.aborted) return 130;
-    results.push(result);
-    print(row(result));
-  }
+  const results = await allResults({ device, bench, ask: (probe) => askProbe(name, probe) }, print, signal);
+  if (signal.aborted) return 130;
   const wrong = results.filter(({ ok, excuse }) => !ok && !excuse).length;
   if (json) process.stdout.write(`${JSON.stringify(asJson(device, results, wrong))}\n`);
   print(`\n${verdict(results, wrong)}`);
   return wrong > 0 ? 1 : 0;
+}
+
+/** Prints each result when it is there; on a terminal a line says what is checked just now, and for how long. */
+async function allResults(
+  settings: DoctorSettings,
+  print: (text: string) => void,
+  signal: AbortSignal,
+): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  const line = new PassingLine(process.stderr);
+  const onStart = (name: string) => {
+    const begin = performance.now();
+    const seconds = () => duration((performance.now() - begin) / 1000);
+    line.show(() => `${results.length} checks done; now: ${name}, ${seconds()}`);
+  };
+  for await (const result of examine({ ...settings, onStart })) {
+    line.clear();
+    if (signal.aborted) break;
+    results.push(result);
+    print(row(result));
+  }
+  return results;
 }
 
 function chooseStandin(): void {

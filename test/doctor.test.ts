@@ -96,12 +96,18 @@ describe('birbs doctor', () => {
       return { text: 'otherwise', asReliedOn: false };
     };
     const failed: CheckResult[] = [];
+    const [begun, done]: [string[], string[]] = [[], []];
     for await (const result of examine({
       device: { ...device, probes: ['fatal', 'other'] },
       bench: false,
       ask,
-    }))
+      onStart: (name) => begun.push(name),
+    })) {
+      done.push(result.name);
+      // Each is announced before it ends.
+      expect(begun).toEqual(done);
       if (!result.ok) failed.push(result);
+    }
     expect(failed.map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
       'open point: fatal: its process ended with SIGABRT',
       'open point: other: otherwise',

@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { UserError } from '../src/base/errors.ts';
+import { checkCommand } from '../src/check.ts';
 import { recipes } from '../src/data/recipes.ts';
+import { dataCommand } from '../src/data.ts';
+import { doctorCommand } from '../src/doctor.ts';
 import {
   completeOptions,
   completeTrain,
@@ -9,6 +12,8 @@ import {
   parseTrain,
   trainOptions,
 } from '../src/options.ts';
+import { predictCommand } from '../src/predict.ts';
+import { trainCommand } from '../src/train.ts';
 
 const train = (...words: string[]) => {
   const line = parseTrain(words, 'npm start --');
@@ -141,6 +146,22 @@ describe('help', () => {
     }
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
     expect(lines.length).toBeLessThan(82);
+  });
+
+  test('each command prints it as it is written', async () => {
+    const commands = { checkCommand, dataCommand, doctorCommand, predictCommand, trainCommand };
+    for (const [name, command] of Object.entries(commands)) {
+      const written: string[] = [];
+      const write = vi
+        .spyOn(process.stdout, 'write')
+        .mockImplementation((text) => written.push(String(text)) > 0);
+      expect(await command(['--help'], new AbortController().signal)).toBe(0);
+      write.mockRestore();
+      const help = written.join('');
+      expect(help, name).not.toContain('\ufffd');
+      expect(help.split('\n').length, name).toBeGreaterThan(8);
+      expect(help, name).toContain('\nOptions\n  --');
+    }
   });
 
   test('wins over what is wrong after it, and -h is enough', () => {

@@ -33,6 +33,8 @@ export interface DoctorSettings {
   bench: boolean;
   /** Asks the device's library one question, in a process of its own; rejects when that process dies. */
   ask: (probe: string) => Promise<ProbeAnswer>;
+  /** Called when a check begins: some take seconds. */
+  onStart?: (name: string) => void;
 }
 
 /** Float32 sums in another order, and faster convolutions than by definition (Winograd's). */
@@ -44,21 +46,24 @@ type Outcome = Partial<Pick<CheckResult, 'ok' | 'excuse' | 'worst' | 'tolerance'
 /** All checks, from the device's facts to the benchmark. Nothing rejects: what fails is a result that is not ok. */
 export async function* examine(settings: DoctorSettings): AsyncGenerator<CheckResult, void> {
   const results: CheckResult[] = [];
-  const control = settings.device.gpu?.virtual ? await controlProduct(settings.device.name) : undefined;
+  const check = checker(settings.onStart);
+  const { name, gpu } = settings.device;
+  const control = gpu?.virtual ? await controlProduct(name, check) : undefined;
   if (control) yield control;
-  for await (const result of compared(settings.device.name)) {
+  for await (const result of compared(name, check)) {
     const judged = control ? excuse(result, control) : result;
     results.push(judged);
     yield judged;
   }
-  for await (const result of openPoints(settings, results)) yield control ? excuse(result, control) : result;
-  if (settings.bench) yield await check('benchmark', () => benchmark(settings.device.name));
+  for await (const result of openPoints(settings, results, check))
+    yield control ? excuse(result, control) : result;
+  if (settings.bench) yield await check('benchmark', () => benchmark(name));
 }
 
 const CONTROL = 'control: a product of 2 x 2 matrices';
 
 /** On a virtual GPU: whether it computes at all. Where it does not, no other number says anything about our graphs. */
-async function controlProduct(device: DeviceName): Promise<CheckResult> {
+async function controlProduct(device: DeviceName, check: Check): Promise<CheckResult> {
   const matrix = (...values: number[]) => ({ shape: [2, 2], data: Float32Array.from(values) });
   const result = await check(CONTROL, async () => {
     const inputs = [matrix(1, 2, 3, 4), matrix(5, 7, 6, 8), { shape: [2], data: Float32Array.of(0, 0) }];
@@ -78,7 +83,7 @@ function excuse(result: CheckResult, control: CheckResult): CheckResult {
   return { ...result, excuse: 'float16 is known to be wrong on virtual GPUs' };
 }
 
-async function* compared(device: DeviceName): AsyncGenerator<CheckResult, void> {
+async function* compared(device: DeviceName, check: Check): AsyncGenerator<CheckResult, void> {
   for await (const { operation, note, compare } of operationFindings(device)) {
     const name = note ? `${operation}: ${note}` : operation;
     yield await check(name, async () => judge(await compare(), TOLERANCE.operation));
@@ -97,11 +102,16 @@ async function* compared(device: DeviceName): AsyncGenerator<CheckResult, void> 
   yield await check(MEMORY_CHECK, () => memoryFlat(device));
 }
 
-async function check(name: string, run: () => Promise<Outcome>): Promise<CheckResult> {
-  const begin = performance.now();
-  const outcome = await run().catch((error: Error): Outcome => ({ ok: false, detail: error.message }));
-  const seconds = (performance.now() - begin) / 1000;
-  return { name, ok: true, excuse: null, worst: null, tolerance: null, detail: '', ...outcome, seconds };
+type Check = (name: string, run: () => Promise<Outcome>) => Promise<CheckResult>;
+
+function checker(onStart: DoctorSettings['onStart']): Check {
+  return async (name, run) => {
+    onStart?.(name);
+    const begin = performance.now();
+    const outcome = await run().catch((error: Error): Outcome => ({ ok: false, detail: error.message }));
+    const seconds = (performance.now() - begin) / 1000;
+    return { name, ok: true, excuse: null, worst: null, tolerance: null, detail: '', ...outcome, seconds };
+  };
 }
 
 function judge({ worst, at }: Difference, tolerance: number): Outcome {
@@ -345,6 +355,7 @@ const NOT_RELIED_ON = ['optimization-levels', 'layout-timing', 'dropout-scaling'
 async function* openPoints(
   { device, ask }: DoctorSettings,
   results: CheckResult[],
+  check: Check,
 ): AsyncGenerator<CheckResult, void> {
   for (const name of device.probes ?? []) {
     yield await check(`open point: ${name}`, async () => {
