@@ -6,13 +6,25 @@
 namespace birbs {
 namespace {
 
-// log of the sum of the exponentials of a row.
-double log_sum(const float* row, int classes) {
-  double largest = *std::max_element(row, row + classes);
-  double sum = 0;
-  for (int c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
-  return largest + std::log(sum);
-}
+// The logarithm of a row's probabilities. Distances from the largest are float,
+// as in PyTorch: what lies beyond its range is infinitely far.
+class LogSoftmax {
+ public:
+  LogSoftmax(const float* row, int classes) : row_(row), largest_(row[0]) {
+    for (int c = 1; c < classes; ++c) largest_ = std::max(largest_, row[c]);
+    double sum = 0;
+    for (int c = 0; c < classes; ++c) sum += std::exp(double{distance(c)});
+    log_sum_ = std::log(sum);
+  }
+  double operator[](int c) const { return double{distance(c)} - log_sum_; }
+
+ private:
+  float distance(int c) const { return row_[c] - largest_; }
+
+  const float* row_;
+  float largest_;
+  double log_sum_ = 0;
+};
 
 }  // namespace
 
@@ -32,19 +44,19 @@ Loss cross_entropy(const float* logits, const int32_t* labels, int count,
   for (int n = 0; n < count; ++n) {
     const float* row = logits + int64_t{n} * classes;
     const int label = labels[n];
-    const double norm = log_sum(row, classes);
+    const LogSoftmax log(row, classes);
     // The loss is -sum of target[c] * log probability[c].
     const double targets = spread * weights + peak * weight(label);
     for (int c = 0; c < classes; ++c) {
       double target =
           spread * weight(c) + (c == label ? peak * weight(c) : 0.0);
-      loss.value -= target == 0 ? 0 : target * (row[c] - norm);
+      loss.value -= target == 0 ? 0 : target * log[c];
       if (gradient) {
         gradient[int64_t{n} * classes + c] =
-            static_cast<float>(targets * std::exp(row[c] - norm) - target);
+            static_cast<float>(targets * std::exp(log[c]) - target);
       }
     }
-    loss.of_images[n] = static_cast<float>(norm - row[label]);
+    loss.of_images[n] = static_cast<float>(-log[label]);
     loss.correct += std::max_element(row, row + classes) - row == label;
   }
   return loss;
@@ -54,10 +66,9 @@ void softmax(const float* logits, int count, int classes,
              float* probabilities) {
   for (int64_t n = 0; n < count; ++n) {
     const float* row = logits + n * classes;
-    const double norm = log_sum(row, classes);
+    const LogSoftmax log(row, classes);
     for (int c = 0; c < classes; ++c) {
-      probabilities[n * classes + c] =
-          static_cast<float>(std::exp(row[c] - norm));
+      probabilities[n * classes + c] = static_cast<float>(std::exp(log[c]));
     }
   }
 }

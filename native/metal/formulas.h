@@ -47,6 +47,13 @@ CrossEntropy cross_entropy(Graph& graph, const Value& logits,
 
 Value softmax(Graph& graph, const Value& x);  // [B, K]
 
+// Max pooling in which NaN is larger than all numbers, as in PyTorch, and the
+// last NaN of a window takes the gradient: MPSGraph's drops NaN or keeps it.
+// For single operations; a network pools without, as its loss tells of NaN.
+Value nan_max_pool(Graph& graph, const Value& x, const Window& window);
+Value nan_max_pool_gradient(Graph& graph, const Value& dy, const Value& x,
+                            const Window& window);
+
 // Mean over H and W, [B, 1, 1, C], and its gradient.
 Value global_avg_pool(Graph& graph, const Value& x);
 Value global_avg_pool_gradient(Graph& graph, const Value& dy,

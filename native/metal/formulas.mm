@@ -1,5 +1,7 @@
 #include "formulas.h"
 
+#include <numeric>
+
 namespace birbs::metal {
 
 Normalized normalize(Graph& g, const Value& x, const Value& rows,
@@ -36,6 +38,22 @@ Value normalize_with(Graph& g, const Value& x, const Value& mean,
   return g.add(g.mul(normalized, weight), bias);
 }
 
+namespace {
+
+// weight * x; 0 without a weight, whatever x is.
+Value weighted(Graph& g, const Value& weight, const Value& x) {
+  const Value zero = g.constant(0);
+  return g.select(g.greater(weight, zero), g.mul(weight, x), zero);
+}
+
+// 1 for each window with a NaN in it.
+Value nan_windows(Graph& g, const Value& x, const Window& window) {
+  const Value marks = g.cast(g.is_nan(x), x.type);
+  return g.greater(g.max_pool2d(marks, window), g.constant(0, x.type));
+}
+
+}  // namespace
+
 CrossEntropy cross_entropy(Graph& g, const Value& logits, const Value& labels,
                            const Value& rows, std::vector<float> weights,
                            double smoothing) {
@@ -55,9 +73,9 @@ CrossEntropy cross_entropy(Graph& g, const Value& logits, const Value& labels,
   const Value sums = g.sum(exponents, {1});
   const Value log_softmax = g.sub(shifted, g.log(sums));
   const Value summed =
-      g.reshape(g.sum(g.mul(target, log_softmax), {0, 1}), {1});
+      g.reshape(g.sum(weighted(g, target, log_softmax), {0, 1}), {1});
 
-  const Value log_label = g.sum(g.mul(one_hot, log_softmax), {1});
+  const Value log_label = g.sum(weighted(g, one_hot, log_softmax), {1});
   const Value pulled = g.mul(g.div(exponents, sums), g.sum(target, {1}));
   return {g.div(g.scale(summed, -1), total),
           g.reshape(g.scale(log_label, -1), {batch}),
@@ -67,6 +85,25 @@ CrossEntropy cross_entropy(Graph& g, const Value& logits, const Value& labels,
 Value softmax(Graph& g, const Value& x) {
   const Value exponents = g.exp(g.sub(x, g.max(x, 1)));
   return g.div(exponents, g.sum(exponents, {1}));
+}
+
+Value nan_max_pool(Graph& g, const Value& x, const Window& window) {
+  // The mean of a window with NaN is NaN.
+  return g.select(nan_windows(g, x, window), g.avg_pool2d(x, window, true),
+                  g.max_pool2d(x, window));
+}
+
+Value nan_max_pool_gradient(Graph& g, const Value& dy, const Value& x,
+                            const Window& window) {
+  const Value zero = g.constant(0, x.type);
+  std::vector<float> places(static_cast<size_t>(x.shape[1] * x.shape[2]));
+  std::iota(places.begin(), places.end(), 1.0f);
+  const Value place = g.constants(places, {1, x.shape[1], x.shape[2], 1});
+  const Value last = g.select(g.is_nan(x), place, zero);
+  const Value nan = nan_windows(g, x, window);
+  const Value numbers = g.select(g.is_nan(x), zero, x);
+  return g.add(g.max_pool2d_gradient(g.select(nan, dy, zero), last, window),
+               g.max_pool2d_gradient(g.select(nan, zero, dy), numbers, window));
 }
 
 Value global_avg_pool(Graph& g, const Value& x) {

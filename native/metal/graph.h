@@ -70,6 +70,9 @@ class Graph {
   Value div(const Value& a, const Value& b);
   Value minimum(const Value& a, const Value& b);
   Value maximum(const Value& a, const Value& b);
+  // NaN if one of them is; the two above may drop it.
+  Value nan_minimum(const Value& a, const Value& b);
+  Value nan_maximum(const Value& a, const Value& b);
   Value equal(const Value& a, const Value& b);
   Value greater(const Value& a, const Value& b);
   Value greater_equal(const Value& a, const Value& b);
@@ -80,6 +83,8 @@ class Graph {
   Value square(const Value& x);
   Value floor(const Value& x);
   Value is_finite(const Value& x);
+  Value is_nan(const Value& x);
+  // As PyTorch's with NaN, which MPSGraph's own ReLU makes 0.
   Value relu(const Value& x);
   Value relu_gradient(const Value& dy, const Value& x);
   Value relu6(const Value& x);

@@ -212,6 +212,24 @@ Value Graph::maximum(const Value& a, const Value& b) {
                 });
 }
 
+Value Graph::nan_minimum(const Value& a, const Value& b) {
+  return binary(
+      "nan_minimum", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
+        return [graph_.get() minimumWithNaNPropagationWithPrimaryTensor:x
+                                                        secondaryTensor:y
+                                                                   name:nil];
+      });
+}
+
+Value Graph::nan_maximum(const Value& a, const Value& b) {
+  return binary(
+      "nan_maximum", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
+        return [graph_.get() maximumWithNaNPropagationWithPrimaryTensor:x
+                                                        secondaryTensor:y
+                                                                   name:nil];
+      });
+}
+
 Value Graph::equal(const Value& a, const Value& b) {
   return binary("equal", a, b, MPSDataTypeBool,
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
@@ -284,31 +302,33 @@ Value Graph::is_finite(const Value& x) {
                 MPSDataTypeBool);
 }
 
+Value Graph::is_nan(const Value& x) {
+  return result([graph_.get() isNaNWithTensor:x.tensor name:nil], x.shape,
+                MPSDataTypeBool);
+}
+
 Value Graph::relu(const Value& x) {
-  return result([graph_.get() reLUWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return nan_maximum(x, constant(0, x.type));
 }
 
 Value Graph::relu_gradient(const Value& dy, const Value& x) {
   if (dy.shape != x.shape || dy.type != x.type) {
     return refuse("relu_gradient", x);
   }
-  return result([graph_.get() reLUGradientWithIncomingGradient:dy.tensor
-                                                  sourceTensor:x.tensor
-                                                          name:nil],
-                x.shape, x.type);
+  const Value zero = constant(0, dy.type);
+  return select(greater_equal(constant(0, x.type), x), zero, dy);
 }
 
 Value Graph::relu6(const Value& x) {
-  return minimum(relu(x), constant(6, x.type));
+  return nan_minimum(relu(x), constant(6, x.type));
 }
 
-// 1 strictly between the kinks; a value that is no number passes on what came.
+// NaN is not between the kinks.
 Value Graph::relu6_gradient(const Value& dy, const Value& x) {
-  const Value low = greater_equal(constant(0, x.type), x);
-  const Value high = greater_equal(x, constant(6, x.type));
+  const Value above = greater(x, constant(0, x.type));
+  const Value below = greater(constant(6, x.type), x);
   const Value zero = constant(0, dy.type);
-  return select(low, zero, select(high, zero, dy));
+  return select(above, select(below, dy, zero), zero);
 }
 
 Value Graph::scale(const Value& x, double factor) {

@@ -129,9 +129,9 @@ std::vector<Value> SingleOperation::build() {
           flat(g_.sum(feed(0), {0, 1, 2}))};
     }
     case Kind::max_pool2d:
-      return {g_.max_pool2d(feed(0), window)};
+      return {nan_max_pool(g_, feed(0), window)};
     case Kind::max_pool2d_gradient:
-      return {g_.max_pool2d_gradient(feed(0), feed(1), window)};
+      return {nan_max_pool_gradient(g_, feed(0), feed(1), window)};
     case Kind::avg_pool2d:
       return {g_.avg_pool2d(feed(0), window, o.count_include_pad)};
     case Kind::avg_pool2d_gradient:

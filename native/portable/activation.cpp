@@ -46,7 +46,7 @@ void relu6_gradient(Threads& threads, int64_t size, const float* dy,
                     const float* x, float* dx) {
   each_share(threads, size, [=](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
-      dx[i] = x[i] <= 0 || x[i] >= 6 ? 0 : dy[i];
+      dx[i] = x[i] > 0 && x[i] < 6 ? dy[i] : 0;
     }
   });
 }

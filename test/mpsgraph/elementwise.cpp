@@ -72,7 +72,8 @@ void float_unary(Function function, int64_t n, const float* x, float* y) {
     case F::erf:
       return each(n, x, y, [](float v) { return std::erf(v); }, 8);
     case F::relu:
-      return each(n, x, y, [](float v) { return v < 0 ? 0 : v; });
+      // NaN becomes 0, as seen on a Mac (pytorch#183571).
+      return each(n, x, y, [](float v) { return v > 0 ? v : 0; });
     case F::sigmoid:
       return each(n, x, y, sigmoid, 8);
     default:

