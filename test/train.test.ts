@@ -188,7 +188,7 @@ describe('the command', () => {
     const lines = stdout.split('\n');
     expect(lines[0]).toMatch(/^Training on cpu \(.+\): you asked for it\. Data: .+photos\.$/);
     expect(stdout).toContain(
-      'Training on 24 bird, 72 not-bird; balanced to 24 bird, 24 not-bird (undersample, drawn anew 2 times an epoch)',
+      'Training on 24 bird, 72 not-bird; balanced to 24 bird, 24 not-bird (undersample, resampled 2 times per epoch)',
     );
     expect(stdout).toContain('always guessing not-bird is right for 75.0% of them (balanced accuracy 50.0%)');
     expect(stdout.match(/^Epoch \d\/3 {2}loss .* images\/s/gm)).toHaveLength(3);

@@ -89,7 +89,7 @@ function eventLines(event: Lasting, predict: string): string[] {
         `Network ${event.network}: ${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
           `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${budgetText(event)}. Results go to ${event.run}`,
         ...(event.resumed
-          ? [`Going on after step ${event.resumed.step}, in epoch ${event.resumed.epoch + 1}`]
+          ? [`Resuming after step ${count(event.resumed.step)}, in epoch ${event.resumed.epoch + 1}`]
           : []),
         ...event.remarks,
       ];
@@ -125,7 +125,7 @@ function eventLines(event: Lasting, predict: string): string[] {
   }
 }
 
-/** A run that is gone on with has used some of its time. */
+/** A resumed run has used some of its time. */
 function budgetText({ budget, spent, resumed }: StartEvent): string {
   if (budget === null) return '';
   return `, at most ${duration(budget)}${resumed ? ` (${duration(Math.min(spent, budget))} of it used)` : ''}`;
@@ -159,7 +159,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   lines.push(...cacheLines(event));
   if (event.stream) lines.push(streamLine(event.stream));
   lines.push(
-    `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, drawn anew ${event.draws} times an epoch` : ''})`,
+    `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, resampled ${event.draws} times per epoch` : ''})`,
     `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
   );
   return lines;
@@ -167,14 +167,14 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
 
 const stopWords = {
   end: '',
-  time: ', all the time it had',
-  patience: ', as there was nothing more to gain',
+  time: ', as its time was up',
+  patience: ', as it no longer improved',
 };
 
 function streamLine({ bytes, limit, windowImages }: NonNullable<DataEvent['stream']>): string {
   return (
-    `Decoded they are ${megabytes(bytes)}, more than the ${megabytes(limit)} of the cache: they come in windows of ${count(windowImages)} images, ` +
-    'and what was evicted is decoded again each epoch; --cache-limit allows more'
+    `The decoded images need ${megabytes(bytes)}, more than the ${megabytes(limit)} of the cache: training takes them in windows of ${count(windowImages)}, ` +
+    'and evicted images are decoded again each epoch; --cache-limit allows more'
   );
 }
 
@@ -185,7 +185,7 @@ export function headline(results: Results & { best: EpochMetrics }): string {
 
 function endLines(results: Results, run: string, predict: string): string[] {
   const { best, status, epochs, steps } = results;
-  const stopped = `Interrupted after ${epochs} epochs and ${steps} steps; the weights are saved in ${run}/last.safetensors, go on with --resume ${quote(run)}`;
+  const stopped = `Interrupted after ${epochs} epochs and ${steps} steps; the weights are saved in ${run}/last.safetensors, resume with --resume ${quote(run)}`;
   if (!best) return ['', stopped];
   return [
     '',

@@ -160,9 +160,9 @@ describe('plain', () => {
       'Out of the ordinary: 4 blank, 5 turned by their EXIF (the command `data check` shows which)',
       '1 training images are left out: the validation images contain them, too',
       '1 files of the cache were damaged: deleted, and decoded again',
-      'Decoded they are 40.0 GB, more than the 20.0 GB of the cache: they come in windows of 44,000 images, ' +
-        'and what was evicted is decoded again each epoch; --cache-limit allows more',
-      'Training on 400 bird, 800 not-bird; balanced to 400 bird, 400 not-bird (undersample, drawn anew 2 times an epoch)',
+      'The decoded images need 40.0 GB, more than the 20.0 GB of the cache: training takes them in windows of 44,000, ' +
+        'and evicted images are decoded again each epoch; --cache-limit allows more',
+      'Training on 400 bird, 800 not-bird; balanced to 400 bird, 400 not-bird (undersample, resampled 2 times per epoch)',
       'Validating on 100 bird, 200 not-bird; always guessing not-bird is right for 66.7% of them (balanced accuracy 50.0%)',
       '',
     ]);
@@ -199,7 +199,7 @@ describe('plain', () => {
 
   test('an interrupt before the first epoch says where the weights are', () => {
     expect(end({ status: 'interrupted', best: null, epochs: 0, steps: 7 })).toBe(
-      '\nInterrupted after 0 epochs and 7 steps; the weights are saved in runs/demo/last.safetensors, go on with --resume runs/demo\n',
+      '\nInterrupted after 0 epochs and 7 steps; the weights are saved in runs/demo/last.safetensors, resume with --resume runs/demo\n',
     );
   });
 

@@ -74,7 +74,7 @@ describe.runIf(hasScript)('in a terminal', () => {
     expect([shell.screen.isOwn, shell.screen.hasCursor]).toEqual([false, true]);
     const [, after] = shell.written().split('\x1b[?1049l');
     expect(after).toMatch(/Training on cpu [\s\S]*Interrupted after \d+ epochs and \d+ steps/);
-    expect(after!.replaceAll('\r', '')).toContain(`go on with --resume ${join(folder, 'night')}\n`);
+    expect(after!.replaceAll('\r', '')).toContain(`resume with --resume ${join(folder, 'night')}\n`);
     expect(existsSync(join(folder, 'night/last.safetensors'))).toBe(true);
     const { status } = JSON.parse(readFileSync(join(folder, 'night/results.json'), 'utf8'));
     expect(status).toBe('interrupted');
