@@ -270,6 +270,9 @@ test('the demo: one command brings its drawings', async () => {
     code: 1,
     stderr: expect.stringContaining(`run \`npm install ${wanted}\`\n`),
   });
-  for (const name of sets) linkPackage(folder, name);
-  expect(await node(words, withAddon)).toMatchObject({ code: 0 });
+  // In a folder that is not above the package, as with a global install.
+  const project = join(folder, 'project');
+  for (const name of sets) linkPackage(project, name);
+  const found = await runToEnd(process.execPath, words, { cwd: project, env: withAddon });
+  expect(found).toMatchObject({ code: 0 });
 });
