@@ -49,7 +49,7 @@ void each_line(const Convolution& convolution, Task task) {
   }
 }
 
-BIRBS_CLONES void add_line(int64_t count, int64_t stride, float weight,
+BIRBS_INLINE void add_line(int64_t count, int64_t stride, float weight,
                            const float* x, float* y) {
   if (stride == 1) {
     for (int64_t i = 0; i < count; ++i) y[i] += weight * x[i];
@@ -58,7 +58,7 @@ BIRBS_CLONES void add_line(int64_t count, int64_t stride, float weight,
   }
 }
 
-BIRBS_CLONES void spread_line(int64_t count, int64_t stride, float weight,
+BIRBS_INLINE void spread_line(int64_t count, int64_t stride, float weight,
                               const float* dy, float* dx) {
   if (stride == 1) {
     for (int64_t i = 0; i < count; ++i) dx[i] += weight * dy[i];
@@ -106,10 +106,11 @@ void depthwise(Threads& threads, const Convolution& convolution, const float* x,
     float* output = y + index * planes.out;
     std::fill_n(output, planes.out, bias ? bias[c] : 0.0f);
     each_line(convolution, [&](const Line& line) {
-      add_line(line.last - line.first, stride,
-               weight[c * planes.kernel + line.weight],
-               input + line.input + line.first * stride + line.shift,
-               output + line.output + line.first);
+      vectorized<add_line>(
+          line.last - line.first, stride,
+          weight[c * planes.kernel + line.weight],
+          input + line.input + line.first * stride + line.shift,
+          output + line.output + line.first);
     });
   });
 }
@@ -127,10 +128,11 @@ void depthwise_input_gradient(Threads& threads, const Convolution& convolution,
       const int64_t c = index % channels * planes.multiplier + m;
       const float* output = dy + n * convolution.out.size() + c * planes.out;
       each_line(convolution, [&](const Line& line) {
-        spread_line(line.last - line.first, stride,
-                    weight[c * planes.kernel + line.weight],
-                    output + line.output + line.first,
-                    input + line.input + line.first * stride + line.shift);
+        vectorized<spread_line>(
+            line.last - line.first, stride,
+            weight[c * planes.kernel + line.weight],
+            output + line.output + line.first,
+            input + line.input + line.first * stride + line.shift);
       });
     }
   });
