@@ -16,7 +16,9 @@ test.each([
   const shapes = networkShapes(build({ imageSize, classNames }));
   expect(parameterCount(shapes)).toBe(weights);
   expect(shapes.parameters.length).toBe(tensors);
-  expect(Math.round(shapes.multiplyAdds.reduce((a, b) => a + b, 0) / 1e6)).toBe(millions);
+  // The table has three digits.
+  const found = shapes.multiplyAdds.reduce((a, b) => a + b, 0) / 1e6;
+  expect(Math.abs(found / millions - 1)).toBeLessThan(0.005);
 });
 
 test.each([lite0, mobilenetv4Small, mobilenetv4Medium, resnet18])(
