@@ -19,6 +19,8 @@ const ENDINGS = new RegExp(`(${FILLERS.join('|')})$`);
 interface SplitName {
   /** `train`, `test`, `val` or `predict`; of one part of several the word and its number: `fold 1`. */
   side: string;
+  /** The word that says so. */
+  word: string;
   /** How good the word is among those of its side; 0: the best. */
   rank: number;
   /** Whether nothing else is in the name. */
@@ -32,13 +34,18 @@ function readName(name: string): SplitName | undefined {
     for (const [side, known] of Object.entries(WORDS)) {
       const rank = known.indexOf(known.includes(word) ? word : word.replace(ENDINGS, ''));
       if (rank < 0) continue;
-      return { side, rank, isPure: words.every((other, k) => k === i || WITHOUT_MEANING.has(other)) };
+      return {
+        side,
+        word: known[rank]!,
+        rank,
+        isPure: words.every((other, k) => k === i || WITHOUT_MEANING.has(other)),
+      };
     }
   }
   const part = /^(.*[^\p{L}])?(fold|split)[\s_-]?(\d+)$/iu.exec(name);
-  return part
-    ? { side: `${part[2]!.toLowerCase()} ${Number(part[3])}`, rank: 0, isPure: !part[1] }
-    : undefined;
+  if (!part) return undefined;
+  const side = `${part[2]!.toLowerCase()} ${Number(part[3])}`;
+  return { side, word: side, rank: 0, isPure: !part[1] };
 }
 
 function wordsOf(name: string): string[] {
@@ -62,18 +69,19 @@ export function isSplitName(name: string): boolean {
 }
 
 /**
- * Those of some folders that are sides of a split, if they are one and no classes: two sides at least, and most of the
- * folders or such as hold folders themselves.
+ * Those of some folders that are sides of a split, if they are one and no classes: two at least (a steam train and a
+ * bullet train are none), and most of the folders or such as hold folders themselves.
  */
 export function splitFolders(names: string[], hasFolders: (name: string) => boolean): string[] {
   const found = names.flatMap((name) => {
     const read = readName(name);
     return read ? [{ name, ...read }] : [];
   });
-  const sidesOf = (some: typeof found) => new Set(some.map(({ side }) => side)).size;
+  const differ = (some: typeof found) =>
+    new Set(some.map(({ name, word, isPure }) => (isPure ? name.toLowerCase() : word))).size > 1;
   const isSplit =
-    (sidesOf(found) > 1 && found.length * 2 > names.length) ||
-    sidesOf(found.filter(({ name, isPure }) => isPure && hasFolders(name))) > 1;
+    (differ(found) && found.length * 2 > names.length) ||
+    differ(found.filter(({ name, isPure }) => isPure && hasFolders(name)));
   return isSplit ? found.map(({ name }) => name) : [];
 }
 

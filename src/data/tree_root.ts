@@ -111,7 +111,7 @@ function sideFolder(top: Folder, split: string, { name, enters }: RootOptions): 
     );
   }
   if (others.length > 0) {
-    const paths = [side, ...others].map(({ path }) => path.slice(0, -1));
+    const paths = [side, ...others].map(pathOf);
     throw new UserError(
       `Expected one folder for ?split=${split} in "${name}", but found ${listOf(paths)}; name one of them, as in ?split=${paths[0]}`,
     );
@@ -123,6 +123,10 @@ function sideFolder(top: Folder, split: string, { name, enters }: RootOptions): 
 function unwrapped(folder: Folder): Folder {
   const inner = folder.hasImages ? undefined : onlyFolder(folder);
   return inner && inner.folders.size > 0 && nameOf(inner) === nameOf(folder) ? unwrapped(inner) : folder;
+}
+
+function pathOf({ path }: Folder): string {
+  return path.slice(0, -1);
 }
 
 function nameOf({ path }: Folder): string {
@@ -196,12 +200,14 @@ function noClasses(
   { name, enters }: RootOptions,
 ): UserError {
   const all = sides.map((side) => folder.folders.get(side)!);
-  /** The short name of a side where it says which, else its path. */
-  const sayings = ['train', 'test'].map((short, i) => {
-    const [one, ...others] = sidesIn(top, short, enters);
-    const folder = one && all.includes(one) ? one : all[i]!;
-    return folder === one && others.length === 0 ? short : folder.path.slice(0, -1);
-  });
+  const [train, test] = ['train', 'test'].map((side) =>
+    sidesIn(top, side, enters).filter((one) => all.includes(one)),
+  ) as [Folder[], Folder[]];
+  // The short name of a side where it says which, else its path.
+  const sayings =
+    train.length > 0 && test.length > 0
+      ? [train.length > 1 ? pathOf(train[0]!) : 'train', test.length > 1 ? pathOf(test[0]!) : 'test']
+      : all.map(pathOf);
   return new UserError(
     `Expected a folder for each class in "${under(name, folder.path)}", but ${found}; ` +
       `say "${name}?split=${sayings[0]}", and ?split=${sayings[1]} after --val${advice}`,

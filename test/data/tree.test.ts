@@ -124,6 +124,8 @@ describe('splits that lie where classes should', () => {
       'found test and train',
       'train test',
     ],
+    ['two to hold out', within(['dev', 'eval'], pair), 'found dev and eval', 'dev eval'],
+    ['two of a side', within(['test1', 'test2'], pair), 'found test1 and test2', 'test1 test2'],
     ['folds', within(['fold1', 'fold2'], pair), 'found fold1 and fold2', 'fold1 fold2'],
     ['folds of other classes', inFolders('fold_1/a', 'fold_2/b'), 'found fold_1 and fold_2', 'fold_1 fold_2'],
     [
