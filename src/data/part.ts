@@ -104,7 +104,10 @@ export interface Pin {
   name: string;
   /** Bytes. */
   size: number;
-  /** Of the content, hex. Of a small file of the hub, which knows it by git's name only, of that name. */
+  /**
+   * Of the content, hex; empty where it was not read, or can't be. Of a small file of the hub, which knows it by git's
+   * name only, of that name.
+   */
   sha256: string;
   /** The commit or version that it came from, where there is one. */
   revision?: string;

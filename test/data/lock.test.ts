@@ -1,7 +1,16 @@
 /** The lock: what a source was made of when it was first used is what it must be made of. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type DatasetOptions, loadDataset } from '../../src/data/dataset.ts';
@@ -282,6 +291,24 @@ describe('a lock that is', () => {
       notice: `${closed} could not be written (ENOENT): the files of this run are not locked`,
     });
   });
+});
+
+test('an image that could not be read from the start is held to that', async () => {
+  const broken = file('bird/broken.png');
+  // A file that the system can't read: of root, too.
+  symlinkSync('/proc/self/mem', broken);
+  if (process.platform !== 'linux') return;
+  for (const written of [true, false]) {
+    const { lock, skipped } = await load();
+    expect([lock!.written, skipped[0]!.reason]).toEqual([written, 'could not be read (EIO)']);
+  }
+  rmSync(broken);
+  writeFileSync(broken, await plain(9));
+  expect(await said()).toContain('bird/broken.png (other bytes)');
+  expect(await said({ updateLock: true })).toBe('loaded');
+  rmSync(broken);
+  symlinkSync('/proc/self/mem', broken);
+  expect(await said()).toContain("bird/broken.png (can't be read)");
 });
 
 test('an image that can not be read is told, not passed over', async () => {

@@ -135,9 +135,7 @@ export class Lock {
     if (others.length > 0) throw notAsPublished(others);
     // The same files under names of another Unicode form stay as they are in the lock.
     if (whole && expected?.files.some(({ name }, i) => name !== found.files[i]?.name)) return expected;
-    // What can't be read has nothing to be known by.
-    const isRead = ({ sha256 }: Pin) => sha256 !== '';
-    return found.files.every(isRead) ? found : { ...found, files: found.files.filter(isRead) };
+    return found;
   }
 
   #entryOf(head: Pick<LockEntry, 'source' | 'as'>): LockEntry | undefined {

@@ -70,7 +70,7 @@ function composed(files: Pin[]): Pin[] {
 
 /**
  * What differs, by name: "bird/a.jpg (other bytes)".
- * @param whole whether a file without a sha256 could not be read; else it was not read yet, and is taken as it is
+ * @param whole whether a found file without a sha256 could not be read; else it was not read yet, and is taken as it is
  */
 export function differences(expected: LockEntry, found: LockEntry, whole: boolean): string[] {
   const said: string[] = [];
@@ -87,8 +87,9 @@ export function differences(expected: LockEntry, found: LockEntry, whole: boolea
       continue;
     }
     at += 1;
-    if (file.sha256 === '' && whole) said.push(`${file.name} (can't be read)`);
-    else if (file.sha256 !== '' && file.sha256 !== locked.sha256) said.push(`${file.name} (other bytes)`);
+    if (file.sha256 === locked.sha256) continue;
+    if (file.sha256 !== '') said.push(`${file.name} (other bytes)`);
+    else if (whole) said.push(`${file.name} (can't be read)`);
   }
   for (const { name } of all.slice(at)) said.push(`${name} (gone)`);
   return said;
