@@ -14,7 +14,7 @@ export type Role = 'data' | 'birds' | 'notBirds' | 'validation';
 export interface Source {
   /** As the user wrote it. */
   text: string;
-  kind: 'demo' | 'folder' | 'parquet' | 'hub' | 'archive' | 'nabirds' | 'list' | 'kaggle';
+  kind: 'demo' | 'folder' | 'parquet' | 'hub' | 'archive' | 'arrow' | 'nabirds' | 'list' | 'kaggle';
   /** Without scheme and query. */
   path: string;
   /** The folder that a relative path was completed with, where it is not the working directory. */

@@ -4,6 +4,8 @@ import type { Listing, Skipped, SourceLabel } from '../part.ts';
 import { type Span, windowsOf } from './file_windows.ts';
 import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet_reader.ts';
 
+type Named = Pick<ParquetFile, 'name'>;
+
 /** Everything in the file. */
 export async function listAll(
   reader: ParquetReader,
@@ -20,7 +22,7 @@ export async function listAll(
 
 /** The images of some rows of a file, added in the order of the rows. */
 export class FoundImages {
-  readonly #file: ParquetFile;
+  readonly #file: Named;
   readonly #shape: Omit<Shape, 'groups'>;
   readonly #rows: number[] = [];
   readonly #images: number[] = [];
@@ -30,7 +32,7 @@ export class FoundImages {
   /** Whether image i is row i. */
   #plain = true;
 
-  constructor(file: ParquetFile, shape: Omit<Shape, 'groups'>) {
+  constructor(file: Named, shape: Omit<Shape, 'groups'>) {
     this.#file = file;
     this.#shape = shape;
     this.#plain = !shape.many;
@@ -104,6 +106,6 @@ export class FoundImages {
 }
 
 /** "file.parquet#row" or "file.parquet#row.image". */
-export function imageName({ name }: ParquetFile, image: string): string {
+export function imageName({ name }: Named, image: string): string {
   return `${name}#${image}`;
 }

@@ -3,13 +3,14 @@
  * it. Plain JavaScript, so that a worker starts without a loader.
  */
 import { parentPort } from 'node:worker_threads';
-import { tableFromIPC, Vector } from 'apache-arrow';
+import { tableFromIPC } from 'apache-arrow';
 import { ParquetFile } from 'parquet-wasm';
 import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './asked.js';
 import { chunkOf, footerOf, hasSmallPages } from './chunk.js';
 import { addressColumn, imageColumn, isNumber, labelColumn, noImages, textColumns } from './columns.js';
 import { Count, Room } from './memory_budget.js';
 import { Pass } from './pass.js';
+import { birdsIn, textsIn } from './row_texts.js';
 
 /** @typedef {import('./parquet_reader.ts').Window} Window */
 
@@ -256,53 +257,6 @@ function nameOf(value) {
 /** @param {unknown} path @returns {string | undefined} */
 function folderOf(path) {
   return typeof path === 'string' ? path.split(/[\\/]/).at(-2) : undefined;
-}
-
-/**
- * The rows whose text speaks of birds, and the words.
- *
- * @param {(import('apache-arrow').Vector | null)[]} columns
- * @param {number} count
- */
-async function birdsIn(columns, count) {
-  // Loaded only for negatives.
-  const { birdIn } = await import('../bird_text.js');
-  /** @type {[row: number, word: string][]} */
-  const birds = [];
-  for (let row = 0; row < count; row++) {
-    const word = birdIn(columns.flatMap((column) => [...textsIn(column?.get(row))]).join('\n'));
-    if (word !== undefined) birds.push([row, word]);
-  }
-  return birds;
-}
-
-/**
- * All text in a value: of lists, structs and JSON too; who said it is not part of it.
- *
- * @param {any} value
- * @returns {Generator<string>}
- */
-function* textsIn(value) {
-  if (typeof value === 'string') {
-    const json = /^\s*[[{]/.test(value) ? parsed(value) : undefined;
-    if (json === undefined) yield value;
-    else yield* textsIn(json);
-  } else if (Array.isArray(value) || value instanceof Vector) {
-    for (const item of value) yield* textsIn(item);
-  } else if (value && typeof value === 'object') {
-    const fields = typeof value.toJSON === 'function' ? value.toJSON() : value;
-    for (const [key, item] of Object.entries(fields))
-      if (key !== 'from' && key !== 'role') yield* textsIn(item);
-  }
-}
-
-/** @param {string} json */
-function parsed(json) {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -57,10 +57,14 @@ export async function folderPart(
 }
 
 function emptyFolder(folder: string, { ignored, skipped }: TreeFiles): UserError {
-  const parquet = readdirSync(folder).some((name) => /\.parquet$/i.test(name));
-  if (parquet) {
+  const names = readdirSync(folder);
+  for (const [what, ending] of [
+    ['parquet', '.parquet'],
+    ['Arrow', '.arrow'],
+  ]) {
+    if (!names.some((name) => name.toLowerCase().endsWith(ending!))) continue;
     return new UserError(
-      `Expected images in "${folder}", but found parquet files; say '${join(folder, '*.parquet')}'`,
+      `Expected images in "${folder}", but found ${what} files; say '${join(folder, `*${ending}`)}'`,
     );
   }
   const others = ignored + skipped.length;

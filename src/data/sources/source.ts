@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { Part, Source, SourceContext } from '../part.ts';
+import { isSavedDataset } from './saved_dataset.ts';
 import { pathAsThere } from './unicode_path.ts';
 
 const FORMS =
@@ -14,6 +15,7 @@ const SCHEMES = { hf: 'hub', nabirds: 'nabirds', kaggle: 'kaggle' } as const;
 
 const ENDINGS: [RegExp, Source['kind']][] = [
   [/\.parquet$/i, 'parquet'],
+  [/\.arrow$/i, 'arrow'],
   [/\.(zip|tar|tar\.gz|tgz)$/i, 'archive'],
   [/\.(csv|tsv)$/i, 'list'],
 ];
@@ -35,7 +37,9 @@ export async function parseSource(text: string, root?: string): Promise<Source> 
   const query = isMoved ? { ...rest, root } : rest;
   if (scheme) return { text, kind: SCHEMES[scheme], path, ...query };
   const found = await stat(path).catch(() => null);
-  if (found?.isDirectory()) return { text, kind: 'folder', path, ...query };
+  if (found?.isDirectory()) {
+    return { text, kind: (await isSavedDataset(path)) ? 'arrow' : 'folder', path, ...query };
+  }
   const kind = ENDINGS.find(([ending]) => ending.test(path))?.[1];
   if (kind) return { text, kind, path, ...query };
   if (!found) {
@@ -97,6 +101,8 @@ export async function partsOf(source: Source, context: SourceContext): Promise<P
       return (await import('./parquet_source.ts')).parquetParts(source, context);
     case 'hub':
       return (await import('./hub_source.ts')).hubParts(source, context);
+    case 'arrow':
+      return (await import('./arrow_source.ts')).arrowParts(source, context);
     case 'archive':
       return (await import('./archive_source.ts')).archiveParts(source, context);
     case 'nabirds':
