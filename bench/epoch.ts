@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { batches } from '../src/data/batches.ts';
 import { damagedRows } from '../src/data/cache/segment_check.ts';
 import { loadAddon, type NativePixels, type NativeSession } from '../src/model/addon.ts';
-import { birbs } from '../src/model/network.ts';
+import { birbs } from '../src/model/presets.ts';
 import { LineChild } from './child.ts';
 import { type BenchResult, type MissingRival, rounded } from './timer.ts';
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadAddon, type NativeSession } from '../src/model/addon.ts';
-import { birbs } from '../src/model/network.ts';
+import { birbs } from '../src/model/presets.ts';
 import { LineChild } from './child.ts';
 import { alternate, type BenchResult, type Contender, type MissingRival, rounded } from './timer.ts';
 

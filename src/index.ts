@@ -30,24 +30,15 @@ export {
   type StepResult,
   type Tensor,
 } from './model/addon.ts';
+export type { Fit, Layer, Network, Padding, PresetOptions, Size } from './model/network.ts';
 export {
-  birbs,
-  birbsBn,
-  type Fit,
-  type Layer,
-  type LayerShape,
-  type Network,
-  type NetworkName,
   type NetworkShapes,
   networkShapes,
-  networks,
-  type Padding,
   type ParameterShape,
-  type PresetOptions,
   parseNetwork,
-  type Size,
-} from './model/network.ts';
+} from './model/network_shapes.ts';
 export * as ops from './model/ops.ts';
+export { birbs, birbsBn, type NetworkName, networks } from './model/presets.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
 export { type Prediction, predict } from './predict.ts';
 export { type TrainHooks, train, trainEvents } from './train.ts';

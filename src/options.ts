@@ -6,7 +6,7 @@ import { UserError } from './base/errors.ts';
 import { textList } from './base/text_list.ts';
 import { version } from './base/version.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
-import { networks } from './model/network.ts';
+import { networks } from './model/presets.ts';
 import { schedules } from './training/schedule.ts';
 import { judges } from './training/stopping.ts';
 

@@ -13,7 +13,8 @@ import { answer, type Calibration, parseCalibration, scaled } from './metrics/ca
 import { softmax } from './metrics/metrics.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { chooseDevice } from './model/device.ts';
-import { activationCount, type Network, networkShapes } from './model/network.ts';
+import type { Network } from './model/network.ts';
+import { activationCount, networkShapes } from './model/network_shapes.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
 import { newestWeights } from './run/run_folder.ts';
 

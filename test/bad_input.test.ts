@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeSafetensors } from '../src/export/safetensors.ts';
 import { loadWeights, splitValues } from '../src/export/weights.ts';
 import { loadAddon } from '../src/model/addon.ts';
-import { birbsBn, networkShapes, parameterCount } from '../src/model/network.ts';
+import { networkShapes, parameterCount } from '../src/model/network_shapes.ts';
+import { birbsBn } from '../src/model/presets.ts';
 import { pictureFolder, pictureParquet, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('bad');

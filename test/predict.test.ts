@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeSafetensors } from '../src/export/safetensors.ts';
 import { encodeWeights, splitValues } from '../src/export/weights.ts';
 import { loadAddon } from '../src/model/addon.ts';
-import { birbs, birbsBn, type Network, networkShapes } from '../src/model/network.ts';
+import type { Network } from '../src/model/network.ts';
+import { networkShapes } from '../src/model/network_shapes.ts';
+import { birbs, birbsBn } from '../src/model/presets.ts';
 import { type Prediction, predict } from '../src/predict.ts';
 import { picture, pictureFolder, run, temporaryFolder } from './images.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { loadAddon, type Tensor } from '../src/model/addon.ts';
-import { birbs } from '../src/model/network.ts';
+import { birbs } from '../src/model/presets.ts';
 import { train } from '../src/train.ts';
 
 /** The ways to end, and the exit code of each. */

@@ -3,15 +3,9 @@
 import { UserError } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import type { Tensor } from '../model/addon.ts';
-import {
-  birbs,
-  type Network,
-  type NetworkName,
-  networkShapes,
-  networks,
-  type ParameterShape,
-  parseNetwork,
-} from '../model/network.ts';
+import type { Network } from '../model/network.ts';
+import { networkShapes, type ParameterShape, parseNetwork } from '../model/network_shapes.ts';
+import { birbs, type NetworkName, networks } from '../model/presets.ts';
 import {
   CONTENT_HASH,
   contentHash,

@@ -11,7 +11,8 @@ import {
   type ProbeAnswer,
 } from './addon.ts';
 import { operationFindings } from './doctor_operations.ts';
-import { birbsBn, type Layer, type Network } from './network.ts';
+import type { Layer, Network } from './network.ts';
+import { birbsBn } from './presets.ts';
 
 export interface CheckResult {
   name: string;

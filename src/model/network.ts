@@ -1,7 +1,4 @@
-/** The network as plain data: layers, shapes, parameter names; what is refused, with the layer's number. */
-import { UserError } from '../base/errors.ts';
-import { loadAddon } from './addon.ts';
-
+/** The network as plain data. */
 /** One number for both axes, or [height, width]. */
 export type Size = number | [number, number];
 /** One number for all sides, [vertical, horizontal], or [top, bottom, left, right]. */
@@ -85,116 +82,13 @@ export interface LayerShape {
   flat: boolean;
 }
 
-/** A parameter tensor as PyTorch names and lays it out. */
-export interface ParameterShape {
-  name: string;
-  shape: number[];
-  /** False for running statistics. */
-  trainable: boolean;
-}
-
-export interface NetworkShapes {
-  /** What flows through the network: first the images, then the output of each layer. */
-  layers: LayerShape[];
-  /** In the order of the native side: layer by layer, weight before bias. */
-  parameters: ParameterShape[];
-  /** Multiplications with a weight for one image, of each layer. */
-  multiplyAdds: number[];
-}
-
-/** The ready-made networks, by the name `--network` takes. */
-export const networks = { birbs, 'birbs-bn': birbsBn };
-export type NetworkName = keyof typeof networks;
-
+/** What a ready-made network is made for; see `presets.ts`. */
 export interface PresetOptions {
   /** Side of the square input in pixels. */
   imageSize: number;
   classNames: string[];
   /** Default `cover`. */
   fit?: Fit;
-}
-
-/**
- * The network of the first `birbs`: three 3x3 convolutions 3-32-64-128, each with ReLU and a halving max-pool, then
- * dense 256 with ReLU and dropout 0.5, then one output a class. Its weights are called `conv1..3`, `fc1`, `fc2`.
- */
-export function birbs({ imageSize, classNames, fit = 'cover' }: PresetOptions): Network {
-  const layers: Layer[] = [];
-  for (const [i, outChannels] of [32, 64, 128].entries()) {
-    layers.push(
-      { type: 'conv2d', name: `conv${i + 1}`, outChannels, kernelSize: 3, padding: 1 },
-      { type: 'relu' },
-      { type: 'maxPool2d', kernelSize: 2 },
-    );
-  }
-  layers.push(...head(classNames.length));
-  return network(imageSize, fit, layers, classNames);
-}
-
-/**
- * Better for less time: `birbs` with a batch norm in each convolution block, after the pooling, where it costs a
- * quarter. Its weights are called `conv1..3`, `bn1..3`, `fc1`, `fc2`.
- */
-export function birbsBn({ imageSize, classNames, fit = 'cover' }: PresetOptions): Network {
-  const layers = [32, 64, 128].flatMap((outChannels, i): Layer[] => [
-    { type: 'conv2d', name: `conv${i + 1}`, outChannels, kernelSize: 3, padding: 1, bias: false },
-    { type: 'maxPool2d', kernelSize: 2 },
-    { type: 'batchNorm2d', name: `bn${i + 1}` },
-    { type: 'relu' },
-  ]);
-  layers.push(...head(classNames.length));
-  return network(imageSize, fit, layers, classNames);
-}
-
-/** Dense 256 with ReLU and dropout, then one output a class. */
-function head(classes: number): Layer[] {
-  return [
-    { type: 'flatten' },
-    { type: 'dense', name: 'fc1', outFeatures: 256 },
-    { type: 'relu' },
-    { type: 'dropout', rate: 0.5 },
-    { type: 'dense', name: 'fc2', outFeatures: classes },
-  ];
-}
-
-function network(side: number, fit: Fit, layers: Layer[], classNames: string[]): Network {
-  return {
-    input: { height: side, width: side, channels: 3, fit },
-    normalization: { mean: [0, 0, 0], std: [1, 1, 1] },
-    layers,
-    classNames,
-  };
-}
-
-/**
- * Follows an image through the network; the native side does it, without touching a device.
- * @throws UserError that names the field or the layer, counted from 1, for whatever can't run
- */
-export function networkShapes(network: Network): NetworkShapes {
-  return plan(network);
-}
-
-function plan(description: unknown): NetworkShapes {
-  const { planNetwork } = loadAddon();
-  try {
-    const { parameters, ...rest } = planNetwork(description);
-    return {
-      ...rest,
-      parameters: parameters.map(({ name, shape, trainable }) => ({ name, shape, trainable })),
-    };
-  } catch (error) {
-    throw new UserError((error as Error).message);
-  }
-}
-
-/** Floats in all parameters. */
-export function parameterCount({ parameters }: NetworkShapes): number {
-  return parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-}
-
-/** Values that flow between the layers for one image. */
-export function activationCount({ layers }: NetworkShapes): number {
-  return layers.reduce((sum, { channels, height, width }) => sum + channels * height * width, 0);
 }
 
 /** [height, width] of a size. */
@@ -208,13 +102,4 @@ export function sides(padding: Sides): [number, number, number, number] {
   if (padding.length === 4) return padding;
   const [vertical, horizontal] = padding;
   return [vertical, vertical, horizontal, horizontal];
-}
-
-/**
- * A network description from outside (a weights file), checked field by field; nothing unknown is kept.
- * @throws UserError that names the field
- */
-export function parseNetwork(value: unknown): Network {
-  plan(value);
-  return value as Network;
 }

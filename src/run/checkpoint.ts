@@ -6,7 +6,8 @@ import { newName } from '../base/file_owner.ts';
 import { saveFile, temporaryPath } from '../base/files.ts';
 import { inTurns, readSafetensors } from '../export/safetensors.ts';
 import { checkFinite, hashedParts, joinTensors, splitValues, weightsParts } from '../export/weights.ts';
-import { type Network, networkShapes } from '../model/network.ts';
+import type { Network } from '../model/network.ts';
+import { networkShapes } from '../model/network_shapes.ts';
 import type { Position, Snapshot } from '../training/training_state.ts';
 
 export const STATE = 'state.safetensors';

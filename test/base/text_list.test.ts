@@ -5,7 +5,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { textList } from '../../src/base/text_list.ts';
 import { encodeWeights } from '../../src/export/weights.ts';
 import { loadDataset, predict, train, trainEvents } from '../../src/index.ts';
-import { birbs, networkShapes, parameterCount } from '../../src/model/network.ts';
+import { networkShapes, parameterCount } from '../../src/model/network_shapes.ts';
+import { birbs } from '../../src/model/presets.ts';
 import { picture, temporaryFolder } from '../images.ts';
 
 const folder = temporaryFolder('texts');

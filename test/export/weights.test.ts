@@ -6,7 +6,8 @@ import { UserError } from '../../src/base/errors.ts';
 import { CONTENT_HASH, decodeSafetensors, encodeSafetensors } from '../../src/export/safetensors.ts';
 import { encodeWeights, type ForeignNetwork, loadWeights, splitValues } from '../../src/export/weights.ts';
 import { loadAddon, type Tensor } from '../../src/model/addon.ts';
-import { birbs, birbsBn, networkShapes, parameterCount } from '../../src/model/network.ts';
+import { networkShapes, parameterCount } from '../../src/model/network_shapes.ts';
+import { birbs, birbsBn } from '../../src/model/presets.ts';
 import { assertClose, passTolerance } from '../close.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'birbs-weights-'));

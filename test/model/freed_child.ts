@@ -6,7 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { type Augmentation, loadAddon, type NativeSession } from '../../src/model/addon.ts';
-import { birbs } from '../../src/model/network.ts';
+import { birbs } from '../../src/model/presets.ts';
 import { temporaryFolder } from '../images.ts';
 
 type View = Uint8Array | Uint32Array | Int32Array | Float32Array;

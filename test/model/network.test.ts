@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../src/base/errors.ts';
-import {
-  birbs,
-  birbsBn,
-  type Layer,
-  type Network,
-  networkShapes,
-  networks,
-  parameterCount,
-  parseNetwork,
-} from '../../src/model/network.ts';
+import type { Layer, Network } from '../../src/model/network.ts';
+import { networkShapes, parameterCount, parseNetwork } from '../../src/model/network_shapes.ts';
+import { birbs, birbsBn, networks } from '../../src/model/presets.ts';
 
 const classNames = ['bird', 'not-bird'];
 

@@ -1,6 +1,6 @@
 /** Networks with pretrained weights: sizes that timm and torchvision give for them. */
 import { expect, test } from 'vitest';
-import { networkShapes, parameterCount } from '../../src/model/network.ts';
+import { networkShapes, parameterCount } from '../../src/model/network_shapes.ts';
 import { lite0, mobilenetv4Medium, mobilenetv4Small, resnet18 } from '../../src/model/pretrained_networks.ts';
 
 const classNames = Array.from({ length: 1000 }, (_, i) => `class ${i}`);

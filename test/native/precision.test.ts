@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SessionOptions } from '../../src/model/addon.ts';
-import { birbsBn } from '../../src/model/network.ts';
+import { birbsBn } from '../../src/model/presets.ts';
 import { assertClose, assertSame, passTolerance } from '../close.ts';
 import { addon, devices } from './devices.ts';
 import { meanOf } from './numbers.ts';

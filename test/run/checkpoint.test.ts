@@ -12,7 +12,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
 import { loadAddon, type NativeSession } from '../../src/model/addon.ts';
-import { birbsBn, networkShapes } from '../../src/model/network.ts';
+import { networkShapes } from '../../src/model/network_shapes.ts';
+import { birbsBn } from '../../src/model/presets.ts';
 import {
   encodeCheckpoint,
   loadCheckpoint,
