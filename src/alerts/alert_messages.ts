@@ -4,6 +4,7 @@ import { percent } from '../base/words.ts';
 import type { NoticeEvent } from '../training/notices.ts';
 import type { Results } from '../training/results.ts';
 import type { RollbackEvent } from '../training/training_events.ts';
+import { verdictOf } from '../training/verdict.ts';
 import type { Page } from './alert.ts';
 
 type Words = Omit<Page, 'at'>;
@@ -20,9 +21,10 @@ export function incidentPage(run: string, event: RollbackEvent | NoticeEvent): W
   };
 }
 
-export function endPage(run: string, { status, stopped, best, steps, epochs }: Results): Words {
+export function endPage(run: string, results: Results): Words {
+  const { status, stopped, best, steps, epochs } = results;
   const score = best
-    ? `best balanced accuracy ${percent(best.balancedAccuracy)} (epoch ${best.epoch})`
+    ? `best balanced accuracy ${percent(best.balancedAccuracy)} (epoch ${best.epoch}). It ${verdictOf({ ...results, best })}`
     : 'nothing was validated';
   const how = stopped === null ? status : `${status} (${stopped})`;
   return {
