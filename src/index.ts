@@ -30,7 +30,7 @@ export {
   type StepResult,
   type Tensor,
 } from './model/addon.ts';
-export type { Fit, Layer, Network, Padding, PresetOptions, Size } from './model/network.ts';
+export type { Fit, Layer, LayerShape, Network, Padding, PresetOptions, Size } from './model/network.ts';
 export {
   type NetworkShapes,
   networkShapes,
