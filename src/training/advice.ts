@@ -46,7 +46,7 @@ function remedy(limit: ReturnType<typeof limitOf>, { device, precision, streams 
     case 'saving':
       return 'a larger --checkpoint-minutes, or --run on a faster disk, saves less often or sooner';
     case 'validation':
-      return 'a smaller --val-fraction validates on fewer images';
+      return 'a smaller --val-fraction, or ?limit=N on --val, validates on fewer images';
     case 'host':
       return 'a larger --batch-size gives the device more to do at a time';
     case 'reading':
