@@ -14,7 +14,7 @@ export {
   readSafetensors,
   type Safetensors,
 } from './export/safetensors.ts';
-export { encodeWeights, loadWeights, type Weights } from './export/weights.ts';
+export { encodeWeights, type ForeignNetwork, loadWeights, type Weights } from './export/weights.ts';
 export { type CalibrationReport, calibrate } from './metrics/calibration.ts';
 export { confidenceIntervals, type Interval, type Intervals } from './metrics/intervals.ts';
 export { computeMetrics, type Metrics, softmax } from './metrics/metrics.ts';
@@ -40,7 +40,7 @@ export {
 export * as ops from './model/ops.ts';
 export { birbs, birbsBn, type NetworkName, networks } from './model/presets.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
-export { type Prediction, predict } from './predict.ts';
+export { type Prediction, predict, type Verdict } from './predict.ts';
 export { type TrainHooks, train, trainEvents } from './train.ts';
 export type { NoticeEvent } from './training/notices.ts';
 export type { DataEvent } from './training/plan.ts';

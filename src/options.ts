@@ -6,7 +6,7 @@ import { UserError } from './base/errors.ts';
 import { textList } from './base/text_list.ts';
 import { version } from './base/version.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
-import { networks } from './model/presets.ts';
+import { type NetworkName, networks } from './model/presets.ts';
 import { schedules } from './training/schedule.ts';
 import { judges } from './training/stopping.ts';
 
@@ -116,6 +116,11 @@ export const checkOptions = {
 
 export const predictOptions = {
   model: text('FILE', 'weights (.safetensors) or run folder; default the newest in runs/'),
+  network: optional(
+    choice(Object.keys(networks) as NetworkName[], 'birbs', 'of weights that another program wrote'),
+  ),
+  classes: list('NAME', 'of those weights, in their order: one --classes for each'),
+  imageSize: integer(undefined, [8, 1024], 'of those weights; default what fits them'),
   device: choice(devices, 'auto', 'where to run; auto takes the Apple GPU if it can'),
   threads: integer(undefined, [1, 1024], 'CPU threads; default all cores'),
   json: flag(false, 'print one JSON object per line'),
@@ -204,6 +209,8 @@ export const predictUsage = (command: string) => `Says what is in an image: bird
   ${command} [options] FILE|FOLDER ...
   ${command} photo.jpg
   ${command} --model runs/demo --json holiday/
+  ${command} - < photo.jpg              - is the standard input
+  ${command} --model torch.safetensors --network birbs photo.jpg
 
 Options
 ${helpLines(predictOptions)}

@@ -1,14 +1,14 @@
 /** The command that says what is in an image. */
 import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { textList } from './base/text_list.ts';
-import { percent, printable } from './base/words.ts';
+import { megabytes, percent, printable, quote } from './base/words.ts';
 import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
+import { IMAGE_SIZE_LIMIT } from './data/image_names.ts';
 import { listImageFiles } from './data/sources/folder_source.ts';
-import { loadWeights } from './export/weights.ts';
+import type { ForeignNetwork } from './export/weights.ts';
 import { answer, type Calibration, parseCalibration, scaled } from './metrics/calibration.ts';
 import { softmax } from './metrics/metrics.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
@@ -16,15 +16,25 @@ import { chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { activationCount, networkShapes } from './model/network_shapes.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
-import { newestWeights } from './run/run_folder.ts';
+import { loadRunWeights, newestWeights, weightsIn } from './run/run_weights.ts';
 
-/**
- * What a model says of one file, or why it could not. `label` is a class name, or "unsure" where that was asked for
- * (`unsure: true`).
- */
-export type Prediction =
-  | { file: string; label: string; probabilities: Record<string, number> }
-  | { file: string; error: string };
+/** What a model says of one file, or why it could not. */
+export type Prediction = ({ file: string } & Verdict) | { file: string; error: string };
+
+export interface Verdict {
+  /** The guess, or "unsure" where that was asked for (`unsure: true`) and the guess is. */
+  label: string;
+  /** The class that is most likely right. */
+  guess: string;
+  /** Of the guess: 1 / classes to 1; counted from the threshold where the model has one. */
+  certainty: number;
+  /** Whether guesses of this certainty are too often wrong; see `unsureBelow` of a calibration. */
+  unsure: boolean;
+  /** The same in three steps: `some` below 80% certainty, `much` where it is unsure. */
+  doubt: 'none' | 'some' | 'much';
+  /** By class. */
+  probabilities: Record<string, number>;
+}
 
 /** The label of an image that the model can't tell, if asked to say so. */
 const UNSURE = 'unsure';
@@ -40,15 +50,15 @@ export async function* predict(
   signal?: AbortSignal,
 ): AsyncGenerator<Prediction, void> {
   const list = textList(files, 'predict: ');
-  for await (const { doubt: _, ...prediction } of answerFiles(list, given, signal)) yield prediction;
+  for await (const { note: _, ...prediction } of answerFiles(list, given, signal)) yield prediction;
 }
 
-/** Predictions, each with how much it is to be doubted, in words for the command. */
+/** Predictions, each with what else a person should know, in words for the command. */
 async function* answerFiles(
   files: string[],
   given: Partial<PredictOptions>,
   signal?: AbortSignal,
-): AsyncGenerator<Prediction & { doubt?: string }, void> {
+): AsyncGenerator<Prediction & { note?: string }, void> {
   const options = completeOptions(predictOptions, given);
   const model = await loadModel(await findWeights(options.model), options);
   const { session, batchSize } = await openSession(model.network, model.values, options);
@@ -74,15 +84,7 @@ async function findWeights(model: string | undefined): Promise<string> {
   }
   const found = await stat(model).catch(() => undefined);
   if (!found) throw new UserError(`No such model: ${model}; name a .safetensors file or a run folder`, 2);
-  if (!found.isDirectory()) return model;
-  for (const name of ['best.safetensors', 'last.safetensors', 'bird_classifier.safetensors']) {
-    const path = join(model, name);
-    if (await stat(path).catch(() => undefined)) return path;
-  }
-  throw new UserError(
-    `Expected best.safetensors in the run folder ${model}, but it is not there; train it again`,
-    2,
-  );
+  return found.isDirectory() ? weightsIn(model) : model;
 }
 
 interface Model {
@@ -96,8 +98,9 @@ interface Model {
 /** As the softmax has it, with doubt below 0.6. */
 const UNCALIBRATED: Calibration = { temperature: 1, unsureBelow: 0.6 };
 
-async function loadModel(path: string, { calibration: use, unsure }: PredictOptions): Promise<Model> {
-  const { network, values, metadata } = await loadWeights(path);
+async function loadModel(path: string, options: PredictOptions): Promise<Model> {
+  const { calibration: use, unsure } = options;
+  const { network, values, metadata } = await loadRunWeights(path, foreignNetwork(options));
   const calibration = use ? parseCalibration(metadata, network.classNames.length, path) : undefined;
   if (unsure && !calibration)
     throw new UserError(
@@ -105,6 +108,17 @@ async function loadModel(path: string, { calibration: use, unsure }: PredictOpti
       2,
     );
   return { network, values, calibration: calibration ?? UNCALIBRATED, unsure };
+}
+
+/** What is said of weights that another program wrote. */
+function foreignNetwork({ network, classes, imageSize }: PredictOptions): ForeignNetwork | undefined {
+  if (network) return { network, imageSize, classNames: classes.length > 0 ? classes : undefined };
+  if (classes.length === 0 && imageSize === undefined) return undefined;
+  const given = classes.length > 0 ? '--classes' : '--image-size';
+  throw new UserError(
+    `Expected --network beside ${given}: they say what weights of another program are; leave ${given} out for ours`,
+    2,
+  );
 }
 
 /** Values between the layers that one batch may have: half a gigabyte. */
@@ -129,10 +143,16 @@ async function openSession(network: Network, values: Float32Array, options: Pred
 type Listed = { file: string; error?: string };
 
 async function* listFiles(paths: string[]): AsyncGenerator<Listed, void> {
-  for (const path of paths) {
+  for (const [i, path] of paths.entries()) {
+    if (path === '-') {
+      yield paths.indexOf('-') === i
+        ? { file: path }
+        : { file: path, error: 'was read already: it is there once' };
+      continue;
+    }
     const found = await stat(path).catch((error: NodeJS.ErrnoException) => error);
     if (found instanceof Error) {
-      yield { file: path, error: found.code === 'ENOENT' ? 'no such file' : `can't be read: ${found.code}` };
+      yield { file: path, error: found.code === 'ENOENT' ? missing(path) : `can't be read: ${found.code}` };
     } else if (found.isDirectory()) {
       const { files, skipped } = await listImageFiles(path);
       for (const file of files) yield { file };
@@ -144,6 +164,11 @@ async function* listFiles(paths: string[]): AsyncGenerator<Listed, void> {
       yield { file: path, error: 'neither a file nor a folder' };
     }
   }
+}
+
+function missing(path: string): string {
+  if (!/^[a-z][a-z\d+.-]*:\/\//i.test(path)) return 'no such file';
+  return `is an address, but expected a file; fetch it first (curl -LO ${quote(path)}), or pipe it in and name "-"`;
 }
 
 async function* batchesOf<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], void> {
@@ -183,32 +208,46 @@ async function predictBatch(session: NativeSession, model: Model, batch: Listed[
 async function readImage({ file, error }: Listed, { input }: Network): Promise<Uint8Array | Error> {
   try {
     if (error !== undefined) return new UserError(error);
-    return await decodeImage(await readFile(file), { size: input.height, fit: input.fit });
+    const bytes = file === '-' ? await readInput() : await readFile(file);
+    return await decodeImage(bytes, { size: input.height, fit: input.fit });
   } catch (failure) {
     if (failure instanceof UserError) return failure;
     return new UserError(`can't be read: ${(failure as NodeJS.ErrnoException).code ?? failure}`);
   }
 }
 
-function nameAnswer(model: Model, probabilities: Float64Array, row: number) {
+/** The standard input. */
+async function readInput(): Promise<Uint8Array> {
+  if (process.stdin.isTTY)
+    throw new UserError('expected an image on the standard input, but it is a terminal');
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > IMAGE_SIZE_LIMIT)
+      throw new UserError(`has more than ${megabytes(IMAGE_SIZE_LIMIT)}, too much for an image`);
+  }
+  return Buffer.concat(chunks);
+}
+
+function nameAnswer(model: Model, probabilities: Float64Array, row: number): Verdict & { note: string } {
   const { network, calibration, unsure } = model;
   const { classNames } = network;
   const { label: best, certainty } = answer(probabilities, classNames.length, row, calibration);
   const shares = probabilities.subarray(row * classNames.length, (row + 1) * classNames.length);
-  const label = classNames[best]!;
+  const guess = classNames[best]!;
+  const isUnsure = certainty < calibration.unsureBelow;
+  const doubt = isUnsure ? 'much' : certainty < 0.8 ? 'some' : 'none';
   // Else the bars would seem to say another thing.
   const isBelow = shares[best]! < Math.max(...shares);
   const line = isBelow ? ` (${classNames[0]} begins at ${percent(calibration.threshold!)})` : '';
   return {
-    label: unsure && certainty < calibration.unsureBelow ? UNSURE : label,
+    label: unsure && isUnsure ? UNSURE : guess,
+    ...{ guess, certainty, unsure: isUnsure, doubt },
     probabilities: Object.fromEntries(classNames.map((name, k) => [name, shares[k]!])),
-    doubt: doubtOf(label, certainty, model) + line,
+    note: `${{ none: '', some: ', probably', much: unsure ? `, perhaps ${guess}` : ', but not at all sure' }[doubt]}${line}`,
   };
-}
-
-function doubtOf(label: string, certainty: number, { calibration, unsure }: Model): string {
-  if (certainty < calibration.unsureBelow) return unsure ? `, perhaps ${label}` : ', but not at all sure';
-  return certainty < 0.8 ? ', probably' : '';
 }
 
 /** The command: prints a line or two a file, and answers with the exit code. */
@@ -223,12 +262,12 @@ export async function predictCommand(
     return 0;
   }
   let failed = 0;
-  for await (const { doubt = '', ...prediction } of answerFiles(line.files, line.values, signal)) {
+  for await (const { note = '', ...prediction } of answerFiles(line.files, line.values, signal)) {
     if ('error' in prediction) failed += 1;
     if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
     else if ('error' in prediction)
       process.stderr.write(`${printable(`${prediction.file}: ${prediction.error}`)}\n`);
-    else process.stdout.write(describe(prediction, doubt));
+    else process.stdout.write(describe(prediction, note));
   }
   if (signal.aborted) return 130;
   return failed > 0 ? 1 : 0;
@@ -237,7 +276,7 @@ export async function predictCommand(
 /** The verdict, then the most likely classes with a bar each. */
 function describe(
   { file, label, probabilities }: Extract<Prediction, { label: string }>,
-  doubt: string,
+  note: string,
 ): string {
   const ranked = Object.entries(probabilities)
     .map(([name, share]) => [printable(name), share] as const)
@@ -247,7 +286,7 @@ function describe(
     const filled = Math.round(share * 20);
     return `  ${name.padEnd(width)} ${(share * 100).toFixed(1).padStart(5)}%  ${'█'.repeat(filled)}${'░'.repeat(20 - filled)}\n`;
   });
-  return `${printable(`${file}: ${label}${doubt}`)}\n${bars.join('')}`;
+  return `${printable(`${file}: ${label}${note}`)}\n${bars.join('')}`;
 }
 
 if (isMain(import.meta.url)) void runCommand(predictCommand);

@@ -1,6 +1,8 @@
 /** Predicting: files and folders, models of all kinds, what can go wrong. */
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeSafetensors } from '../src/export/safetensors.ts';
@@ -9,7 +11,7 @@ import { loadAddon } from '../src/model/addon.ts';
 import type { Network } from '../src/model/network.ts';
 import { networkShapes } from '../src/model/network_shapes.ts';
 import { birbs, birbsBn } from '../src/model/presets.ts';
-import { type Prediction, predict } from '../src/predict.ts';
+import { type Prediction, predict, type Verdict } from '../src/predict.ts';
 import { picture, pictureFolder, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('predict');
@@ -34,6 +36,15 @@ async function freshWeights(network: Network): Promise<Float32Array> {
   const values = await session.getParameters();
   await session.dispose();
   return values;
+}
+
+/** Runs a command with something on its standard input. */
+function spawnRun([script, ...words]: string[], input: Buffer) {
+  const path = fileURLToPath(new URL(`../src/${script}`, import.meta.url));
+  const { status: code, stdout } = spawnSync(process.execPath, ['--import', 'tsx', path, ...words], {
+    input,
+  });
+  return { code, stdout: stdout.toString() };
 }
 
 async function collect(files: string[], options: Parameters<typeof predict>[1]): Promise<Prediction[]> {
@@ -176,7 +187,7 @@ describe('a calibrated model', () => {
     expect(stdout).toMatch(/3\.png: (not-)?bird, probably \(bird begins at \d\d\.\d%\)\n/);
   });
 
-  test('says its doubt in words; JSON has the three fields', async () => {
+  test('says its doubt in words, and in JSON', async () => {
     await calibrated({ temperature: 1, unsureBelow: 1 });
     const told = await run('predict.ts', ['--model', path, image]);
     expect(told.stdout).toMatch(/3\.png: (not-)?bird, but not at all sure\n/);
@@ -186,8 +197,21 @@ describe('a calibrated model', () => {
     expect(JSON.parse(json.stdout)).toEqual({
       file: image,
       label: 'unsure',
+      ...{ guess: expect.stringMatching(/^(not-)?bird$/), certainty: expect.any(Number) },
+      ...{ unsure: true, doubt: 'much' },
       probabilities: { bird: expect.any(Number), 'not-bird': expect.any(Number) },
     });
+    const [sure] = await collect([image], { model: path });
+    const { guess } = JSON.parse(json.stdout);
+    expect(sure).toMatchObject({ label: guess, guess, unsure: true, doubt: 'much' });
+  });
+
+  test('its certainty is the probability of its guess where there is no threshold', async () => {
+    await calibrated({ temperature: 1, unsureBelow: 0 });
+    const [found] = await collect([image], { model: path });
+    const { guess, certainty, probabilities, unsure, doubt } = found as Verdict;
+    expect(certainty).toBe(probabilities[guess]);
+    expect([unsure, doubt]).toEqual([false, certainty < 0.8 ? 'some' : 'none']);
   });
 
   test('--unsure without a calibration, and a calibration that can not be, are refused', async () => {
@@ -200,7 +224,66 @@ describe('a calibrated model', () => {
   });
 });
 
+describe('classes with names of JavaScript', () => {
+  const classNames = ['__proto__', 'constructor', 'toString'];
+
+  test('each has its probability', async () => {
+    const network = birbsBn({ imageSize: 16, classNames });
+    const path = join(folder, 'names.safetensors');
+    writeFileSync(path, encodeWeights(network, await freshWeights(network)));
+    const [found] = await collect([join(photos, 'bird/3.png')], { model: path });
+    const { probabilities } = JSON.parse(JSON.stringify(found));
+    expect(Object.keys(probabilities)).toEqual(classNames);
+    expect(Object.entries(probabilities).reduce((sum, [, share]) => sum + (share as number), 0)).toBeCloseTo(
+      1,
+      9,
+    );
+  });
+});
+
+describe('weights of another program', () => {
+  const plain = join(folder, 'plain.safetensors');
+  const image = join(photos, 'bird/3.png');
+  beforeAll(async () => {
+    const tensors = splitValues(networkShapes(network).parameters, await freshWeights(network));
+    writeFileSync(plain, encodeSafetensors({ metadata: {}, tensors }));
+  });
+
+  test('are asked as ours are when their network is named', async () => {
+    const [ours] = await collect([image], { model });
+    const given = { model: plain, network: 'birbs-bn', classes: ['bird', 'not-bird'] } as const;
+    expect(await collect([image], { ...given, classes: [...given.classes] })).toEqual([ours]);
+  });
+
+  test.each([
+    [{ model: plain, classes: ['a', 'b'] }, /^Expected --network beside --classes/],
+    [{ model: plain, imageSize: 16 }, /^Expected --network beside --image-size/],
+    [{ model, network: 'birbs' as const }, /says itself which network it is of; leave it out$/],
+  ])('%j is refused', async (given, message) => {
+    await expect(collect([image], given)).rejects.toThrow(message);
+  });
+});
+
 describe('the command', () => {
+  test('"-" is the standard input; an address gets a sentence', async () => {
+    const image = join(photos, 'bird/1.png');
+    const words = ['predict.ts', '--model', model, '--json', '-', 'https://example.com/a.jpg', '-'];
+    const { code, stdout } = spawnRun(words, readFileSync(image));
+    const [found, address, again] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const [expected] = await collect([image], { model });
+    expect(found).toEqual({ ...expected, file: '-' });
+    expect(address).toEqual({
+      file: 'https://example.com/a.jpg',
+      error:
+        'is an address, but expected a file; fetch it first (curl -LO https://example.com/a.jpg), or pipe it in and name "-"',
+    });
+    expect(again).toEqual({ file: '-', error: 'was read already: it is there once' });
+    expect(code).toBe(1);
+  });
+
   test('--json: an object a line, errors among them, and exit code 1', async () => {
     const good = join(photos, 'bird/1.png');
     const { code, stdout, stderr } = await run('predict.ts', ['--model', model, '--json', good, 'gone.jpg']);
@@ -212,7 +295,8 @@ describe('the command', () => {
     expect(lines).toEqual([
       {
         file: good,
-        label: expect.any(String),
+        ...{ label: expect.any(String), guess: expect.any(String), certainty: expect.any(Number) },
+        ...{ unsure: expect.any(Boolean), doubt: expect.stringMatching(/^(none|some|much)$/) },
         probabilities: { bird: expect.any(Number), 'not-bird': expect.any(Number) },
       },
       { file: 'gone.jpg', error: 'no such file' },

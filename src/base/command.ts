@@ -16,6 +16,8 @@ export function isMain(url: string): boolean {
   }
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Milliseconds in which a second signal is an echo of the first. */
 const ECHO = 300;
 
@@ -34,7 +36,8 @@ export async function runCommand(
     first ||= performance.now();
     controller.abort();
   };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  // SIGHUP: the terminal was closed, or the connection to it.
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // A terminal that was closed is gone in its own way.
@@ -48,7 +51,7 @@ export async function runCommand(
     process.exitCode = exitCodeOf(error, controller.signal);
     console.error(process.exitCode === 130 ? 'Interrupted.' : describe(error));
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
 

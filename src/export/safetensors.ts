@@ -12,6 +12,9 @@ export interface Safetensors {
   tensors: Record<string, Tensor>;
 }
 
+/** A file is not what it should be: cut off, changed, or something else. */
+export class DamagedFile extends UserError {}
+
 /** What of the metadata is a {@link contentHash}; a file that another program wrote has none. */
 export const CONTENT_HASH = 'sha256';
 
@@ -142,16 +145,24 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
       if (bytesRead === 0) throw new UserError(`${path} became shorter while it was read; try again`);
       done += bytesRead;
     }
-    const { content, isFloat32 } = decode(bytes, path);
+    const { content, isFloat32 } = decodeFile(bytes, path);
     const expected = content.metadata[CONTENT_HASH];
     // One in other widths was converted since.
     if (expected !== undefined && isFloat32 && expected !== (await inTurns(contentHash(content))))
-      throw new UserError(
+      throw new DamagedFile(
         `Expected ${path} to be as it was written, but its checksum is another: it is damaged`,
       );
     return content;
   } finally {
     await file.close();
+  }
+}
+
+function decodeFile(bytes: Uint8Array, path: string): ReturnType<typeof decode> {
+  try {
+    return decode(bytes, path);
+  } catch (error) {
+    throw error instanceof UserError ? new DamagedFile(error.message) : error;
   }
 }
 

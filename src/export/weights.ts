@@ -201,7 +201,7 @@ function foreignNetwork({ tensors }: Safetensors, foreign: ForeignNetwork, path:
     );
   if (classNames && classNames.length !== classes)
     throw new UserError(
-      `Expected ${classes} --class names for ${path}, as many as ${last} has rows, but found ${classNames.length}`,
+      `Expected ${classes} names of classes (--classes) for ${path}, as many as ${last} has rows, but found ${classNames.length}`,
       2,
     );
   const names = classNames ?? defaultNames(classes);

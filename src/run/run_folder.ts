@@ -1,6 +1,6 @@
 /** The folder of a run. */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { removeLeftovers } from '../base/file_owner.ts';
@@ -88,18 +88,6 @@ function timestamp(): string {
   const now = new Date();
   const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, 19).replace('T', '_').replaceAll(':', '-');
-}
-
-/** The weights file of the newest run in `runs`, or undefined. */
-export async function newestWeights(runs = 'runs'): Promise<string | undefined> {
-  const names = await readdir(runs).catch(() => []);
-  const files = await Promise.all(
-    names.map(async (name) => {
-      const path = join(runs, name, 'best.safetensors');
-      return { path, time: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 };
-    }),
-  );
-  return files.filter(({ time }) => time > 0).sort((a, b) => b.time - a.time)[0]?.path;
 }
 
 /** Writes all lines of the log anew: the file never ends in half a line. */

@@ -204,7 +204,7 @@ describe('a file of another program, with the network named', () => {
   test.each([
     [
       { network: 'birbs-bn', classNames: ['a', 'b'] },
-      /^Expected 3 --class names .* as many as \S+ has rows, but found 2/,
+      /^Expected 3 names of classes \(--classes\) for .* as many as \S+ has rows, but found 2/,
     ],
     [{ network: 'birbs-bn', imageSize: 32 }, /another network: expected fc1.weight to be \[256, 2048\]/],
     [{ network: 'birbs' }, /holds the weights of another network: expected no tensor bn1/],

@@ -10,9 +10,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { loadWeights } from '../../src/export/weights.ts';
+import { encodeWeights, loadWeights } from '../../src/export/weights.ts';
 import { loadAddon, type NativeSession } from '../../src/model/addon.ts';
-import { networkShapes } from '../../src/model/network_shapes.ts';
+import { networkShapes, parameterCount } from '../../src/model/network_shapes.ts';
 import { birbsBn } from '../../src/model/presets.ts';
 import {
   encodeCheckpoint,
@@ -21,13 +21,9 @@ import {
   saveCheckpoint,
   saveWeights,
 } from '../../src/run/checkpoint.ts';
-import {
-  createRunFolder as makeRunFolder,
-  newestWeights,
-  readLog,
-  saveLog,
-} from '../../src/run/run_folder.ts';
+import { createRunFolder as makeRunFolder, readLog, saveLog } from '../../src/run/run_folder.ts';
 import { RunLock } from '../../src/run/run_lock.ts';
+import { newestWeights, weightsIn } from '../../src/run/run_weights.ts';
 import { type Snapshot, startPosition } from '../../src/training/training_state.ts';
 
 let folder: string;
@@ -93,6 +89,29 @@ test('the newest run is the one whose best weights are the youngest', async () =
   }
   mkdirSync(join(folder, 'd'));
   expect(await newestWeights(folder)).toBe(join(folder, 'a', 'best.safetensors'));
+});
+
+describe('a run without its best weights', () => {
+  const network = birbsBn({ imageSize: 8, classNames: ['bird', 'not-bird'] });
+  const values = new Float32Array(parameterCount(networkShapes(network)));
+  const last = (name: string, notes: Record<string, string>) => {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, 'last.safetensors'), encodeWeights(network, values, notes));
+  };
+
+  test('that had some is refused, as the newest run too', async () => {
+    last('lost', { bestEpoch: '3' });
+    const message =
+      /^Expected best\.safetensors \(epoch 3\) in .*lost, but it is missing; train --resume \S+lost writes it again if .* --model \S+last\.safetensors$/;
+    await expect(weightsIn(join(folder, 'lost'))).rejects.toThrow(message);
+    await expect(newestWeights(folder)).rejects.toThrow(message);
+  });
+
+  test('that had none yet is asked with its last ones, but is not the newest', async () => {
+    last('young', {});
+    expect(await weightsIn(join(folder, 'young'))).toBe(join(folder, 'young/last.safetensors'));
+    expect(await newestWeights(folder)).toBeUndefined();
+  });
 });
 
 test('the log is one JSON object a line', async () => {

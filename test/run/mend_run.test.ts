@@ -9,6 +9,7 @@ import { birbsBn } from '../../src/model/presets.ts';
 import { startRecord } from '../../src/run/record.ts';
 import { openRun } from '../../src/run/resume.ts';
 import { saveDescription } from '../../src/run/run_folder.ts';
+import { loadRunWeights } from '../../src/run/run_weights.ts';
 import { Stopwatch } from '../../src/training/stopwatch.ts';
 import type { EpochEvent } from '../../src/training/training_events.ts';
 import { type EpochMetrics, type Snapshot, startPosition } from '../../src/training/training_state.ts';
@@ -121,6 +122,14 @@ describe.each(kinds)('best.safetensors %s', (kind) => {
     const { values, metadata } = await loadWeights(path('best.safetensors'));
     expect([values[0], JSON.parse(metadata.metrics!).epoch]).toEqual([3, 3]);
   });
+});
+
+test.each(['truncated', 'flipped'] as const)('best.safetensors %s: refused by predict, with the way out', async (kind) => {
+  await trained([0.6]);
+  damage[kind]('best.safetensors');
+  await expect(loadRunWeights(path('best.safetensors'))).rejects.toThrow(
+    /(is damaged|get it again); train --resume \S+ writes it again if a checkpoint has it$/,
+  );
 });
 
 test.each(kinds)('last.safetensors %s: written again from the checkpoint', async (kind) => {
