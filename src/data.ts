@@ -2,13 +2,16 @@
 
 import { cacheFolder } from './base/cache_folder.ts';
 import { isMain, runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
 import { printable, quote } from './base/words.ts';
 import { checkCommand } from './check.ts';
 import { type Dataset, loadDataset } from './data/dataset.ts';
 import { FACTS, type Inventory, inventoryLines, presetLines } from './data/inventory.ts';
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type RecipeName, recipes } from './data/recipes.ts';
-import { type DataOptions, parseData } from './options.ts';
+import { splitDataset } from './data/split.ts';
+import { networkShapes, networks } from './model/network.ts';
+import { completeTrain, type DataOptions, parseData, type TrainOptions } from './options.ts';
 import { reporter } from './ui/console.ts';
 
 /** The command: prints what is inside, and answers with the exit code. */
@@ -53,7 +56,20 @@ async function takeStock(
   const counts = dataset.classNames.map(() => 0);
   for (const label of dataset.labels) counts[label]! += 1;
   const facts = Object.fromEntries(FACTS.map((name) => [name, dataset[name]]));
-  return { preset, counts, ...(facts as Pick<Dataset, (typeof FACTS)[number]>) };
+  const refusal = await refusalOf(dataset, completeTrain({ preset, imageSize: values.imageSize }));
+  return { preset, counts, refusal, ...(facts as Pick<Dataset, (typeof FACTS)[number]>) };
+}
+
+/** What `train` would say of these images before its first step. */
+async function refusalOf(dataset: Dataset, options: TrainOptions): Promise<string | undefined> {
+  try {
+    await splitDataset(dataset, { fraction: options.valFraction, seed: options.seed });
+    networkShapes(networks[options.network]({ ...options, classNames: dataset.classNames }));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
+  }
 }
 
 function print(lines: string[]): 0 {

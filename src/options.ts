@@ -5,6 +5,7 @@ import { shapes } from './alerts/channels.ts';
 import { UserError } from './base/errors.ts';
 import { textList } from './base/text_list.ts';
 import { version } from './base/version.ts';
+import { count } from './base/words.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { type NetworkName, networks } from './model/presets.ts';
 import { schedules } from './training/schedule.ts';
@@ -55,12 +56,12 @@ export const trainOptions = {
     'passes over the training images; default 20, no limit with --time',
   ),
   time: duration('time limit of the run, such as 8h or 90m; a last validation follows'),
-  batchSize: integer(32, [1, 65_535], 'images per step'),
+  batchSize: integer(undefined, [1, 65_535], 'images per step; default 32, less for a small set'),
   optimizer: choice(['adamw', 'adam', 'sgd'], 'adamw', 'optimizer'),
   learningRate: number(undefined, [1e-9, 100], 'peak learning rate; default 0.001, 0.01 for sgd'),
   findLr: flag(false, 'run a learning rate finder first and use its suggestion'),
   schedule: choice(schedules, 'cosine', 'learning rate schedule after the warmup'),
-  warmup: integer(undefined, [0, 1e9], 'warmup steps; default one epoch, at most a tenth of the run'),
+  warmup: integer(undefined, [0, 1e6], 'warmup steps; default one epoch, at most a tenth of the run'),
   momentum: number(0.9, [0, 0.999], 'momentum of sgd'),
   weightDecay: number(undefined, [0, 1], 'weight decay; default 0.01 for adamw, else 0'),
   labelSmoothing: number(0, [0, 0.9], 'label smoothing: share of each label spread over all classes'),
@@ -75,19 +76,19 @@ export const trainOptions = {
   precision: choice(['fp32', 'fp16'], 'fp32', 'arithmetic of the Apple GPU; fp16 keeps fp32 weights'),
   canary: integer(
     undefined,
-    [0, 1e9],
+    [0, 1e6],
     'check the GPU against the CPU every N steps; default once an epoch; 0: off',
   ),
   threads: integer(undefined, [1, 1024], 'CPU threads; default all cores'),
   run: text('DIR', 'folder for the results, new or empty; default runs/<date and time>'),
   resume: text('DIR', 'resume the run in this folder where it stopped'),
   force: flag(false, 'resume even if data or options have changed'),
-  checkpointMinutes: number(5, [0.01, 10_000], 'minutes between checkpoints within an epoch'),
+  checkpointMinutes: number(5, [0.01, 1440], 'minutes between checkpoints within an epoch'),
   page: choice(shapes, 'auto', 'message format of the webhook in $BIRBS_WEBHOOK'),
   pageFrom: choice(severities, 'info', 'lowest severity that sends an alert'),
   pageCommand: text('COMMAND', 'command to run for each alert, which it reads as JSON'),
   cache: text('DIR', 'cache folder; default .cache/birbs-metal in your home folder'),
-  cacheLimit: number(20, [0.01, 1e6], 'size limit of the cache in GB; a larger set is streamed in parts'),
+  cacheLimit: number(20, [0.01, 1e5], 'size limit of the cache in GB; a larger set is streamed in parts'),
   lock: text('FILE', 'lock file that pins every image by checksum; default birbs.lock.json'),
   updateLock: flag(false, 'accept changed, new and missing files'),
   verify: flag(false, 'check every file by its content, not only by size and time'),
@@ -456,10 +457,20 @@ function text(takes: string, help: string): Option<string | undefined> {
 /** In seconds; on the command line with a unit. */
 function duration(help: string): Option<number | undefined> {
   const check = (value: unknown) =>
-    typeof value === 'number' && value > 0 && value <= 1e7
+    typeof value === 'number' && value > 0 && value <= LONGEST
       ? value
-      : refuse('a time such as 8h, 90m, 45s or 1h30m', value);
+      : refuse(
+          'a time of at most 30 days, such as 8h, 90m, 45s or 1h30m',
+          typeof value === 'number' ? words(value) : value,
+        );
   return { initial: undefined, check, read: toSeconds, takes: 'TIME', help };
+}
+
+/** Thirty days, in seconds. */
+const LONGEST = 30 * 24 * 3600;
+
+function words(seconds: number): string {
+  return seconds > LONGEST ? `${count(seconds / 86_400)} days` : `${seconds} s`;
 }
 
 function toSeconds(words: string[]): unknown {

@@ -26,6 +26,7 @@ import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import type { RunDescription } from './report/build_story.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
 import { hasCheckpoint, type RunState } from './run/checkpoint.ts';
+import { numbersInWords, shrunkenBatch } from './run/in_words.ts';
 import { type RunRecord, startRecord } from './run/record.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
@@ -93,21 +94,31 @@ async function trainAlone(
     };
     const ready = await prepare(options, resumed?.root, clock, tell, signal).catch(leave);
     const { dataset, split, plan, network } = ready;
-    const session = await openSession(network, device, dataset, split, options).catch(leave);
+    const { batchSize } = plan;
+    const session = await openSession(network, device, dataset, split, { ...options, batchSize }).catch(
+      leave,
+    );
     let images: Images | undefined;
     try {
       images = await openImages(dataset, options);
       const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
       const start = await startState(session, resumed, found, options.seed);
       if (options.findLr && !resumed)
-        await sweep({ ...options, ...ready, session, images, run }, tell, signal);
-      // For run.json, and whoever goes on with it.
+        await sweep({ ...options, ...ready, batchSize, session, images, run }, tell, signal);
+      // For run.json, and a resume.
       options.learningRate = plan.schedule.learningRate;
+      options.batchSize = batchSize;
       const { type: _, ...data } = plan.event;
       const known = { classNames: data.classNames, data, network };
       await saveDescription(run, { ...description, ...known });
       const { position } = start;
-      const all = [...(resumed?.remarks ?? []), ...remarks, ...endRemark(options, position, clock.total)];
+      const all = [
+        ...(resumed?.remarks ?? []),
+        ...numbersInWords(given, plan),
+        ...shrunkenBatch(chosen.batchSize, plan),
+        ...remarks,
+        ...endRemark(options, position, clock.total),
+      ];
       tell(
         startEvent(options, {
           run,

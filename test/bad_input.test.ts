@@ -74,7 +74,13 @@ describe('training', () => {
       'a batch larger than the data',
       '--data good --batch-size 64',
       2,
-      'Expected --batch-size of at most 20, the training images of an epoch, but found 64; choose a smaller one or add images',
+      'Expected --batch-size of at most 20, the training images of an epoch, but found 64; leave it out, choose a smaller one or add images',
+    ],
+    [
+      'a learning rate that rises for longer than the run',
+      '--data good --warmup 900',
+      2,
+      'Expected --warmup of at most 5, the steps of the run, but found 900; choose fewer, or more --epochs',
     ],
     [
       'an image size for which the network is too large',
@@ -121,6 +127,20 @@ describe('training', () => {
     expect(ended.code).toBe(code);
     expect(existsSync(at(run, 'results.json'))).toBe(false);
   });
+});
+
+test('`data` does not send anybody to a training that would be refused', async () => {
+  cpSync(at('good/not-bird'), at('few/not-bird'), { recursive: true });
+  mkdirSync(at('few/bird'));
+  cpSync(at('good/bird/1.png'), at('few/bird/1.png'));
+  const words = ['--data', 'few', '--image-size', '16', '--cache', at('cache'), '--lock', 'few.lock.json'];
+  const { code, stdout } = await run('data.ts', words, { cwd: folder });
+  expect(code).toBe(0);
+  expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
+    /^All is there, but `train` refuses it: Expected images of "bird" to (train|validate) on, but .*; add more of them/,
+  );
+  const ended = await train('--data', 'few', '--cache', at('cache'), '--run', 'few-run');
+  expect(stdout).toContain(ended.stderr.replace('Error: ', '').trim());
 });
 
 test('Metal where there is none is refused, not replaced', async () => {

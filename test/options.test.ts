@@ -71,6 +71,15 @@ describe('the command line', () => {
       ['--seed', '9007199254740993'],
       '--seed: expected a whole number from 0 to 9007199254740991, but found 9007199254740992',
     ],
+    [
+      ['--time', '9999999h'],
+      '--time: expected a time of at most 30 days, such as 8h, 90m, 45s or 1h30m, but found "416,667 days"',
+    ],
+    [['--warmup', '2000000'], '--warmup: expected a whole number from 0 to 1000000, but found 2000000'],
+    [
+      ['--checkpoint-minutes', '1e4'],
+      '--checkpoint-minutes: expected a number from 0.01 to 1440, but found 10000',
+    ],
     [['--device', 'gpu'], '--device: expected one of auto, metal, cpu, portable, but found "gpu"'],
     [['--data', ''], '--data: expected one or more texts, but found [""]'],
     [['--augment=yes'], '--augment takes no value, but found "yes"'],
@@ -100,7 +109,7 @@ describe('presets', () => {
     expect(cifar).toMatchObject({
       imageSize: 32,
       data: recipes['cifar10-birds'].options.data,
-      batchSize: 32,
+      valFraction: 0.2,
     });
     expect(train('--preset=cifar10-birds', '--image-size', '48', '--val', 'mine')).toMatchObject({
       imageSize: 48,
@@ -184,6 +193,6 @@ describe('options of a program', () => {
   });
 
   test('undefined is not given', () => {
-    expect(completeOptions(trainOptions, { batchSize: undefined as never }).batchSize).toBe(32);
+    expect(completeOptions(trainOptions, { imageSize: undefined as never }).imageSize).toBe(64);
   });
 });

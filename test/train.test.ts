@@ -220,9 +220,10 @@ describe('the command', () => {
     expect([code, stdout, stderr]).toEqual([0, '', '']);
   });
 
-  test('Ctrl-C saves and ends with 130', async () => {
+  test.each(['SIGINT', 'SIGHUP'] as const)('%s saves and ends with 130', async (signal) => {
+    rmSync(join(folder, 'interrupted'), { recursive: true, force: true });
     const ended = await run('train.ts', smallWords('interrupted', '--epochs', '100000'), {
-      onOutput: once(/Epoch\s+1\//, (kill) => kill('SIGINT')),
+      onOutput: once(/Epoch\s+1\//, (kill) => kill(signal)),
     });
     expect(ended).toMatchObject({ code: 130, signal: null, stderr: '' });
     expect(ended.stdout).toContain('Interrupted after ');

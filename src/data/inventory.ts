@@ -17,6 +17,8 @@ export interface Inventory extends Pick<Dataset, (typeof FACTS)[number]> {
   preset?: RecipeName;
   /** Images of each class, in the order of `classNames`. */
   counts: number[];
+  /** Why `train` refuses them; absent: it takes them. */
+  refusal?: string | undefined;
 }
 
 /** With more classes than this a line would not be read. */
@@ -60,7 +62,7 @@ function folded(head: string, text: string): string[] {
 
 /** What was found. `train` is the command line that the last line advises. */
 export function inventoryLines(inventory: Inventory, train: string): string[] {
-  const { preset, classNames, counts, skipped, filtered, lock } = inventory;
+  const { preset, classNames, counts, skipped, filtered, lock, refusal } = inventory;
   return [
     ...(preset ? [`Preset ${preset}`, ...recipeLines(recipes[preset]), ''] : []),
     ...sourceLines(inventory),
@@ -70,7 +72,9 @@ export function inventoryLines(inventory: Inventory, train: string): string[] {
     `In all ${count(counts.reduce((a, b) => a + b, 0))} images: ${classLine(classNames, counts)}`,
     ...lockLines(lock),
     ...cacheLines(inventory),
-    `All is there. Train on it: ${train}`,
+    refusal === undefined
+      ? `All is there. Train on it: ${train}`
+      : `All is there, but \`train\` refuses it: ${refusal}`,
   ];
 }
 

@@ -13,8 +13,8 @@ import { type Resumed, resumePosition } from './resume.ts';
 
 type SessionChoice = Pick<
   TrainOptions,
-  'optimizer' | 'momentum' | 'balance' | 'seed' | 'batchSize' | 'labelSmoothing' | 'clipNorm' | 'precision'
-> & { threads: number; weightDecay: number };
+  'optimizer' | 'momentum' | 'balance' | 'seed' | 'labelSmoothing' | 'clipNorm' | 'precision'
+> & { batchSize: number; threads: number; weightDecay: number };
 
 function optimizerOf({ optimizer: kind, momentum, weightDecay }: SessionChoice): OptimizerOptions {
   return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };

@@ -1,6 +1,7 @@
 /** What an epoch is made of, and how the learning rate goes. */
 
 import { UserError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
 import { type Balance, countClasses, epochOrder } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -42,6 +43,8 @@ export interface DataEvent
 
 export interface Plan {
   event: DataEvent;
+  /** Images a step. */
+  batchSize: number;
   rounds: number;
   stepsPerEpoch: number;
   schedule: Schedule;
@@ -50,7 +53,8 @@ export interface Plan {
 
 export interface PlanOptions {
   balance: Balance;
-  batchSize: number;
+  /** Absent: {@link BATCH_SIZE}, or fewer where there are fewer images. */
+  batchSize?: number | undefined;
   epochs: number;
   schedule: (typeof schedules)[number];
   learningRate: number;
@@ -61,22 +65,40 @@ export interface PlanOptions {
   augment: boolean;
 }
 
-/** @throws UserError when a batch would be larger than an epoch */
+/** Images a step, where nobody says otherwise. */
+export const BATCH_SIZE = 32;
+
+/** A size that was asked for holds; the default shrinks to two steps an epoch. */
+function batchSizeFor(given: number | undefined, images: number): number {
+  if (given === undefined)
+    return images >= BATCH_SIZE ? BATCH_SIZE : 2 ** Math.floor(Math.log2(Math.max(1, images / 2)));
+  if (given <= images) return given;
+  throw new UserError(
+    `Expected --batch-size of at most ${images}, the training images of an epoch, but found ${given}; leave it out, choose a smaller one or add images`,
+    2,
+  );
+}
+
+function warmupFor(given: number | undefined, stepsPerEpoch: number, batches: number): number {
+  if (given === undefined) return Math.min(stepsPerEpoch, Math.ceil(batches / 10));
+  if (given <= batches) return given;
+  throw new UserError(
+    `Expected --warmup of at most ${count(batches)}, the steps of the run, but found ${count(given)}; choose fewer, or more --epochs`,
+    2,
+  );
+}
+
+/** @throws UserError when a batch would be larger than an epoch, or the rise of the learning rate longer than the run */
 export async function planEpochs(dataset: Dataset, split: Split, options: PlanOptions): Promise<Plan> {
-  const { balance, batchSize, epochs, learningRate, schedule: kind, imageSize, seed } = options;
+  const { balance, epochs, learningRate, schedule: kind, imageSize, seed } = options;
   const { classNames } = dataset;
   const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
   const rounds = roundsAnEpoch(balance, draw.length, split.train.length);
   const images = draw.length * rounds;
-  if (batchSize > images) {
-    throw new UserError(
-      `Expected --batch-size of at most ${images}, the training images of an epoch, but found ${batchSize}; choose a smaller one or add images`,
-      2,
-    );
-  }
+  const batchSize = batchSizeFor(options.batchSize, images);
   const stepsPerEpoch = Math.ceil(images / batchSize);
   const batches = stepsPerEpoch * epochs;
-  const warmup = options.warmup ?? Math.min(stepsPerEpoch, Math.ceil(batches / 10));
+  const warmup = warmupFor(options.warmup, stepsPerEpoch, batches);
   const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
   const validation = counts(split.val);
   const event: DataEvent = {
@@ -104,7 +126,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     majorityAccuracy: Math.max(...validation) / split.val.length,
   };
   return {
-    ...{ event, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup } },
+    ...{ event, batchSize, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup } },
     augmentation: options.augment ? augmentationFor(imageSize) : undefined,
   };
 }

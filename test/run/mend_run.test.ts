@@ -124,13 +124,16 @@ describe.each(kinds)('best.safetensors %s', (kind) => {
   });
 });
 
-test.each(['truncated', 'flipped'] as const)('best.safetensors %s: refused by predict, with the way out', async (kind) => {
-  await trained([0.6]);
-  damage[kind]('best.safetensors');
-  await expect(loadRunWeights(path('best.safetensors'))).rejects.toThrow(
-    /(is damaged|get it again); train --resume \S+ writes it again if a checkpoint has it$/,
-  );
-});
+test.each(['truncated', 'flipped'] as const)(
+  'best.safetensors %s: refused by predict, with the way out',
+  async (kind) => {
+    await trained([0.6]);
+    damage[kind]('best.safetensors');
+    await expect(loadRunWeights(path('best.safetensors'))).rejects.toThrow(
+      /(is damaged|get it again); train --resume \S+ writes it again if a checkpoint has it$/,
+    );
+  },
+);
 
 test.each(kinds)('last.safetensors %s: written again from the checkpoint', async (kind) => {
   await trained([0.9, 0.8]);

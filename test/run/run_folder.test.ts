@@ -83,6 +83,35 @@ describe('a run that ended before its first step', () => {
   });
 });
 
+describe('what a run says before its first step', () => {
+  const remarksOf = async (given: Partial<TrainOptions>) => {
+    let remarks: string[] = [];
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'start') remarks = event.remarks;
+    };
+    await train(given, { onEvent });
+    return remarks;
+  };
+
+  test('fewer images than the usual batch: smaller batches, which a resume keeps', async () => {
+    const { batchSize: _, ...usual } = options('few', { epochs: 1 });
+    expect(await remarksOf(usual)).toEqual([
+      'Batches of 8 images in place of 32, as an epoch has only 20 images',
+    ]);
+    expect(json('few', 'run.json').options.batchSize).toBe(8);
+    expect(await remarksOf({ resume: at('few'), epochs: 2 })).toEqual([]);
+    expect(json('few', 'results.json').steps).toBe(6);
+  });
+
+  test('the numbers that it was given, in words', async () => {
+    const given = { warmup: 5, time: 5400, patience: 3, checkpointMinutes: 90, cacheLimit: 2, canary: 0 };
+    expect(await remarksOf(options('words', given))).toEqual([
+      'As given: ends after 1 h 30 min; the learning rate rises over 5 steps (1 epochs); ends after 3 epochs without ' +
+        'improvement; a checkpoint every 1 h 30 min; at most 2 GB in the cache',
+    ]);
+  });
+});
+
 describe('resumed from another folder', () => {
   const home = process.cwd();
   afterEach(() => process.chdir(home));
