@@ -10,7 +10,8 @@ import { FACTS, type Inventory, inventoryLines, presetLines } from './data/inven
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type RecipeName, recipes } from './data/recipes.ts';
 import { splitDataset } from './data/split.ts';
-import { networkShapes, networks } from './model/network.ts';
+import { networkShapes } from './model/network_shapes.ts';
+import { networks } from './model/presets.ts';
 import { completeTrain, type DataOptions, parseData, type TrainOptions } from './options.ts';
 import { reporter } from './ui/console.ts';
 
