@@ -32,12 +32,12 @@ const system = process.platform === 'darwin' ? 'mac' : 'linux';
 /** The tools are part of macOS; of Linux they are the packages libheif-examples and libjxl-tools. */
 const CONVERT = {
   heic: {
-    mac: 'sips -s format jpeg *.heic --out .',
-    linux: 'for f in *.heic; do heif-convert "$f" "$f.jpg"; done',
+    mac: 'sips -s format jpeg *.[hH][eE][iI]* --out .',
+    linux: 'for f in *.[hH][eE][iI]*; do heif-convert "$f" "$f.jpg"; done',
   },
   jxl: {
-    mac: 'sips -s format png *.jxl --out .',
-    linux: 'for f in *.jxl; do djxl "$f" "$f.png"; done',
+    mac: 'sips -s format png *.[jJ][xX][lL] --out .',
+    linux: 'for f in *.[jJ][xX][lL]; do djxl "$f" "$f.png"; done',
   },
 };
 

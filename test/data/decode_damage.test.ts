@@ -56,6 +56,49 @@ describe('taken, with the pixels of the sound image, as Pillow has them', () => 
   });
 });
 
+describe('between restart markers, Pillow being the judge', () => {
+  /** 16 x 16 pixels that run from colour to colour, with a restart after each of four blocks. */
+  const jpeg = Buffer.from(
+    [
+      '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQ',
+      'ERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU',
+      'FBQUFBQUFBQUFBQUFBT/wAARCAAQABADAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAA',
+      'AgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6',
+      'Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXG',
+      'x8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREA',
+      'AgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5',
+      'OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPE',
+      'xcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/90ABAAB/9oADAMBAAIRAxEAPwD5i8PfDf7v7r9K/sPPuKd/ePn+',
+      'Gs6+HU//0PLvD3w3+7+6/SvuM+4p394/o7hrOvh1P//RueHvhv8Ad/dfpWmfcU7+8fzPw1nXw6n/0vWPD3w3+7+6/Sv54z7i',
+      'nf3j1uGs6+HU/9k=',
+    ].join(''),
+    'base64',
+  );
+  const restart = (number: number) => jpeg.indexOf(Buffer.from([0xff, 0xd0 + number]));
+  /** Every fifth pixel of every fifth row, as Pillow 13 decodes the image with the bytes inside. */
+  const PILLOW = [
+    ...[0, 1, 252, 74, 1, 214, 151, 0, 175, 224, 0, 135, 0, 76, 214, 73, 75, 175, 150, 74, 136, 224, 75, 97],
+    ...[
+      0, 150, 174, 74, 151, 133, 151, 150, 96, 225, 151, 56, 1, 225, 136, 75, 226, 95, 151, 224, 57, 225, 225,
+      17,
+    ],
+  ];
+
+  test('bytes that are too many are skipped', async () => {
+    const pixels = await decode(insert(insert(jpeg, restart(1), STRAYS), 20, STRAYS), 16);
+    const some = PILLOW.map((_, i) => {
+      const [row, column] = [5 * Math.floor(i / 12), 5 * (Math.floor(i / 3) % 4)];
+      return pixels[(row * 16 + column) * 3 + (i % 3)]!;
+    });
+    expect(Math.max(...some.map((value, i) => Math.abs(value - PILLOW[i]!)))).toBeLessThan(4);
+  });
+
+  test('a block that is lost is refused, though Pillow shifts the others into its place', async () => {
+    const lost = Buffer.concat([jpeg.subarray(0, restart(1)), jpeg.subarray(restart(2))]);
+    expect(await reasonOf(lost, 16)).toContain('found marker 0xd2 instead of RST1');
+  });
+});
+
 describe('what breaks off is refused, at whatever size', () => {
   const early = 'UserError: is a JPEG image that does not decode: VipsJpeg: premature end of JPEG image';
   const short =

@@ -289,7 +289,9 @@ test('shards of WebDataset by pattern, with the labels beside the images', async
       [`00000${k}.png`, await plain(k)],
     ]);
   }
-  const hub = await hubOf(files);
+  // A picture beside them is for show.
+  const hub = await hubOf({ ...files, 'assets/logo.png': await plain(9) });
+  expect((await open('hf:owner/birds')).length).toBe(3);
   const all = await readAll('hf:owner/birds:train/shard-{000..001}.tar');
   expect(all.map(({ name, label }) => `${name} ${label}`)).toEqual([
     'hf:owner/birds:train/shard-000.tar/000000.png wren',

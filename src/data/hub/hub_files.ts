@@ -15,7 +15,7 @@ export interface Choice {
   hasSplit: boolean;
 }
 
-/** What can be read, best first: where there are shards, the pictures beside them are for show. */
+/** What can be read. */
 const KINDS: [Choice['kind'], (path: string) => boolean][] = [
   ['parquet', (path) => /\.parquet$/i.test(path)],
   ['images', mayBeImage],
@@ -33,9 +33,9 @@ export async function chooseFiles(
   const found = await filesAt(dataset, pattern);
   if (found.length === 0) throw await noMatch(dataset, pattern, text);
   const visible = found.filter(({ path }) => !path.split('/').some(isPassedOver));
-  const [kind, isOfKind] = KINDS.find(([, isOfKind]) => visible.some(({ path }) => isOfKind(path))) ?? [];
-  if (kind === undefined || isOfKind === undefined) throw nothingToRead(dataset, found, text);
-  const files = visible.filter(({ path }) => isOfKind(path));
+  const best = bestOf(visible);
+  if (best === undefined) throw nothingToRead(dataset, found, text);
+  const { kind, files } = best;
   // Whoever names files has chosen them; of pictures, the folders tell the split.
   if (split === undefined || kind === 'images') return { kind, files, hasSplit: false };
   const ofSide = filesOfSide(files, split);
@@ -46,6 +46,17 @@ export async function chooseFiles(
     `Expected ${kind} files of the split "${split}" in "${text}", but no name says so among ${examples(files)}; ` +
       'leave ?split= out, or name the files after a colon',
   );
+}
+
+/** Parquet files, else whichever has more bytes: pictures beside shards are for show. */
+function bestOf(files: HubFile[]): Pick<Choice, 'kind' | 'files'> | undefined {
+  const kinds = KINDS.map(([kind, isOfKind]) => ({
+    kind,
+    files: files.filter(({ path }) => isOfKind(path)),
+  }));
+  const found = kinds.filter(({ files }) => files.length > 0);
+  const weight = (kind: (typeof kinds)[number]) => kind.files.reduce((sum, { size }) => sum + size, 0);
+  return found.find(({ kind }) => kind === 'parquet') ?? found.sort((a, b) => weight(b) - weight(a))[0];
 }
 
 async function filesAt(dataset: HubRepository, pattern: string | undefined): Promise<HubFile[]> {

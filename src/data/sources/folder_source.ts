@@ -61,6 +61,8 @@ function emptyFolder(folder: string, { ignored, skipped }: TreeFiles): UserError
   for (const [what, ending] of [
     ['parquet', '.parquet'],
     ['Arrow', '.arrow'],
+    ['tar', '.tar'],
+    ['zip', '.zip'],
   ]) {
     if (!names.some((name) => name.toLowerCase().endsWith(ending!))) continue;
     return new UserError(
