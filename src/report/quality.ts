@@ -173,7 +173,7 @@ function calibrationPart(report: CalibrationReport, classNames: string[]): Html 
     temperature > 1.1
       ? 'too sure of itself'
       : temperature < 0.9
-        ? 'surer than it dared say'
+        ? 'not sure enough of itself'
         : 'about as sure as it should be';
   return html`<h3>Does 90% mean 90%?</h3><div class="grid2"><div>
 <p>As trained the network was ${direction}. Its logits are divided by a temperature of <b>${digits(temperature)}</b>; its probabilities then differ from how often they are right by ${percent(after)} on average, before by ${percent(before)} (expected calibration error, 15 bins).</p>

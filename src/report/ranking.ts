@@ -10,7 +10,7 @@ export function rankingPart(curve: RankingCurve, best: EpochMetrics, classNames:
   if (positives === 0 || negatives === 0) return html``;
   const { recall, precision, averagePrecision, auroc } = best.perClass[classIndex]!;
   const name = classHtml(classNames[classIndex]!);
-  const which = classNames.length === 2 ? name : html`${name}, the class that is found least`;
+  const which = classNames.length > 2 && html`The curves are of ${name}, the class that is found least. `;
   const share = positives / (positives + negatives);
   const fallOut = (row: number[], k: number) => (k === classIndex ? 0 : row[classIndex]!);
   const wrong = best.confusion.reduce((sum, row, k) => sum + fallOut(row, k), 0) / negatives;
@@ -43,7 +43,7 @@ export function rankingPart(curve: RankingCurve, best: EpochMetrics, classNames:
     ],
   });
   return html`<h3>What would another threshold give?</h3>
-<p class="hint">Calling more images ${which} finds more of them, and more that are something else. Each point of the curves is a threshold.</p>
+<p class="hint">${which}Calling more images ${name} finds more of them, and more that are something else. Each point of the curves is a threshold.</p>
 <div class="grid2">${precisionRecall}${roc}</div>`;
 }
 

@@ -203,14 +203,22 @@ function endLines(results: Results, run: string, predict: string): string[] {
   ];
 }
 
+/** Columns that a terminal has at least; of longer lines the heads are cut. */
+const COLUMNS = 80;
+const LEAST_HEAD = 4;
+
 /** Rows are the truth. */
 function confusionLines(names: string[], confusion: number[][]): string[] {
   if (names.length > MOST_CLASSES) return [];
   const left = Math.max(...names.map((name) => name.length)) + 2;
-  const heads = names.map((name) => `said ${name}`);
-  const cell = (text: string, k: number) => text.padStart(Math.max(heads[k]!.length, 7) + 3);
+  const whole = names.map((name) => `said ${name}`);
+  const isWide = left + whole.join('').length + 3 * whole.length > COLUMNS;
+  const most = Math.max(LEAST_HEAD, Math.floor((COLUMNS - left) / names.length) - 2);
+  const heads = isWide ? names.map((name) => name.slice(0, most)) : whole;
+  const cell = (text: string, k: number) =>
+    isWide ? text.padStart(most + 2) : text.padStart(Math.max(heads[k]!.length, 7) + 3);
   return [
-    ' '.repeat(left) + heads.map(cell).join(''),
+    (isWide ? '  is, said' : '').padEnd(left) + heads.map(cell).join(''),
     ...confusion.map(
       (row, k) => `  ${names[k]!}`.padEnd(left) + row.map((n, j) => cell(count(n), j)).join(''),
     ),

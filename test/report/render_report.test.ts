@@ -136,7 +136,9 @@ describe('what it says', () => {
     expect(said).toContain('ROC (AUROC 97.6%) recall guessing as it answers');
     expect(said).toContain('images 13 16 29 21 32 43 49 397');
     const many = text(renderReport(await goodStory({ classNames: manyClasses.slice(0, 10) })));
-    expect(many).toContain('Calling more images Species number 1 , the class that is found least');
+    expect(many).toContain(
+      'The curves are of Species number 1 , the class that is found least. Calling more',
+    );
     expect(text(renderReport({ ...story, ranking: undefined }))).not.toContain('another threshold');
   });
 

@@ -187,6 +187,30 @@ describe('plain', () => {
     ]);
   });
 
+  test('of many classes the matrix still fits a terminal', () => {
+    const classNames = [
+      'airplane',
+      'automobile',
+      'bird',
+      'cat',
+      'deer',
+      'dog',
+      'frog',
+      'horse',
+      'ship',
+      'truck',
+    ];
+    const confusion = classNames.map((_, k) => classNames.map((_, j) => (k === j ? 1000 : k + j)));
+    const perClass = classNames.map(() => scores);
+    const lines = end({ classNames, best: { ...results.best!, confusion, perClass } }).split('\n');
+    const head = lines.findIndex((line) => line.startsWith('  is, said'));
+    expect(lines.slice(head, head + 3)).toEqual([
+      '  is, said    airp  auto  bird   cat  deer   dog  frog  hors  ship  truc',
+      '  airplane   1,000     1     2     3     4     5     6     7     8     9',
+      '  automobile     1 1,000     3     4     5     6     7     8     9    10',
+    ]);
+  });
+
   test('a model that learnt nothing is called so', () => {
     const text = end({ betterThanMajority: false });
     expect(text).toContain('On the validation images it is no better than guessing: it finds 10 of 16 birds');
