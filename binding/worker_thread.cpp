@@ -3,11 +3,11 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <new>
 #include <set>
-#include <system_error>
 #include <unordered_set>
 #include <utility>
+
+#include "failure.h"
 
 namespace {
 
@@ -17,6 +17,12 @@ void settle(Napi::Env env, Napi::Function, std::nullptr_t*,
 using Settle =
     Napi::TypedThreadSafeFunction<std::nullptr_t, std::shared_ptr<Reply::Call>,
                                   settle>;
+
+Napi::Value error_of(Napi::Env env, const char* message, const char* code) {
+  Napi::Error error = Napi::Error::New(env, message);
+  if (code) error.Set("code", code);
+  return error.Value();
+}
 
 struct Job {
   std::function<void(Reply)> work;
@@ -36,19 +42,6 @@ struct ThreadsFromHere {
 
 thread_local ThreadsFromHere from_here;
 
-constexpr const char* no_memory =
-    "out of memory: try a smaller batch or image size";
-
-// One sentence for what native code throws.
-const char* message_of(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error)) return no_memory;
-  if (dynamic_cast<const std::system_error*>(&error)) {
-    return "no thread could be started: try fewer threads, or allow more "
-           "processes or memory (ulimit)";
-  }
-  return error.what();
-}
-
 }  // namespace
 
 struct Reply::Call {
@@ -61,6 +54,7 @@ struct Reply::Call {
 
   Answer answer;
   std::string error;
+  const char* code = nullptr;  // of the error, where it has one
   bool answered = false;
   // What carries this to the JavaScript thread, made ahead: an answer must get
   // there when there is no memory any more.
@@ -123,7 +117,7 @@ void WorkerThread::Shared::receive(Napi::Env env,
   // Gone only after the answer: it may own what the answer hands over.
   const std::shared_ptr<void> keep = std::move(call.keep);
   if (!call.error.empty()) {
-    call.deferred.Reject(Napi::Error::New(env, call.error).Value());
+    call.deferred.Reject(error_of(env, call.error.c_str(), call.code));
     return;
   }
   try {
@@ -131,7 +125,8 @@ void WorkerThread::Shared::receive(Napi::Env env,
   } catch (const Napi::Error& error) {
     call.deferred.Reject(error.Value());
   } catch (const std::exception& error) {
-    call.deferred.Reject(Napi::Error::New(env, message_of(error)).Value());
+    call.deferred.Reject(
+        error_of(env, birbs::message_of(error), birbs::code_of(error)));
   }
 }
 
@@ -169,7 +164,8 @@ void Reply::reject(const std::exception& error) const {
   if (!shared) return;
   std::lock_guard lock(shared->mutex);
   if (std::exchange(call_->answered, true)) return;
-  call_->error = message_of(error);
+  call_->error = birbs::message_of(error);
+  call_->code = birbs::code_of(error);
   if (call_->error.empty()) call_->error = "unknown error";
   shared->send(*call_);
 }
@@ -249,6 +245,7 @@ Napi::Value promise_of(Napi::Env env,
   } catch (const Napi::Error& error) {
     return rejected(error.Value());
   } catch (const std::exception& error) {
-    return rejected(Napi::TypeError::New(env, message_of(error)).Value());
+    return rejected(
+        error_of(env, birbs::message_of(error), birbs::code_of(error)));
   }
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "network.h"
@@ -234,12 +235,19 @@ void PixelFiles::assemble(const uint32_t* rows, int64_t row_count,
   const int64_t useful =
       std::min<int64_t>(row_count, row_count * image_bytes() / kBytesPerThread);
   const int64_t parts = std::clamp<int64_t>(useful, 1, std::max(threads, 1));
+  const auto share = [&](int64_t part) {
+    copy(row_count * part / parts, row_count * (part + 1) / parts);
+  };
   std::vector<std::thread> helpers;
-  for (int64_t part = 1; part < parts; ++part) {
-    helpers.emplace_back(copy, row_count * part / parts,
-                         row_count * (part + 1) / parts);
+  helpers.reserve(static_cast<size_t>(parts));
+  int64_t part = 1;
+  try {
+    for (; part < parts; ++part) helpers.emplace_back(share, part);
+  } catch (const std::system_error&) {
+    // No more threads to be had: the rest is copied here.
   }
-  copy(0, row_count / parts);
+  share(0);
+  for (; part < parts; ++part) share(part);
   for (std::thread& helper : helpers) helper.join();
 }
 

@@ -1,15 +1,10 @@
 #!/usr/bin/env node
+/** `npx birbs-metal`: the commands by name, each loaded when it is asked for: where memory is short, loading fails. */
 import { runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { version } from './base/version.ts';
-/** `npx birbs-metal`: the commands by name. */
-import { dataCommand } from './data.ts';
-import { doctorCommand } from './doctor.ts';
-import { loadAddon } from './model/addon.ts';
-import { predictCommand } from './predict.ts';
 import { setUpAddon } from './setup/build_addon.mjs';
 import { SetupError } from './setup/shell.mjs';
-import { trainCommand } from './train.ts';
 
 const USAGE = `Trains an image classifier on your own photos: is it a bird?
 
@@ -26,13 +21,18 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   const [train, predict] = ['npx birbs-metal train', 'npx birbs-metal predict'];
   switch (name) {
     case 'train':
-      return trainCommand(words, signal, { command: train, predict });
+      return (await import('./train.ts')).trainCommand(words, signal, { command: train, predict });
     case 'data':
-      return dataCommand(words, signal, { command: 'npx birbs-metal data', train });
+      return (await import('./data.ts')).dataCommand(words, signal, {
+        command: 'npx birbs-metal data',
+        train,
+      });
     case 'predict':
-      return predictCommand(words, signal, { command: predict });
+      return (await import('./predict.ts')).predictCommand(words, signal, { command: predict });
     case 'doctor':
-      return doctorCommand(words, signal, { command: 'npx birbs-metal doctor' });
+      return (await import('./doctor.ts')).doctorCommand(words, signal, {
+        command: 'npx birbs-metal doctor',
+      });
     case 'setup':
       return setup(words);
     case '--version':
@@ -51,7 +51,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
 }
 
 /** What npm's install script does, and installs what a build needs where that is possible. */
-function setup(words: string[]): number {
+async function setup(words: string[]): Promise<number> {
   const unknown = words.find((word) => word !== '--force');
   if (unknown !== undefined)
     throw new UserError(`Expected setup or setup --force, but found "${unknown}"`, 2);
@@ -61,7 +61,7 @@ function setup(words: string[]): number {
     if (error instanceof SetupError) throw new UserError(error.message);
     throw error;
   }
-  loadAddon();
+  (await import('./model/addon.ts')).loadAddon();
   process.stdout.write('The native addon is in place.\n');
   return 0;
 }

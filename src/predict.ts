@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
+import { checkAddressSpace } from './base/memory_limit.ts';
 import { textList } from './base/text_list.ts';
 import { megabytes, percent, printable, quote } from './base/words.ts';
 import { DECODES_IN_FLIGHT, decodeImage } from './data/decode.ts';
@@ -50,6 +51,7 @@ export async function* predict(
   signal?: AbortSignal,
 ): AsyncGenerator<Prediction, void> {
   const list = textList(files, 'predict: ');
+  checkAddressSpace();
   for await (const { note: _, ...prediction } of answerFiles(list, given, signal)) yield prediction;
 }
 

@@ -2,10 +2,16 @@
 // installed; does nothing in a tenth of a second when all is in place. `--force` builds the addon anyway; `--standin`
 // builds a second one for the tests on Linux, native/metal on the stand-in of test/mpsgraph.
 import process from 'node:process';
+import { addressSpaceProblem } from './setup/address_space.mjs';
 import { setUpAddon } from './setup/build_addon.mjs';
 import { installPackages } from './setup/packages.mjs';
 import { SetupError, say } from './setup/shell.mjs';
 import { buildStandin } from './setup/standin.mjs';
+
+function checkMemory() {
+  const problem = addressSpaceProblem();
+  if (problem) throw new SetupError(problem);
+}
 
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -17,6 +23,7 @@ function checkNode() {
 
 try {
   checkNode();
+  checkMemory();
   installPackages();
   setUpAddon(process.argv.includes('--force'));
   if (process.argv.includes('--standin')) buildStandin();

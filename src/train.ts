@@ -10,6 +10,7 @@ import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
 import { SaveError, saveJson } from './base/files.ts';
+import { checkAddressSpace } from './base/memory_limit.ts';
 import { version } from './base/version.ts';
 import { quote } from './base/words.ts';
 import { loadDataset } from './data/dataset.ts';
@@ -61,6 +62,7 @@ export interface TrainHooks {
  * @throws UserError for wrong options or unusable data
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
+  checkAddressSpace();
   const lock = new RunLock();
   try {
     return await trainAlone(given, hooks, (folder) => lock.take(folder));

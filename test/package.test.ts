@@ -258,6 +258,27 @@ test('a package that may not be written to: who should run the setup', async () 
   expect(done.stderr).toMatch(/can't be written to .*run `npx birbs-metal setup` as the user who installed/);
 });
 
+test.runIf(process.platform === 'linux')('little memory: the commands end in one sentence', async () => {
+  const below = (kilobytes: number, ...words: string[]) => {
+    const shell = `ulimit -c 0; ulimit -v ${kilobytes}; exec "$0" "$@"`;
+    return runToEnd('bash', ['-c', shell, process.execPath, ...words], { cwd: folder });
+  };
+  const command = join(installed, 'dist/cli.js');
+  for (const [kilobytes, found] of [
+    [900_000, '0.9'],
+    [1_300_000, '1.3'],
+  ] as const) {
+    // From 24 on, Node.js itself does not start with 900,000 kB.
+    if ((await below(kilobytes, '-e', '0')).code !== 0) continue;
+    for (const words of [['train'], ['predict', 'photo.jpg'], ['data', 'photos'], ['doctor']])
+      expect(await below(kilobytes, command, ...words)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `Error: Expected at least 3.0 GB of address space, but the limit is ${found} GB; raise it with \`ulimit -v unlimited\`\n`,
+      });
+  }
+});
+
 test('the demo: one command brings its drawings', async () => {
   const command = join(installed, 'dist/cli.js');
   const sources = ['--birds', 'demo?label=bird&limit=2', '--not-birds', 'demo?label=not-bird&limit=2'];

@@ -186,6 +186,7 @@ Graph build_graph(const Network& network, const Plan& plan, int batch_size) {
 }
 
 void refuse(const Network& network, size_t layer, const dnnl::error& error) {
+  if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
   throw Error("layer " + std::to_string(layer + 1) + " (" +
               op_type(network.layers[layer].kind).name + "): oneDNN failed, " +
               error.what() + " (" + dnnl_status2str(error.status) +

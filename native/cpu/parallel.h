@@ -19,6 +19,11 @@ inline void flush_denormals() {
 #endif
 }
 
+// OpenMP ends the process where a thread can't be had, so that this tries
+// first: throws std::system_error. Once for each thread that calls, as each has
+// a team of its own.
+void prepare_threads();
+
 // How many threads the loops below and oneDNN's take, for this calling thread,
 // and how all of them count.
 inline void set_threads([[maybe_unused]] int threads) {
@@ -27,6 +32,7 @@ inline void set_threads([[maybe_unused]] int threads) {
   static thread_local int ready = 0;
   omp_set_num_threads(threads);
   if (ready == threads) return;
+  prepare_threads();
 #pragma omp parallel
   flush_denormals();
   ready = threads;

@@ -7,6 +7,8 @@
 #include "elementwise.h"
 #include "loss.h"
 #include "max_pool.h"
+#include "onednn.h"
+#include "parallel.h"
 
 namespace birbs::cpu {
 namespace {
@@ -333,8 +335,10 @@ class Run {
 std::vector<Tensor> run_operation(const Operation& operation,
                                   const std::vector<TensorView>& inputs) {
   try {
+    prepare_threads();
     return Run(operation, inputs).outputs();
   } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
     throw Error("[" + std::string(operation_name(operation.kind)) +
                 "] oneDNN failed, " + error.what() + " (" +
                 dnnl_status2str(error.status) +

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "failure.h"
 #include "loss.h"
 #include "normalization.h"
 #include "parallel.h"
@@ -131,7 +132,7 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
     result.device_seconds = seconds_since(start);
   } catch (const std::exception& error) {
     result = {};
-    result.error = error.what();
+    result.error = message_of(error);
   }
   done(std::move(result));
 }

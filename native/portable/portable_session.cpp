@@ -8,6 +8,7 @@
 #include "batch_norm.h"
 #include "convolution.h"
 #include "dense.h"
+#include "failure.h"
 #include "fusion.h"
 #include "normalization.h"
 #include "optimizer.h"
@@ -123,7 +124,7 @@ void PortableSession::train_step(const Batch& batch, float learning_rate,
         std::chrono::duration<double>(Clock::now() - start).count();
   } catch (const std::exception& error) {
     result = {};
-    result.error = error.what();
+    result.error = message_of(error);
   }
   done(std::move(result));
 }

@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isBundled } from '../setup/addon_place.mjs';
 import { UserError } from './errors.ts';
+import { checkAddressSpace, memoryProblem } from './memory_limit.ts';
 import { printable } from './words.ts';
 
 /** Whether the module at `url` is what Node was told to run. */
@@ -46,6 +47,7 @@ export async function runCommand(
     });
   }
   try {
+    checkAddressSpace();
     process.exitCode = await command(process.argv.slice(2), controller.signal);
   } catch (error) {
     process.exitCode = exitCodeOf(error, controller.signal);
@@ -63,5 +65,7 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
 /** A mistake of the user is a sentence; anything else is a mistake of ours, and its stack helps. */
 function describe(error: unknown): string {
   if (error instanceof UserError) return `Error: ${error.message.split('\n').map(printable).join('\n')}`;
+  const memory = memoryProblem(error);
+  if (memory) return `Error: ${printable(memory)}`;
   return `This should not have happened: ${error instanceof Error ? error.stack : String(error)}`;
 }

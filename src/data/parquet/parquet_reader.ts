@@ -1,6 +1,7 @@
 /** The guard around parquet-wasm: a thread of its own, one file and one call at a time. */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../base/errors.ts';
+import { memoryProblem } from '../../base/memory_limit.ts';
 import type { Part, RandomAccess, SourceLabel } from '../part.ts';
 
 /** A call that takes longer, and a second more for each megabyte, hangs; waiting for bytes does not count. */
@@ -280,7 +281,9 @@ function ask(
       else end(() => resolve(said.answer));
     };
     const onError = (error: Error) =>
-      end(() => reject(new Error(`it can't be read (${firstLine(error)}); ${DAMAGED}`)));
+      end(() =>
+        reject(new Error(memoryProblem(error) ?? `it can't be read (${firstLine(error)}); ${DAMAGED}`)),
+      );
     const onExit = (code: number) => end(() => reject(new Error(`its reader ended (${code}); ${DAMAGED}`)));
     const onAbort = () => end(() => reject(signal!.reason));
     const end = (settle: () => void) => {
