@@ -158,9 +158,9 @@ function oddHeaders({ images, imageSize }: Evidence): Finding[] {
       add('mislabelled', i, `named .${ending}, but is ${header.format.toUpperCase()}`);
     if (isTiny(header, imageSize)) tiny.push(i);
     if (header.turned) add('turned', i, 'turned upright as its EXIF says');
-    if (header.cmyk) add('cmyk', i, 'four inks (CMYK), brought to sRGB');
-    if (header.deep) add('deep', i, 'more than 8 bits a channel, brought to 8');
-    if (header.animated) add('animated', i, 'animated; the first frame counts');
+    if (header.cmyk) add('cmyk', i, 'CMYK, converted to sRGB');
+    if (header.deep) add('deep', i, 'more than 8 bits per channel, converted to 8');
+    if (header.animated) add('animated', i, 'animated; only the first frame is used');
     if (header.alpha) add('transparent', i, 'transparent parts become white');
   }
   const area = (i: number) => images[i]!.header!.width * images[i]!.header!.height;

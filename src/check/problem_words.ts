@@ -18,7 +18,8 @@ export const WORDS: Record<Kind, Words> = {
   },
   leak: {
     title: 'In training and in validation',
-    advice: 'A validation that has seen its images in training flatters. Training leaves its copies out.',
+    advice:
+      'Validation on images that were trained on gives scores that are too good. Training leaves these copies out.',
   },
   unreadable: {
     title: 'Can’t be read',
@@ -27,7 +28,7 @@ export const WORDS: Record<Kind, Words> = {
   },
   damaged: {
     title: 'Damaged or cut off',
-    advice: 'The file begins as an image and does not end as one. Fetch it again; training leaves it out.',
+    advice: 'The file is cut off or damaged: get it again. Training leaves it out.',
   },
   outside: {
     title: 'Without a class',
@@ -54,21 +55,20 @@ export const WORDS: Record<Kind, Words> = {
   },
   mislabelled: {
     title: 'Another type than the name says',
-    advice: 'They are read by what they are, so no harm is done here; other programs may stumble.',
+    advice: 'They are read by their content, so no harm is done here; other programs may fail on them.',
   },
   tiny: {
     title: 'Smaller than they are trained at',
-    advice:
-      'They are enlarged, and have less to show than the others. A smaller --image-size may do as well.',
+    advice: 'They are enlarged and show less detail than the others. A smaller --image-size may do as well.',
   },
   turned: {
     title: 'Turned by EXIF',
     advice: 'The camera noted which way is up; they are turned before training.',
   },
-  cmyk: { title: 'Four inks (CMYK)', advice: 'Made for print; they are brought to sRGB.' },
-  deep: { title: 'More than 8 bits a channel', advice: 'Brought to 8 bits.' },
-  animated: { title: 'Animated', advice: 'Only the first frame counts.' },
-  transparent: { title: 'With transparency', advice: 'What is transparent becomes white.' },
+  cmyk: { title: 'CMYK colours', advice: 'Made for print; they are converted to sRGB.' },
+  deep: { title: 'More than 8 bits per channel', advice: 'They are converted to 8 bits.' },
+  animated: { title: 'Animated', advice: 'Only the first frame is used.' },
+  transparent: { title: 'With transparency', advice: 'Transparent parts become white.' },
   filtered: {
     title: 'Left out on purpose',
     advice: 'The source’s own rules left them out, such as texts that speak of birds among the negatives.',

@@ -84,7 +84,7 @@ const ACTIVITIES: Record<Activity, string> = {
   validation: 'validation',
   saving: 'saving',
   paused: 'paused',
-  host: 'host work',
+  host: 'everything else',
 };
 
 function plannedEpochs(

@@ -66,7 +66,7 @@ export function detailsSection(story: RunStory): Html {
     'details',
     'How was it made?',
     html`${commandLine.length > 0 && html`<pre>${shorten(commandLine.map(quote).join(' '), 4000)}</pre>`}
-${resumed.length > 0 && html`<p>Gone on with ${resumed.length === 1 ? 'once' : `${resumed.length} times`}:</p><ul>${resumed.slice(-MOST_RESUMED).map(({ at, step, remarks }) => html`<li>${moment(at)}, after step ${count(step)}${remarks.map((remark) => `; ${shorten(remark, 300)}`)}</li>`)}</ul>`}
+${resumed.length > 0 && html`<p>Resumed ${resumed.length === 1 ? 'once' : `${resumed.length} times`}:</p><ul>${resumed.slice(-MOST_RESUMED).map(({ at, step, remarks }) => html`<li>${moment(at)}, after step ${count(step)}${remarks.map((remark) => `; ${shorten(remark, 300)}`)}</li>`)}</ul>`}
 <div class="grid2"><div><h3>Options</h3>${list(Object.entries(options).map(([name, value]) => [name, optionText(value)]))}</div>
 <div><h3>Machine</h3>${list([
       ['device', `${device.name} (${device.description})`],

@@ -33,22 +33,22 @@ const STATUS = { done: 'Done', running: 'Still running', interrupted: 'Interrupt
 
 function header(story: RunStory): Html {
   const { status, reason, epochs, steps, seconds, predict, imagesPerSecond } = story;
-  const goOn = story.resume && steps > 0 && GO_ON[status];
+  const resume = story.resume && steps > 0 && RESUME[status];
   return html`<h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict${story.best && ` ${gradeOf({ ...story, best: story.best })}`}">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
 <p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Started ${moment(story.startedAt)}, this page written ${moment(story.toldAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
-  goOn && html`<p>${goOn}: <code>${shorten(story.resume!, 300)}</code></p>`
+  resume && html`<p>${resume}: <code>${shorten(story.resume!, 300)}</code></p>`
 }
 ${links(LINKS)}`;
 }
 
-/** A process that is killed can't tell it any more. */
-const GO_ON: Partial<Record<RunStory['status'], string>> = {
-  interrupted: 'Go on with it',
-  failed: 'Go on with it',
-  running: 'If it was ended since, go on with it',
+/** A process that was killed could not write that it has stopped. */
+const RESUME: Partial<Record<RunStory['status'], string>> = {
+  interrupted: 'Resume it',
+  failed: 'Resume it',
+  running: 'If it has stopped since, resume it',
 };
 
 /** The first thing to know, in one sentence. */
@@ -74,7 +74,7 @@ function troubleSection(story: RunStory): Html {
   const { incidents, data, betterThanMajority, best, resumed } = story;
   const skipped = skippedShare(story);
   const notes = [
-    resumed.length > 0 && inPieces(resumed),
+    resumed.length > 0 && resumedNote(resumed),
     best &&
       !betterThanMajority &&
       guessingSentence({ ...story, best, majorityAccuracy: story.majority?.accuracy ?? 0 }),
@@ -98,12 +98,13 @@ function troubleSection(story: RunStory): Html {
 
 const MOST_RESUMED = 5;
 
-/** Killed, stopped or failed: what it had learnt is not lost, and the rest is taken again. */
-function inPieces(resumed: RunStory['resumed']): string {
+function resumedNote(resumed: RunStory['resumed']): string {
   const times = resumed.length === 1 ? 'once' : `${count(resumed.length)} times`;
-  const told = resumed.slice(-MOST_RESUMED).map(({ at, step }) => `${moment(at)} after step ${count(step)}`);
-  const lately = resumed.length > MOST_RESUMED ? ', lately' : '';
-  return `It did not run in one piece: ${times} it was ended and gone on with from its last checkpoint${lately}: ${told.join(', ')}.`;
+  const moments = resumed
+    .slice(-MOST_RESUMED)
+    .map(({ at, step }) => `${moment(at)} after step ${count(step)}`);
+  const lately = resumed.length > MOST_RESUMED ? ', most recently' : '';
+  return `It stopped and was resumed from a checkpoint ${times}${lately}: ${moments.join(', ')}.`;
 }
 
 const MOST_IMAGES = 12;

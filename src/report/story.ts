@@ -46,9 +46,9 @@ export interface RunStory {
   options: Record<string, unknown>;
   environment: Record<string, string>;
   commandLine: string[];
-  /** Each time that it was gone on with. */
+  /** Each time that it was resumed. */
   resumed: { at: string; step: number; remarks: string[] }[];
-  /** The command that asks this model, without the image; and the one that goes on with the run. */
+  /** The command that asks this model, without the image; and the one that resumes the run. */
   predict?: string;
   resume?: string;
 }

@@ -94,8 +94,8 @@ function keyLine({ state: { ended, saved }, stopping, paused, columns }: Frame):
   const keys = ended
     ? ' v next view   any other key leaves'
     : stopping
-      ? ' Saving, then it ends; q or Ctrl-C once more ends at once'
-      : ` q stop and save   p ${paused ? 'go on' : 'pause'}   v next view   ? help`;
+      ? ' Saving, then stopping; q or Ctrl-C again stops at once'
+      : ` q stop and save   p ${paused ? 'resume' : 'pause'}   v next view   ? help`;
   const kept = saved ? `saved at step ${count(saved.step)}, ${clock(saved.at)} ` : '';
   const room = columns - keys.length - kept.length;
   return styled('dim', room >= 2 ? keys + ' '.repeat(room) + kept : keys);

@@ -7,9 +7,9 @@ import { bar, folded, styled } from './terminal_text.ts';
 import { type Room, withChart } from './view_space.ts';
 
 const ACTIVITIES = {
-  device: 'waiting for the device, as it should',
+  device: 'waiting for the device (as it should)',
   data: 'waiting for images',
-  host: 'everything between',
+  host: 'everything else',
   validation: 'validation',
   saving: 'saving',
   reading: 'reading',

@@ -31,14 +31,14 @@ function preparing(state: DashboardState, room: Room): string[] {
 
 export function helpLines({ columns }: Room): string[] {
   const keys = [
-    ['q', 'save and stop; --resume goes on. Twice: end at once'],
+    ['q', 'save and stop; --resume continues. Twice: stop at once'],
     ['p', 'pause, and resume'],
     ['v', `next view: ${views.join(', ')}`],
-    ['?', 'this, and back'],
+    ['?', 'this help, and back'],
   ] as const;
   const about = [
-    'Dim curves are training: means of the batches, with dropout and augmentation; their accuracy is the plain one.',
-    'Bright curves are validation: a point an epoch.',
+    'Dim curves are training: means over batches, with dropout and augmentation, and plain accuracy.',
+    'Bright curves are validation: one point per epoch.',
     '"CPU 90% busy" (or GPU): in 90% of the last seconds it computed, in the others it waited for images or for us.',
     'Ctrl-C is q. Closing the terminal is q as well.',
   ];

@@ -142,9 +142,9 @@ describe('what it says', () => {
     expect(text(renderReport({ ...story, ranking: undefined }))).not.toContain('another threshold');
   });
 
-  test('of one that still runs: how to go on with it if it does not', async () => {
+  test('of one that still runs: how to resume it if it does not', async () => {
     const said = text(renderReport({ ...(await goodStory()), status: 'running' }));
-    expect(said).toContain('If it was ended since, go on with it: npx tsx src/train.ts --resume runs/night');
+    expect(said).toContain('If it has stopped since, resume it: npx tsx src/train.ts --resume runs/night');
   });
 
   test('where birds are rare: what most of those are that it calls so', async () => {
@@ -196,12 +196,10 @@ describe('what it says', () => {
     expect(said).toContain('Interrupted');
     expect(said).toContain('Went back to step 96, left out the batch');
     expect(said).toContain('critical, epoch 4, step 100');
-    expect(said).toMatch(
-      /It did not run in one piece: once it was ended and gone on with from its last checkpoint: \S+ \S+ after step 200\./,
-    );
-    expect(said).toMatch(/Gone on with once: \S+ \S+, after step 200; the version was 0\.0\.9/);
+    expect(said).toMatch(/It stopped and was resumed from a checkpoint once: \S+ \S+ after step 200\./);
+    expect(said).toMatch(/Resumed once: \S+ \S+, after step 200; the version was 0\.0\.9/);
     expect(said).toMatch(/IMG_11\.jpg , and 20 more/);
-    expect(said).toContain('Go on with it: npx tsx src/train.ts --resume runs/night');
+    expect(said).toContain('Resume it: npx tsx src/train.ts --resume runs/night');
     expect(said).toContain('suggested: 0.0012');
   });
 

@@ -64,9 +64,9 @@ describe.runIf(hasScript)('in a terminal', () => {
     shell.type('v');
     await shell.see(/taken for/);
     shell.type('?');
-    await shell.see(/this, and back/);
+    await shell.see(/this help, and back/);
     shell.type('?p');
-    await shell.see(/paused[\s\S]*p go on/);
+    await shell.see(/paused[\s\S]*p resume/);
     shell.type('p');
     await shell.see(/training[\s\S]*p pause/);
     shell.type('q');
