@@ -36,7 +36,9 @@ export function encodeSafetensors(content: Safetensors): Uint8Array {
  */
 export function safetensorsParts({ metadata, tensors }: Safetensors): Uint8Array[] {
   const names = Object.keys(tensors).sort(byCodePoints);
-  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
+  // Without a prototype, "__proto__" is a name like any other.
+  const header: Record<string, unknown> = Object.create(null);
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   let end = 0;
   for (const name of names) {
     const { shape, data } = tensors[name]!;

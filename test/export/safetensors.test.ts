@@ -168,6 +168,8 @@ test('a tensor that would change the prototype is only a name', () => {
     'model',
   );
   expect(Object.keys(tensors)).toEqual(['__proto__']);
+  const again = decodeSafetensors(encodeSafetensors({ metadata: {}, tensors }), 'again');
+  expect(Object.keys(again.tensors)).toEqual(['__proto__']);
   expect(({} as { shape?: unknown }).shape).toBeUndefined();
 });
 

@@ -112,6 +112,23 @@ describe('what a run says before its first step', () => {
   });
 });
 
+test('classes with names of JavaScript are counted as any other', async () => {
+  cpSync(at('photos/bird'), at('names/constructor'), { recursive: true });
+  cpSync(at('photos/not-bird'), at('names/__proto__'), { recursive: true });
+  const results = await train(options('names-run', { data: [at('names')] }));
+  const { data, classNames } = json('names-run', 'run.json');
+  expect(classNames).toEqual(['__proto__', 'constructor']);
+  expect(Object.entries(data.sources[0].counts).sort()).toEqual([
+    ['__proto__', 24],
+    ['constructor', 12],
+  ]);
+  expect([data.train, data.validation]).toEqual([
+    [19, 10],
+    [5, 2],
+  ]);
+  expect(results.best!.confusion.map((row) => row[0]! + row[1]!)).toEqual([5, 2]);
+});
+
 describe('resumed from another folder', () => {
   const home = process.cwd();
   afterEach(() => process.chdir(home));

@@ -184,8 +184,9 @@ function unlikePublished({ kind, path }: Source, files: Pin[]): string[] {
   if (kind !== 'hub') return [];
   const [repository] = path.split(/[@:]/);
   const isOther = ({ name, sha256, revision }: Pin) => {
-    const known = publishedFiles[`${repository}@${revision}`]?.[name.replace(`hf:${repository}:`, '')];
-    return known !== undefined && known !== sha256;
+    const known = new Map(Object.entries(publishedFiles[`${repository}@${revision}`] ?? {}));
+    const published = known.get(name.replace(`hf:${repository}:`, ''));
+    return published !== undefined && published !== sha256;
   };
   return files.filter(isOther).map(({ name }) => name);
 }
