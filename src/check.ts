@@ -12,7 +12,7 @@ import { pageOf } from './check/check_page.ts';
 import { parseCheck } from './options.ts';
 import { reporter } from './ui/console.ts';
 
-/** Prints what is out of the ordinary, and answers with the exit code: findings are told, and are no failure. */
+/** Prints what is out of the ordinary, and answers with the exit code: findings are no failure. */
 export async function checkCommand(
   words: string[],
   signal: AbortSignal,

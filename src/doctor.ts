@@ -94,9 +94,9 @@ function heading({ name, description, gpu }: DeviceInfo): string {
 
 function row({ name, ok, excuse, worst, tolerance, seconds, detail }: CheckResult): string {
   const number = (value: number | null) => (value === null ? '' : value.toExponential(1));
-  const told = excuse ? `${excuse}: ${detail}` : detail;
+  const text = excuse ? `${excuse}: ${detail}` : detail;
   const result = ok ? 'ok' : excuse ? 'warn' : 'WRONG';
-  return cells(name, result, number(worst), number(tolerance), seconds.toFixed(2), told);
+  return cells(name, result, number(worst), number(tolerance), seconds.toFixed(2), text);
 }
 
 /** A row of a Markdown table that can be read without Markdown too. */

@@ -11,7 +11,7 @@ import { type NetworkName, networks } from './model/presets.ts';
 import { schedules } from './training/schedule.ts';
 import { judges } from './training/stopping.ts';
 
-/** One option: how its value is read from the command line, checked, and told. */
+/** One option: how its value is read from the command line and checked, and its line of help. */
 interface Option<T> {
   /** The fallback; undefined where there is none or the command works it out. */
   initial: T;
@@ -311,7 +311,7 @@ export function parseDoctor(words: string[], command: string): CommandLine<typeo
   const line = parse(doctorOptions, words, doctorUsage(command));
   if ('values' in line && line.files.length > 0)
     throw new UserError(
-      `Expected only options, but found "${line.files[0]}"; ${command} --help tells them`,
+      `Expected only options, but found "${line.files[0]}"; ${command} --help lists them`,
       2,
     );
   return line;

@@ -121,7 +121,7 @@ describe('birbs doctor', () => {
     expect(await run('doctor.ts', ['photo.jpg'])).toMatchObject({
       code: 2,
       stderr:
-        'Error: Expected only options, but found "photo.jpg"; npx tsx src/doctor.ts --help tells them\n',
+        'Error: Expected only options, but found "photo.jpg"; npx tsx src/doctor.ts --help lists them\n',
     });
   });
 

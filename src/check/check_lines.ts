@@ -3,7 +3,7 @@ import { count, printable } from '../base/words.ts';
 import type { Finding, Item, Report } from './check_result.ts';
 import { WORDS } from './problem_words.ts';
 
-/** Classes and items that a line tells. */
+/** Classes and items that are listed at most. */
 const MOST_CLASSES = 10;
 const MOST_ITEMS = 3;
 
@@ -33,7 +33,7 @@ export function reportLines({
   const groups: [Finding['weight'], string][] = [
     ['out', 'Left out of training'],
     ['look', 'Worth a look'],
-    ['told', 'Good to know'],
+    ['note', 'Good to know'],
   ];
   for (const [weight, title] of groups) {
     const some = findings.filter((finding) => finding.weight === weight);

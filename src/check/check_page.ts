@@ -85,7 +85,7 @@ function sheetsOf({ report, images }: Checked): Sheet[] {
 const WEIGHTS = {
   out: { words: 'left out of training', look: 'critical' },
   look: { words: 'worth a look', look: 'warning' },
-  told: { words: 'good to know', look: 'info' },
+  note: { words: 'good to know', look: 'info' },
 } as const;
 
 function header(report: Report, sheets: Sheet[]): Html {

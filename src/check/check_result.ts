@@ -32,7 +32,7 @@ export interface Shown {
   className?: string;
   /** From a validation source. */
   validation?: true;
-  /** Where it is, for whoever wants to see it: number of the image in the order of the sources. */
+  /** Number of the image in the order of the sources. */
   image?: number;
 }
 
@@ -47,8 +47,8 @@ export interface Finding {
   kind: Kind;
   /** Images it is about. */
   count: number;
-  /** Whether training leaves those images out (`out`), or one side of them; `told`: no harm done, good to know. */
-  weight: 'out' | 'look' | 'told';
+  /** Whether training leaves those images out (`out`), or one side of them; `note`: no harm done, good to know. */
+  weight: 'out' | 'look' | 'note';
   /** The worst first; not more than `ITEMS`. */
   items: Item[];
 }
@@ -75,7 +75,7 @@ export interface Report {
   classes: ClassCount[];
   /** How many there are of each format. */
   formats: Record<string, number>;
-  /** Of the images whose header tells it: by area, the smallest, the middle and the largest; absent where none does. */
+  /** Of the images whose header has it: by area, the smallest, the middle and the largest; absent where none does. */
   dimensions?: Record<'smallest' | 'middle' | 'largest', [width: number, height: number]>;
   findings: Finding[];
 }

@@ -24,7 +24,7 @@ export function findingsOf(evidence: Evidence): Finding[] {
     ...unusable(evidence),
     ...oddHeaders(evidence),
     ...blanks(evidence),
-    listed('filtered', 'told', evidence.filtered),
+    listed('filtered', 'note', evidence.filtered),
     imbalance(evidence.classes),
   ];
   return merged(found.filter(({ count }) => count > 0)).sort(
@@ -54,7 +54,7 @@ function listed(kind: Kind, weight: Finding['weight'], all: Skipped[]): Finding 
   );
 }
 
-/** Of one set of equal pictures so many are listed. */
+/** Of one set of equal pictures this many are listed. */
 const COPIES = 12;
 
 /** Pictures that are there more than once, by what follows from it. */
@@ -142,7 +142,7 @@ const ENDINGS: Record<string, string> = {
   ...{ avif: 'avif', tif: 'tiff', tiff: 'tiff', bmp: 'bmp', heic: 'heic', heif: 'heic' },
 };
 
-/** What headers tell. */
+/** Problems that headers show. */
 function oddHeaders({ images, imageSize }: Evidence): Finding[] {
   const items: Record<string, Item[]> = {};
   const add = (kind: Kind, i: number, reason: string) => {
@@ -170,7 +170,7 @@ function oddHeaders({ images, imageSize }: Evidence): Finding[] {
   }
   const weights = { mislabelled: 'look', tiny: 'look' } as const;
   return Object.entries(items).map(([kind, all]) =>
-    finding(kind as Kind, weights[kind as keyof typeof weights] ?? 'told', all),
+    finding(kind as Kind, weights[kind as keyof typeof weights] ?? 'note', all),
   );
 }
 

@@ -1,4 +1,4 @@
-/** HTML by templates in which every value is escaped, whoever named it. */
+/** HTML by templates in which every value is escaped. */
 
 import { printable } from '../base/words.ts';
 

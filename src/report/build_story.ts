@@ -1,4 +1,4 @@
-/** From what a run keeps to what a report tells. */
+/** From what a run keeps to what a report shows. */
 import { basename } from 'node:path';
 import { digits } from '../base/words.ts';
 import { healthLines } from '../data/inventory.ts';
@@ -25,7 +25,7 @@ export interface RunDescription {
   data?: Omit<DataEvent, 'type'>;
 }
 
-export interface Told {
+export interface StoryFacts {
   folder: string;
   description: RunDescription;
   lines: LogLine[];
@@ -40,8 +40,8 @@ export interface Told {
   thumbnailOf: (position: number) => string | undefined;
 }
 
-export function tellStory(told: Told): RunStory {
-  const { folder, description, lines, results, weights } = told;
+export function buildStory(facts: StoryFacts): RunStory {
+  const { folder, description, lines, results, weights } = facts;
   const { tool, commandLine, startedAt, device, options, resumed = [], data } = description;
   const of = <T extends LogLine['type']>(type: T) =>
     lines.filter((line): line is Extract<LogLine, { type: T }> => line.type === type);
@@ -50,7 +50,7 @@ export function tellStory(told: Told): RunStory {
   const { classNames } = results;
   return {
     name: basename(folder),
-    ...{ status: results.status, reason: told.reason, startedAt, toldAt: new Date().toISOString() },
+    ...{ status: results.status, reason: facts.reason, startedAt, writtenAt: new Date().toISOString() },
     ...{ seconds: results.seconds, steps: results.steps, imagesPerSecond: results.imagesPerSecond },
     epochs: { done: results.epochs, planned: plannedEpochs(of('epoch').at(-1), options) },
     ...{ device, classNames, commandLine: typed(commandLine), resumed, options, environment: tool },
@@ -60,10 +60,10 @@ export function tellStory(told: Told): RunStory {
     calibration: results.calibration ?? undefined,
     ranking: findings?.ranking,
     curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
-    rateSweep: told.rateSweep,
-    mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, told, classNames)),
-    unsure: (findings?.unsure ?? []).map((chosen) => picture(chosen, told, classNames)),
-    suspects: suspects.map((losses) => suspect(losses, told)),
+    rateSweep: facts.rateSweep,
+    mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, facts, classNames)),
+    unsure: (findings?.unsure ?? []).map((chosen) => picture(chosen, facts, classNames)),
+    suspects: suspects.map((losses) => suspect(losses, facts)),
     incidents: lines.flatMap((line) =>
       line.type === 'rollback' ? [rollback(line)] : line.type === 'notice' ? [notice(line)] : [],
     ),
@@ -111,16 +111,20 @@ function stepPoint({ epoch, progress, loss, learningRate, gradientNorm }: StepEv
   return { at: epoch - 1 + progress, loss, learningRate, gradientNorm };
 }
 
-function picture({ position, truth, guess, certainty }: Chosen, told: Told, classNames: string[]): Picture {
+function picture(
+  { position, truth, guess, certainty }: Chosen,
+  facts: StoryFacts,
+  classNames: string[],
+): Picture {
   return {
-    ...{ name: told.nameOf(position), thumbnail: told.thumbnailOf(position), certainty },
+    ...{ name: facts.nameOf(position), thumbnail: facts.thumbnailOf(position), certainty },
     ...{ truth: classNames[truth]!, guess: classNames[guess]! },
   };
 }
 
-function suspect({ position, ...losses }: ImageLosses, told: Told): Suspect {
-  const name = told.nameOf(position);
-  return { ...losses, name, label: told.labelOf(position), thumbnail: told.thumbnailOf(position) };
+function suspect({ position, ...losses }: ImageLosses, facts: StoryFacts): Suspect {
+  const name = facts.nameOf(position);
+  return { ...losses, name, label: facts.labelOf(position), thumbnail: facts.thumbnailOf(position) };
 }
 
 function rollback(event: RollbackEvent): Incident {

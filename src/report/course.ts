@@ -1,4 +1,4 @@
-/** The part of the report that tells how the training went: curves, epochs, where the time went. */
+/** The part of the report on how the training went: curves, epochs, where the time went. */
 
 import { count, digits, duration, percent } from '../base/words.ts';
 import { type Html, html } from '../page/html.ts';

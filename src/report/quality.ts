@@ -79,7 +79,7 @@ function judgeOf({ options: { metric } }: RunStory): string {
   return label === 'F1' || label === 'AUROC' ? label : label.toLowerCase();
 }
 
-/** Of two classes, where most of what is said to be the first is not: the first thing that its user would notice. */
+/** Of two classes, where most of what is called the first is the second: the first thing that its user would notice. */
 function rarityNote(names: string[], { precision, confusion, recall }: EpochMetrics): Html {
   const share = confusion[0]!.reduce((a, b) => a + b, 0) / confusion.flat().reduce((a, b) => a + b, 0);
   if (names.length !== 2 || !(precision < 0.5 && recall > 0.5)) return html``;

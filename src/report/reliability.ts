@@ -1,6 +1,6 @@
 /** How often answers of some confidence are right, as a drawing and as a table. */
 
-import { percent, count as told } from '../base/words.ts';
+import { count, percent } from '../base/words.ts';
 import type { CalibrationReport, ReliabilityBin } from '../metrics/calibration.ts';
 import { type Html, html } from '../page/html.ts';
 
@@ -32,9 +32,9 @@ ${shares.map((share) => html`<path class="grid" d="M${EDGE.left} ${placeY(share)
 ${bars}${lines}
 <path class="even" d="M${placeX(least)} ${placeY(least)}L${placeX(1)} ${placeY(1)}"/></svg>
 <details><summary>As a table</summary><div class="scroll"><table><thead><tr><th scope="col">confidence</th><th scope="col">images</th><th scope="col">mean confidence</th><th scope="col">right</th></tr></thead><tbody>${after.map(
-    ({ count, confidence, accuracy }, i) =>
-      count > 0 &&
-      html`<tr><th scope="row">${percent(i / after.length, 0)} to ${percent((i + 1) / after.length, 0)}</th><td>${told(count)}</td><td>${percent(confidence)}</td><td>${percent(accuracy)}</td></tr>`,
+    ({ count: images, confidence, accuracy }, i) =>
+      images > 0 &&
+      html`<tr><th scope="row">${percent(i / after.length, 0)} to ${percent((i + 1) / after.length, 0)}</th><td>${count(images)}</td><td>${percent(confidence)}</td><td>${percent(accuracy)}</td></tr>`,
   )}</tbody></table></div></details></figure>`;
 }
 
@@ -60,8 +60,8 @@ function line(bin: ReliabilityBin, left: number, right: number): Html {
   return html`<path class="was" d="M${left + 1} ${placeY(bin.accuracy)}H${right - 1}">${tip('as trained', bin)}</path>`;
 }
 
-function tip(when: string, { count, confidence, accuracy }: ReliabilityBin): Html {
-  return html`<title>${when}: ${told(count)} images, mean confidence ${percent(confidence)}, ${percent(accuracy)} right</title>`;
+function tip(when: string, { count: images, confidence, accuracy }: ReliabilityBin): Html {
+  return html`<title>${when}: ${count(images)} images, mean confidence ${percent(confidence)}, ${percent(accuracy)} right</title>`;
 }
 
 function tenth(value: number): number {

@@ -16,7 +16,7 @@ export function renderReport(story: RunStory): string {
     title: `${shorten(story.name, 80)}: ${plainVerdict(story)}`,
     header: header(story),
     main: html`${tiles(story)}${qualitySection(story)}${troubleSection(story)}${picturesSection(story)}${courseSection(story)}${dataSection(story)}${detailsSection(story)}`,
-    footer: `Written ${moment(story.toldAt)} by birbs-metal.`,
+    footer: `Written ${moment(story.writtenAt)} by birbs-metal.`,
   });
 }
 
@@ -37,7 +37,7 @@ function header(story: RunStory): Html {
   return html`<h1>Training run ${nameHtml(story.name)}</h1><span class="status ${status}">${STATUS[status]}</span>
 <p class="verdict${story.best && ` ${gradeOf({ ...story, best: story.best })}`}">${plainVerdict(story)}</p>
 ${reason && html`<p>${shorten(reason, 600)}</p>`}
-<p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Started ${moment(story.startedAt)}, this page written ${moment(story.toldAt)}.</p>
+<p class="hint">${epochs.done}${epochs.planned !== null && ` of ${epochs.planned}`} epochs, ${count(steps)} steps in ${duration(seconds)}${imagesPerSecond > 0 && `, ${count(imagesPerSecond)} images a second`}, on ${story.device.name}. Started ${moment(story.startedAt)}, this page written ${moment(story.writtenAt)}.</p>
 ${predict && story.best && html`<p>Ask it: <code>${predict} photo.jpg</code></p>`}${
   resume && html`<p>${resume}: <code>${shorten(story.resume!, 300)}</code></p>`
 }

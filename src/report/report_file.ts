@@ -9,7 +9,7 @@ import type { RateSweep } from '../training/find_rate.ts';
 import type { Results } from '../training/results.ts';
 import { noTime } from '../training/stopwatch.ts';
 import type { LogLine } from '../training/train_events.ts';
-import { type RunDescription, tellStory } from './build_story.ts';
+import { buildStory, type RunDescription } from './build_story.ts';
 import { renderReport } from './render_report.ts';
 
 export interface ReportFacts {
@@ -40,7 +40,7 @@ export function openReport({ folder, description, dataset, images, weights }: Re
       const uris = await thumbnails(images, missing).catch(() => []);
       for (const [i, uri] of uris.entries()) made.set(missing[i]!, uri);
       for (const position of made.keys()) if (!shown.includes(position)) made.delete(position);
-      const story = tellStory({
+      const story = buildStory({
         ...{ folder, description, lines, results, reason, weights },
         rateSweep: await readSweep(folder),
         nameOf: (position) => names[position] ?? `image ${position}`,
@@ -88,7 +88,7 @@ export async function reportFailure(
     intervals: { best: null, final: null },
   };
   const unknown = () => '';
-  const story = tellStory({
+  const story = buildStory({
     ...{ folder, description, lines: [], results, reason, weights: 0 },
     ...{ nameOf: unknown, labelOf: unknown, thumbnailOf: unknown },
   });

@@ -1,4 +1,4 @@
-/** All that a report tells of a run, as one plain object. What is not known is absent. */
+/** All that a report shows of a run, as one plain object. What is not known is absent. */
 
 import type { CalibrationReport } from '../metrics/calibration.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -14,8 +14,8 @@ export interface RunStory {
   reason?: string;
   /** ISO 8601. */
   startedAt: string;
-  /** When this was told. */
-  toldAt: string;
+  /** When the page was written. */
+  writtenAt: string;
   seconds: number;
   /** `planned` is null where the time decides. */
   epochs: { done: number; planned: number | null };

@@ -73,12 +73,12 @@ function mark({ label }: { label: string }, at: number): Html {
 
 /** What the drawing shows, for those who can't see it. */
 function describe({ title, format, xLabel = 'epoch' }: Chart, series: Series[]): string {
-  const told = series.map(({ name, points }) => {
+  const parts = series.map(({ name, points }) => {
     const finite = points.filter(isFinitePoint);
     const [first, last] = [finite[0]!, finite.at(-1)!];
     return `${name}: from ${format(first[1])} to ${format(last[1])}`;
   });
-  return `${title} by ${xLabel}. ${told.join('; ')}.`;
+  return `${title} by ${xLabel}. ${parts.join('; ')}.`;
 }
 
 /** Epochs get a dot each, with its value as a tip, while there are few. */

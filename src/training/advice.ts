@@ -41,7 +41,7 @@ function remedy(limit: ReturnType<typeof limitOf>, { device, precision, streams 
   switch (limit) {
     case 'data':
       return streams
-        ? 'the images are decoded anew each epoch; a larger --cache-limit keeps them'
+        ? 'the images are decoded again each epoch; a larger --cache-limit keeps them'
         : 'other programs on the machine, or a slow disk below --cache, hold up the batches';
     case 'saving':
       return 'a larger --checkpoint-minutes, or --run on a faster disk, saves less often or sooner';

@@ -35,7 +35,7 @@ function recallChart(state: DashboardState, { columns, rows }: Room): string[] {
   const names = state.classNames.length === 2 ? state.classNames : ['lowest', 'mean of all'];
   const curves = state.recalls.map(({ points, last }, i): NamedCurve => {
     const name = toWidth(names[i]!, Math.min(NAME_WIDTH, names[i]!.length));
-    return { points, name, told: percent(last), marked: true };
+    return { points, name, value: percent(last), marked: true };
   });
   return chartLines({
     ...{ ...axisOf(state), width: columns, height: rows, title: 'recall', limits: [0, 1] },
@@ -46,6 +46,6 @@ function recallChart(state: DashboardState, { columns, rows }: Room): string[] {
 /** What the others of a class were taken for, the most frequent first. */
 function takenFor(row: number[], own: number, names: string[]): string {
   const others = [...row.keys()].filter((k) => k !== own && row[k]! > 0).sort((a, b) => row[b]! - row[a]!);
-  const told = others.slice(0, 3).map((k) => `${names[k]} ${count(row[k]!)}`);
-  return told.join(', ') || '–';
+  const shown = others.slice(0, 3).map((k) => `${names[k]} ${count(row[k]!)}`);
+  return shown.join(', ') || '–';
 }

@@ -43,7 +43,7 @@ export function reporter(
   };
 }
 
-/** Returns what tells the lines of an event that stay; safe to show in a terminal. */
+/** Returns a function from an event to the lines of it that stay; they are safe to show in a terminal. */
 export function lastingLines(predict: string): (event: TrainEvent) => string[] {
   const stages = new Stages();
   return (event) => {
@@ -56,15 +56,15 @@ export function lastingLines(predict: string): (event: TrainEvent) => string[] {
 
 /** What goes to a program: some of the steps; of each stage one line a second, its notes and its end. */
 function throttle(): (event: TrainEvent) => boolean {
-  const told = new Map<string, number>();
+  const nextTimes = new Map<string, number>();
   return (event) => {
     if (event.type === 'step') return isTold(event.step);
     if (event.type !== 'reading') return true;
     const now = performance.now();
     const key = `${event.stage} ${event.source}`;
-    const next = told.get(key) ?? 0;
+    const next = nextTimes.get(key) ?? 0;
     if (now < next && event.note === undefined && !isComplete(event)) return false;
-    told.set(key, now + 1000);
+    nextTimes.set(key, now + 1000);
     return true;
   };
 }

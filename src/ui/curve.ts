@@ -114,7 +114,7 @@ function placeOf([column, level]: Dot, { width, height }: Frame): number {
 const STEPS = [1, 2, 5, 10];
 /** Of them at least are in the range of the values. */
 const LEAST_STEPS = 8;
-/** Above so many values the largest fiftieth may leave the chart: it would flatten all others. */
+/** Above this many values the largest fiftieth may leave the chart: it would flatten all others. */
 const MANY_VALUES = 50;
 
 /** A round range that holds the values. */

@@ -6,7 +6,7 @@ import { chartLines } from './terminal_chart.ts';
 import { toWidth } from './terminal_text.ts';
 import { lastMessages, lowestFirst, NAME_WIDTH, type Room, shareLabel } from './view_space.ts';
 
-/** From so many rows on there is room for blank lines and for more of everything. */
+/** Rows from which there is room for blank lines, and for more of everything. */
 const ROOMY = { some: 16, much: 28 };
 
 export function curveLines(state: DashboardState, { columns, rows }: Room): string[] {
@@ -31,18 +31,18 @@ function chartRows(state: DashboardState, { columns, rows }: Room): string[] {
     ...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] },
     label: (value, span) => fixed(value, span < 0.2 ? 3 : 2),
     curves: [
-      { points: loss.train.points, name: 'train', told: fixed(loss.train.last, 3) },
-      { points: loss.validation.points, name: 'val', told: fixed(loss.validation.last, 3), marked: true },
+      { points: loss.train.points, name: 'train', value: fixed(loss.train.last, 3) },
+      { points: loss.validation.points, name: 'val', value: fixed(loss.validation.last, 3), marked: true },
     ],
   });
   const right = chartLines({
     ...{ ...shape, width: columns - width, title: 'balanced accuracy', limits: [0, 1] },
     label: shareLabel,
     curves: [
-      { points: accuracy.train.points, name: 'train', told: percent(accuracy.train.last, 0) },
+      { points: accuracy.train.points, name: 'train', value: percent(accuracy.train.last, 0) },
       {
         ...{ points: accuracy.validation.points, name: 'val' },
-        ...{ told: percent(accuracy.validation.last), marked: true },
+        ...{ value: percent(accuracy.validation.last), marked: true },
       },
     ],
   });

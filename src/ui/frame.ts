@@ -21,7 +21,7 @@ export interface Frame {
 /** Rows of the head and of the keys. */
 const HEAD_ROWS = 3;
 const KEY_ROWS = 1;
-/** From so many rows on, a blank one is left below the head and above the keys. */
+/** Rows from which a blank one is left below the head and above the keys. */
 const ROOMY = 20;
 
 /** @returns exactly `rows` lines, none wider than `columns` */

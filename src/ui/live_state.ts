@@ -19,7 +19,7 @@ export interface Message {
 }
 
 export interface DashboardState {
-  /** Seconds of the run until `since` (milliseconds since 1970), which it has gone on from; undefined before any event. */
+  /** Seconds of the run until `since` (milliseconds since 1970); undefined before the first event. */
   elapsed: { seconds: number; since: number } | undefined;
   deviceName: string;
   /** Name and description. */
@@ -36,7 +36,7 @@ export interface DashboardState {
   learningRate: number;
   imagesPerSecond: number;
   secondsLeft: number | undefined;
-  /** Whether an epoch of this process has told how much time is left. */
+  /** Whether an epoch of this process has estimated the time left. */
   paced: boolean;
   loss: { train: Series; validation: Series };
   imageRate: Series;
@@ -54,7 +54,7 @@ export interface DashboardState {
   steps: number;
   saved: { step: number; at: number } | undefined;
   messages: Message[];
-  /** How it ended; undefined while it goes on. */
+  /** How it ended; undefined while it runs. */
   ended: { status: string; advice: string; grade: Grade | undefined } | undefined;
 }
 
@@ -85,9 +85,9 @@ export function newState(): DashboardState {
  * @param now milliseconds since 1970
  */
 export function takeEvent(state: DashboardState, event: TrainEvent, lines: string[], now: number): void {
-  const told =
+  const texts =
     event.type === 'epoch' ? [epochLine(event)] : event.type === 'end' ? endLines(event.results) : lines;
-  for (const text of told) if (text !== '') addMessage(state, text, now);
+  for (const text of texts) if (text !== '') addMessage(state, text, now);
   state.elapsed ??= { seconds: 0, since: now };
   switch (event.type) {
     case 'device':
@@ -150,7 +150,7 @@ function epochLine({ epoch, validation, isBest }: EpochEvent): string {
   return `Epoch ${epoch}: balanced accuracy ${percent(validation.balancedAccuracy)}, validation loss ${validation.loss.toFixed(3)}${best}`;
 }
 
-/** The summary tells the rest. */
+/** The summary has the rest. */
 function endLines(results: Results): string[] {
   const { status, epochs, steps, seconds, best } = results;
   const word = status === 'done' ? 'Done' : 'Interrupted';
@@ -204,7 +204,7 @@ function takeStep(state: DashboardState, event: StepEvent): void {
   else state.secondsLeft = firstGuess(state);
 }
 
-/** What is left by the pace so far and by the clock, before an epoch has told better. */
+/** Seconds left by the pace so far and by the clock, until an epoch gives a better estimate. */
 function firstGuess({ start, time, step, steps }: DashboardState): number | undefined {
   if (!start) return undefined;
   const trained = time.data + time.device + time.host + time.saving;

@@ -15,7 +15,7 @@ import { views } from './views.ts';
 export interface LiveOptions {
   /** The command that the summary advises. */
   predict: string;
-  /** Aborted when the run was told to end: nobody is waited for then. */
+  /** Aborted when the run is to stop: the view then closes without waiting for a key. */
   signal: AbortSignal;
   /** The user wants to stop: once to save and end, twice to end at once. */
   interrupt: () => void;
@@ -96,11 +96,11 @@ export class LiveView {
   #fail(error: unknown): void {
     this.#failed = true;
     this.#leave();
-    this.#goOn();
+    this.#release();
     this.#giveBack();
     const { stdout } = this.#terminal;
     for (const line of this.#summary) stdout.write(`${line}\n`);
-    stdout.write(`The live view failed (${printable(String(error))}); the training goes on.\n`);
+    stdout.write(`The live view failed (${printable(String(error))}); the training continues.\n`);
   }
 
   #frame(): Frame {
@@ -140,7 +140,7 @@ export class LiveView {
     else if (word === '?') this.#help = !this.#help;
     else if (this.#state.ended) this.#leave();
     else if (word === 'q' || word === '\x03') this.#options.interrupt();
-    else if (word === 'p' && this.#held) this.#goOn();
+    else if (word === 'p' && this.#held) this.#release();
     else if (word === 'p') this.#pause();
     this.#screen.clear();
     this.#draw();
@@ -154,13 +154,13 @@ export class LiveView {
     this.#held = { promise, release };
   }
 
-  #goOn(): void {
+  #release(): void {
     this.#held?.release();
     this.#held = undefined;
   }
 
   readonly #onAbort = (): void => {
-    this.#goOn();
+    this.#release();
     this.#leave();
     this.#draw();
   };

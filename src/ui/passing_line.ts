@@ -1,4 +1,4 @@
-/** A line of a terminal that tells what is going on until there is something to print. */
+/** A line of a terminal that shows what is going on until there is something to print. */
 import { printable } from '../base/words.ts';
 import type { Output } from './console.ts';
 

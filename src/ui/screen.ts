@@ -19,7 +19,7 @@ export class Screen {
   /** For every way out of the process; Node asks before it prints an error that nobody caught. */
   readonly #giveBack = () => this.close();
 
-  /** @param onText told what others write to the error output; it follows when the screen is given back */
+  /** @param onText gets what others write to the error output; it is written there once the screen is given back */
   constructor(terminal: Terminal, onText: (text: string) => void) {
     this.#terminal = terminal;
     process.on('exit', this.#giveBack);

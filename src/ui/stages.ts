@@ -28,17 +28,17 @@ const DONE: Partial<Record<Stage, string>> = {
 const BAR = { most: 20, least: 5 };
 const NAME = { most: 24, least: 12 };
 
-/** Turns what is told of the stages into lines that stay and one that passes. */
+/** Turns progress events into lines that stay. */
 export class Stages {
-  /** What was last told of each stage that left no line yet, by source and stage. */
+  /** The last event of each stage that has no line yet, by source and stage. */
   readonly #open = new Map<string, DatasetProgress>();
-  readonly #told = new Set<string>();
+  readonly #closed = new Set<string>();
 
   /** @returns lines that stay: a note of the source, or what came of a stage that is complete */
   add(event: DatasetProgress): string[] {
     if (event.note !== undefined) return [`${event.source}: ${event.note}`];
     const key = `${event.stage} ${event.source}`;
-    if (this.#told.has(key)) return [];
+    if (this.#closed.has(key)) return [];
     this.#open.set(key, event);
     return isComplete(event) ? this.#close(key) : [];
   }
@@ -53,12 +53,12 @@ export class Stages {
     this.#open.delete(key);
     const verb = DONE[event.stage];
     if (!verb || !(event.done || event.bytes)) return [];
-    this.#told.add(key);
+    this.#closed.add(key);
     return [`${event.source}: ${verb} ${amounts(event)} in ${duration(event.seconds)}${speed(event)}`];
   }
 }
 
-/** How far a stage is, in so many columns: name, bar, share, images, megabytes, speed, time left. */
+/** Progress of a stage within a number of columns: name, bar, share, images, megabytes, speed, time left. */
 export function stageBar(event: DatasetProgress, columns: number): string {
   const { totalBytes, bytes, total, done, bytesPerSecond, perSecond, secondsLeft } = event;
   const share = totalBytes ? (bytes ?? 0) / totalBytes : total ? (done ?? 0) / total : undefined;

@@ -2,7 +2,7 @@
 import { type Cell, type Curve, drawChart } from './curve.ts';
 import { styled, toWidth } from './terminal_text.ts';
 
-/** How a curve is told from the other, on dark and on light ground. */
+/** Styles that tell curves apart on dark and on light ground. */
 const STYLES = ['dim', 'cyan'] as const;
 
 /** Of the numbers at the left. */
@@ -10,7 +10,7 @@ const LABEL_WIDTH = 5;
 
 export interface NamedCurve extends Curve {
   name: string;
-  told: string;
+  value: string;
 }
 
 export interface ChartOptions {
@@ -51,8 +51,9 @@ function stylesOf(curves: NamedCurve[]): readonly ('dim' | 'cyan')[] {
 
 /** As much of words and blanks as there is room for. */
 function titleLine({ title, curves, width }: ChartOptions): string {
-  const named = (gap: string) => curves.map(({ name, told }, i) => `${i === 0 ? '  ' : gap}${name} ${told}`);
-  const bare = (gap: string) => curves.map(({ told }) => `${gap}${told}`);
+  const named = (gap: string) =>
+    curves.map(({ name, value }, i) => `${i === 0 ? '  ' : gap}${name} ${value}`);
+  const bare = (gap: string) => curves.map(({ value }) => `${gap}${value}`);
   const choices = [named('  '), named(' '), bare('  '), bare(' ')];
   const values = choices.find((parts) => title.length + 1 + parts.join('').length <= width) ?? [];
   const name = toWidth(` ${title}`, Math.min(width, title.length + 1));

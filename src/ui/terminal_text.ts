@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0];
 /** What goes before and behind a text, by style. */
 const codes = new Map<string, string[]>();
 
-/** The same as `styleText`, which asks anew each time whether the terminal has colours. */
+/** The same as `styleText`, which checks each time whether the terminal has colours. */
 export function styled(style: Style, text: string): string {
   const key = String(style);
   const [before, behind] = codes.get(key) ?? styleText(style, '\0').split('\0');
@@ -31,7 +31,7 @@ export function folded(text: string, width: number): string[] {
   return lines;
 }
 
-/** A bar of so many characters. */
+/** A bar, `width` characters long. */
 export function bar(share: number, width: number): string {
   const whole = Math.max(0, width);
   const full = Number.isFinite(share) ? Math.round(Math.min(1, Math.max(0, share)) * whole) : 0;

@@ -39,6 +39,6 @@ function rateChart(state: DashboardState, { columns, rows }: Room): string[] {
   return chartLines({
     ...{ ...axisOf(state), width: columns, height: rows, title: 'images a second' },
     ...{ limits: [0, Number.POSITIVE_INFINITY], label: (value) => count(value) },
-    curves: [{ points, name: 'now', told: count(last) }],
+    curves: [{ points, name: 'now', value: count(last) }],
   });
 }

@@ -17,7 +17,7 @@ export function filled(lines: string[], { messages }: DashboardState, { columns,
   return [...lines, '', ...Array<string>(below - whole.length).fill(''), ...whole];
 }
 
-/** Rows of messages and of a chart below the lines of a view; a chart has at least so many. */
+/** Rows of messages below a chart, and the fewest rows of a chart. */
 const BELOW = 3;
 
 const LEAST_CHART = 7;

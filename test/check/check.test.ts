@@ -300,7 +300,7 @@ describe('what is wrong with images', () => {
     const none = { images: [], pairs: [], skipped: [], classes: [], imageSize: 32 };
     expect(findingsOf({ ...none, filtered })).toEqual([
       {
-        ...{ kind: 'filtered', weight: 'told', count: 1 },
+        ...{ kind: 'filtered', weight: 'note', count: 1 },
         items: [{ images: [{ name: 'x.parquet#3' }], reason: 'speaks of "heron"' }],
       },
     ]);

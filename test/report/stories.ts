@@ -99,7 +99,7 @@ export async function goodStory({
     name: 'night',
     status: 'done',
     startedAt: '2026-11-22T23:12:00Z',
-    toldAt: '2026-11-22T23:15:04Z',
+    writtenAt: '2026-11-22T23:15:04Z',
     seconds: 184,
     epochs: { done: epochs, planned: epochs },
     steps: epochs * stepsPerEpoch,

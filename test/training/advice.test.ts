@@ -23,7 +23,7 @@ test.each([
 
 test('a line says what, how much and what to do', () => {
   expect(adviceOn(split({ device: 60, data: 40 }), { ...facts, streams: true })).toBe(
-    'Waiting for data limits you (40% of the time): the images are decoded anew each epoch; a larger --cache-limit keeps them',
+    'Waiting for data limits you (40% of the time): the images are decoded again each epoch; a larger --cache-limit keeps them',
   );
   expect(adviceOn(split({ device: 99, data: 1 }), { ...facts, device: 'metal' })).toMatch(/--precision fp16/);
   expect(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type ChartOptions, chartLines } from '../../src/ui/terminal_chart.ts';
 
-const chart = (width: number, height: number, told: [string, string]) => {
+const chart = (width: number, height: number, values: [string, string]) => {
   const points = [
     { x: 0, y: 0.25 },
     { x: 99, y: 0.75 },
@@ -10,8 +10,8 @@ const chart = (width: number, height: number, told: [string, string]) => {
     ...{ title: 'balanced accuracy', width, height, last: 100, limits: [0, 1] },
     ends: ['step 100 of 2,000', 'step 100'],
     curves: [
-      { points, name: 'train', told: told[0] },
-      { points: [], name: 'val', told: told[1], marked: true },
+      { points, name: 'train', value: values[0] },
+      { points: [], name: 'val', value: values[1], marked: true },
     ],
     label: (value) => `${Math.round(100 * value)}%`,
   };
@@ -53,7 +53,7 @@ test('what is said of the end is what there is room for', () => {
 });
 
 test('one curve stands out, with its name', () => {
-  const curves = [{ points: [], name: 'now', told: '320' }];
+  const curves = [{ points: [], name: 'now', value: '320' }];
   const lines = chartLines({
     ...{ title: 'images a second', width: 40, height: 4, last: 9, limits: [0, 999], ends: ['step 9'] },
     ...{ curves, label: String },
