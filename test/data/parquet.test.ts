@@ -349,9 +349,10 @@ describe('faults', () => {
 
   test('closed, it starts again when it is asked', async () => {
     const [own, file] = [reader(), fileAt(written(whole))];
-    const { groups } = await own.shape(file);
+    const shape = await own.shape(file);
     await own.close();
-    expect(await own.shape(file)).toEqual({ many: false, groups });
+    expect(shape.groups.length).toBeGreaterThan(0);
+    expect(await own.shape(file)).toEqual(shape);
     await own.close();
     expect((await own.images(file, { group: 0, offset: 0, limit: 25 })).starts.length).toBe(25);
   });
