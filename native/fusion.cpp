@@ -28,6 +28,7 @@ Fusion fuse_convolution(const Plan& plan, int layer, int target) {
       const int other = inputs[inputs[0] == fusion.output ? 1 : 0];
       if (other > layer) return fusion;  // not there yet
       fusion.addend = other;
+      fusion.add = next;
     } else if (kind == OpKind::relu || kind == OpKind::relu6) {
       fusion.activation = next;
       fusion.output = next + 1;

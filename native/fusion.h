@@ -10,6 +10,7 @@ namespace birbs {
 struct Fusion {
   int norm = -1;        // layer
   int addend = -1;      // value
+  int add = -1;         // layer; the value before it has the same number
   int activation = -1;  // layer: relu or relu6
   int output = 0;       // the value that leaves it all
 };

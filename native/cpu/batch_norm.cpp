@@ -2,12 +2,13 @@
 
 namespace birbs::cpu {
 
-BatchNormStage::BatchNormStage(const Node& node, const Wiring& wiring,
+BatchNormStage::BatchNormStage(const Node& node, const Bindings& bindings,
                                NodeMemory& kept, Shared& shared)
     : node_(node),
-      wiring_(wiring),
+      bindings_(bindings),
       shared_(shared),
-      epsilon_(shared.options.network.layers[node.layer].epsilon) {
+      epsilon_(shared.layer(node).epsilon),
+      fixed_(node.inference || shared.layer(node).running_statistics()) {
   const int channels = node.in.shape.channels;
   mean_ = static_cast<float*>(
       kept.statistics.reserve(2 * channels * sizeof(float)));
@@ -19,39 +20,44 @@ void BatchNormStage::forward(const Phase& phase) {
   auto parameter = [&](size_t nth) {
     return parameters.value(node_.layer, nth);
   };
-  if (phase.training) {
-    batch_statistics(node_.in, wiring_.count, wiring_.x, mean_, variance_);
+  const bool own = phase.training && !fixed_;
+  if (own) {
+    batch_statistics(node_.in, bindings_.count, bindings_.x, mean_, variance_);
   }
-  batch_norm(node_.in, wiring_.count,
-             {.x = wiring_.x,
-              .mean = phase.training ? mean_ : parameter(2),
-              .variance = phase.training ? variance_ : parameter(3),
+  batch_norm(node_.in, bindings_.count,
+             {.x = bindings_.x,
+              .mean = own ? mean_ : parameter(2),
+              .variance = own ? variance_ : parameter(3),
               .weight = parameter(0),
               .bias = parameter(1),
               .epsilon = epsilon_,
-              .relu = node_.relu,
-              .y = wiring_.y});
+              .activation = node_.activation,
+              .y = bindings_.y});
 }
 
 void BatchNormStage::backward() {
   const Parameters& parameters = shared_.parameters;
-  batch_norm_gradient(node_.in, wiring_.count,
-                      {.x = wiring_.x,
-                       .mean = mean_,
-                       .variance = variance_,
-                       .weight = parameters.value(node_.layer, 0),
-                       .epsilon = epsilon_,
-                       .y = node_.relu ? wiring_.y : nullptr,
-                       .dy = wiring_.dy,
-                       .dx = wiring_.dx,
-                       .dweight = parameters.gradient(node_.layer, 0),
-                       .dbias = parameters.gradient(node_.layer, 1)});
+  batch_norm_gradient(
+      node_.in, bindings_.count,
+      {.x = bindings_.x,
+       .mean = fixed_ ? parameters.value(node_.layer, 2) : mean_,
+       .variance = fixed_ ? parameters.value(node_.layer, 3) : variance_,
+       .weight = parameters.value(node_.layer, 0),
+       .epsilon = epsilon_,
+       .fixed = fixed_,
+       .activation = node_.activation,
+       .y = bindings_.y,
+       .dy = bindings_.dy,
+       .dx = bindings_.dx,
+       .dweight = parameters.gradient(node_.layer, 0),
+       .dbias = parameters.gradient(node_.layer, 1)});
 }
 
 // As PyTorch: the unbiased variance, which a single value does not have.
 void BatchNormStage::update_statistics() {
-  const float momentum = shared_.options.network.layers[node_.layer].momentum;
-  const double total = static_cast<double>(wiring_.count) * node_.in.plane();
+  if (fixed_) return;
+  const float momentum = shared_.layer(node_).momentum;
+  const double total = static_cast<double>(bindings_.count) * node_.in.plane();
   const float unbiased =
       total > 1 ? static_cast<float>(total / (total - 1)) : 1.0f;
   float* running_mean = shared_.parameters.value(node_.layer, 2);

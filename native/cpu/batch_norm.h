@@ -5,10 +5,11 @@
 
 namespace birbs::cpu {
 
-// Batch normalization and its ReLU, if the node has it; see batch_norm_math.h.
+// Batch normalization and its activation, if the node has it; see
+// batch_norm_math.h.
 class BatchNormStage : public Stage {
  public:
-  BatchNormStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
+  BatchNormStage(const Node& node, const Bindings& bindings, NodeMemory& kept,
                  Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
@@ -16,9 +17,10 @@ class BatchNormStage : public Stage {
 
  private:
   const Node& node_;
-  Wiring wiring_;
+  Bindings bindings_;
   Shared& shared_;
   float epsilon_;
+  bool fixed_;               // running statistics in training as well
   float *mean_, *variance_;  // of the batch
 };
 

@@ -64,9 +64,9 @@ BIRBS_INLINE void add_squares(const Rows& rows, const float* x,
   add<true>(rows, x, center, sums);
 }
 
-// Gradients, and their products with the distances from the mean. What ReLU
-// held back becomes 0 in dy.
-template <int lanes, bool relu>
+// Gradients, and their products with the distances from the mean. What the
+// activation held back becomes 0 in dy.
+template <int lanes, Activation activation>
 BIRBS_INLINE void add_gradient_rows(const Rows& rows, const float* x,
                                     const float* mean, const float* y,
                                     float* dy, double* sums, double* products) {
@@ -76,8 +76,9 @@ BIRBS_INLINE void add_gradient_rows(const Rows& rows, const float* x,
     for (int64_t row = first; row < last; ++row) {
       const int64_t at = row * rows.stride;
       for (int l = 0; l < lanes; ++l) {
-        const float g = relu && y[at + l] <= 0 ? 0 : dy[at + l];
-        if (relu) dy[at + l] = g;
+        constexpr bool any = activation != Activation::none;
+        const float g = any && stops<activation>(y[at + l]) ? 0 : dy[at + l];
+        if (any) dy[at + l] = g;
         sum[l] += g;
         product[l] += g * (x[at + l] - mean[l]);
       }
@@ -89,27 +90,19 @@ BIRBS_INLINE void add_gradient_rows(const Rows& rows, const float* x,
   }
 }
 
-template <int lanes>
-BIRBS_INLINE void add_gradient(const Rows& rows, const float* x,
-                               const float* mean, const float* y, float* dy,
-                               double* sums, double* products) {
-  if (y == nullptr) {
-    return add_gradient_rows<lanes, false>(rows, x, mean, y, dy, sums,
-                                           products);
-  }
-  add_gradient_rows<lanes, true>(rows, x, mean, y, dy, sums, products);
-}
-
+template <Activation activation>
 BIRBS_INLINE void add_gradients(const Rows& rows, const float* x,
                                 const float* mean, const float* y, float* dy,
                                 double* sums, double* products) {
   if (rows.lanes == 16) {
-    return add_gradient<16>(rows, x, mean, y, dy, sums, products);
+    return add_gradient_rows<16, activation>(rows, x, mean, y, dy, sums,
+                                             products);
   }
   if (rows.lanes == 8) {
-    return add_gradient<8>(rows, x, mean, y, dy, sums, products);
+    return add_gradient_rows<8, activation>(rows, x, mean, y, dy, sums,
+                                            products);
   }
-  add_gradient<1>(rows, x, mean, y, dy, sums, products);
+  add_gradient_rows<1, activation>(rows, x, mean, y, dy, sums, products);
 }
 
 // y = (x - mean) * scale + bias
@@ -117,7 +110,7 @@ struct Forward {
   Lanes scale, mean, bias;
 };
 
-template <int lanes, bool relu>
+template <int lanes, Activation activation>
 BIRBS_INLINE void normalize_rows(const Rows& rows, const Forward& norm,
                                  const float* x, float* y) {
   for (int64_t row = 0; row < rows.count; ++row) {
@@ -126,17 +119,19 @@ BIRBS_INLINE void normalize_rows(const Rows& rows, const Forward& norm,
       const float value =
           (x[at + l] - norm.mean.values[l]) * norm.scale.values[l] +
           norm.bias.values[l];
-      y[at + l] = relu && value < 0 ? 0 : value;
+      const bool low = activation != Activation::none && value < 0;
+      const bool high = activation == Activation::relu6 && value > 6;
+      y[at + l] = low ? 0 : high ? 6 : value;
     }
   }
 }
 
-template <bool relu>
+template <Activation activation>
 BIRBS_INLINE void normalize(const Rows& rows, const Forward& norm,
                             const float* x, float* y) {
-  if (rows.lanes == 16) return normalize_rows<16, relu>(rows, norm, x, y);
-  if (rows.lanes == 8) return normalize_rows<8, relu>(rows, norm, x, y);
-  normalize_rows<1, relu>(rows, norm, x, y);
+  if (rows.lanes == 16) return normalize_rows<16, activation>(rows, norm, x, y);
+  if (rows.lanes == 8) return normalize_rows<8, activation>(rows, norm, x, y);
+  normalize_rows<1, activation>(rows, norm, x, y);
 }
 
 double inverse_deviation(float variance, float epsilon) {
@@ -217,10 +212,34 @@ void batch_norm(const Layout& layout, int count, const BatchNorm& norm) {
                             lanes_of(rows, bias)};
       const float* x = norm.x + rows.offset;
       float* y = norm.y + rows.offset;
-      if (norm.relu) return vectorized<normalize<true>>(rows, forward, x, y);
-      vectorized<normalize<false>>(rows, forward, x, y);
+      switch (norm.activation) {
+        case Activation::none:
+          return vectorized<normalize<Activation::none>>(rows, forward, x, y);
+        case Activation::relu:
+          return vectorized<normalize<Activation::relu>>(rows, forward, x, y);
+        case Activation::relu6:
+          return vectorized<normalize<Activation::relu6>>(rows, forward, x, y);
+      }
     });
   });
+}
+
+void add_image_gradients(const Rows& rows, const BatchNormGradient& norm,
+                         const Lanes& center, double* sums, double* products) {
+  const float *x = norm.x + rows.offset, *y = norm.y + rows.offset;
+  float* dy = norm.dy + rows.offset;
+  const float* mean = center.values;
+  switch (norm.activation) {
+    case Activation::none:
+      return vectorized<add_gradients<Activation::none>>(rows, x, mean, y, dy,
+                                                         sums, products);
+    case Activation::relu:
+      return vectorized<add_gradients<Activation::relu>>(rows, x, mean, y, dy,
+                                                         sums, products);
+    case Activation::relu6:
+      return vectorized<add_gradients<Activation::relu6>>(rows, x, mean, y, dy,
+                                                          sums, products);
+  }
 }
 
 void batch_norm_gradient(const Layout& layout, int count,
@@ -233,10 +252,7 @@ void batch_norm_gradient(const Layout& layout, int count,
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Lanes center = lanes_of(rows, mean);
       double parts[most_lanes] = {}, product_parts[most_lanes] = {};
-      vectorized<add_gradients>(
-          rows, norm.x + rows.offset, center.values,
-          norm.y == nullptr ? nullptr : norm.y + rows.offset,
-          norm.dy + rows.offset, parts, product_parts);
+      add_image_gradients(rows, norm, center, parts, product_parts);
       fold(rows, parts, sums);
       fold(rows, product_parts, products);
     });
@@ -247,8 +263,11 @@ void batch_norm_gradient(const Layout& layout, int count,
       const int channel = group.first + c;
       const double inverse =
           inverse_deviation(norm.variance[channel], norm.epsilon);
-      norm.dweight[channel] = static_cast<float>(products[c] * inverse);
-      norm.dbias[channel] = static_cast<float>(sums[c]);
+      if (norm.dweight) {
+        norm.dweight[channel] = static_cast<float>(products[c] * inverse);
+        norm.dbias[channel] = static_cast<float>(sums[c]);
+      }
+      if (norm.fixed) sums[c] = products[c] = 0;
       scale[c] = static_cast<float>(norm.weight[channel] * inverse);
       average[c] = static_cast<float>(sums[c] / total);
       slope[c] = static_cast<float>(products[c] * inverse * inverse / total);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "layout.h"
+#include "elementwise.h"
 
 namespace birbs::cpu {
 
@@ -16,20 +16,22 @@ void batch_statistics(const Layout& layout, int count, const float* x,
 struct BatchNorm {
   const float *x, *mean, *variance, *weight, *bias;
   float epsilon;
-  bool relu;  // behind it
+  Activation activation;  // behind it
   float* y;
 };
 
-// NaN passes the ReLU, as in PyTorch; oneDNN's would make it 0.
+// NaN passes the activation, as in PyTorch; oneDNN's would make it 0.
 void batch_norm(const Layout& layout, int count, const BatchNorm& norm);
 
 struct BatchNormGradient {
   const float *x, *mean, *variance, *weight;
   float epsilon;
-  const float* y;  // of the ReLU behind it; null: none
-  float* dy;       // what the ReLU held back becomes 0
-  float* dx;       // may be dy; null: not wanted
-  float *dweight, *dbias;
+  bool fixed;  // the statistics are given, and not those of this batch
+  Activation activation;
+  const float* y;          // of the activation
+  float* dy;               // what the activation held back becomes 0
+  float* dx;               // may be dy; null: not wanted
+  float *dweight, *dbias;  // may be null
 };
 
 void batch_norm_gradient(const Layout& layout, int count,

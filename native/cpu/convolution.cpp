@@ -1,6 +1,7 @@
 #include "convolution.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "elementwise.h"
 #include "max_pool_2x2.h"
@@ -30,7 +31,26 @@ void add(const float* part, float* sum, int64_t size) {
 
 int ConvolutionDescs::references() const {
   return is_reference(forward) + (backward && is_reference(*backward)) +
-         is_reference(weights);
+         (weights && is_reference(*weights));
+}
+
+// What follows the convolution in the same kernel, where there is no backward.
+// ReLU with a slope of next to nothing keeps NaN, without one it drops it; for
+// relu6 see Program::finite.
+dnnl::primitive_attr attributes_of(const Node& node) {
+  constexpr float slope = std::numeric_limits<float>::denorm_min();
+  dnnl::primitive_attr attributes = scratchpad_attributes();
+  dnnl::post_ops after;
+  if (node.sums()) after.append_sum(1.0f);
+  if (node.inference && !node.pooled) {
+    if (node.activation == Activation::relu) {
+      append_eltwise(after, dnnl::algorithm::eltwise_relu, slope, 0.0f);
+    } else if (node.activation == Activation::relu6) {
+      append_eltwise(after, dnnl::algorithm::eltwise_clip, 0.0f, 6.0f);
+    }
+  }
+  attributes.set_post_ops(after);
+  return attributes;
 }
 
 ConvolutionDescs describe_convolution(const Layer& layer, const Node& node,
@@ -42,19 +62,25 @@ ConvolutionDescs describe_convolution(const Layer& layer, const Node& node,
                           layer.window, layer.groups),
       any);
   const auto bias =
-      layer.bias ? describe_memory({layer.out_features}, memory::format_tag::x)
-                 : memory::desc();
+      layer.bias || node.inference
+          ? describe_memory({layer.out_features}, memory::format_tag::x)
+          : memory::desc();
   const auto plain = scratchpad_attributes();
   ConvolutionDescs descs;
   descs.forward = describe_forward<dnnl::convolution_forward>(
-      plain, dnnl::prop_kind::forward_training, direct, source, weights, bias,
-      target, at.strides, at.dilations, at.pad_before, at.pad_after);
+      attributes_of(node),
+      node.inference ? dnnl::prop_kind::forward_inference
+                     : dnnl::prop_kind::forward_training,
+      direct, source, weights, bias, target, at.strides, at.dilations,
+      at.pad_before, at.pad_after);
   const memory::desc x = descs.forward.src_desc();
   const memory::desc y = descs.forward.dst_desc();
-  descs.weights = describe_backward<dnnl::convolution_backward_weights>(
-      plain, descs.forward, direct, x, weights, bias, y, at.strides,
-      at.dilations, at.pad_before, at.pad_after);
-  if (node.input_gradient) {
+  if (node.learns) {
+    descs.weights = describe_backward<dnnl::convolution_backward_weights>(
+        plain, descs.forward, direct, x, weights, bias, y, at.strides,
+        at.dilations, at.pad_before, at.pad_after);
+  }
+  if (node.input_gradient && !node.inference) {
     descs.backward = describe_backward<dnnl::convolution_backward_data>(
         plain, descs.forward, direct, x, weights, y, at.strides, at.dilations,
         at.pad_before, at.pad_after);
@@ -93,23 +119,27 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
   }
 }
 
-ConvolutionStage::ConvolutionStage(const Node& node, const Wiring& wiring,
+ConvolutionStage::ConvolutionStage(const Node& node, const Bindings& bindings,
                                    NodeMemory& kept, Shared& shared)
     : node_(node),
-      layer_(shared.options.network.layers[node.layer]),
-      wiring_(wiring),
-      shared_(shared) {
-  const int images = std::min(node.images, wiring.count);
+      layer_(shared.layer(node)),
+      bindings_(bindings),
+      shared_(shared),
+      weight_(node.inference ? kept.weight.floats()
+                             : shared.parameters.value(node.layer, 0)),
+      bias_(node.inference ? kept.bias.floats()
+                           : shared.parameters.value(node.layer, 1)) {
+  const int images = std::min(node.images, bindings.count);
   if (node.pooled) {
     middle_ = static_cast<float*>(
         shared.middle.reserve(images * node.middle.size() * sizeof(float)));
     taken_ = static_cast<uint8_t*>(
-        kept.workspace.reserve(wiring.count * node.out.size()));
+        kept.workspace.reserve(bindings.count * node.out.size()));
   }
   ConvolutionDescs descs;
   int described = 0;
-  for (int first = 0; first < wiring.count; first += images) {
-    const int count = std::min(images, wiring.count - first);
+  for (int first = 0; first < bindings.count; first += images) {
+    const int count = std::min(images, bindings.count - first);
     if (count != described) {
       descs = describe_convolution(layer_, node, node.in.desc(count),
                                    node.middle.desc(count));
@@ -120,7 +150,7 @@ ConvolutionStage::ConvolutionStage(const Node& node, const Wiring& wiring,
 }
 
 float* ConvolutionStage::output(int first) const {
-  return node_.pooled ? middle_ : wiring_.y + first * node_.out.size();
+  return node_.pooled ? middle_ : bindings_.y + first * node_.out.size();
 }
 
 uint8_t* ConvolutionStage::taken(int first) const {
@@ -130,7 +160,7 @@ uint8_t* ConvolutionStage::taken(int first) const {
 // The weights in another layout, and the call that brings them there.
 memory ConvolutionStage::weights_for(const memory::desc& wanted, void* buffer,
                                      Call& reorder) {
-  memory own = attach(node_.weights, shared_.parameters.value(node_.layer, 0));
+  memory own = attach(node_.weights, weight_);
   if (wanted == node_.weights) return own;
   memory other = attach(wanted, buffer);
   reorder = {dnnl::reorder(own, other),
@@ -141,10 +171,10 @@ memory ConvolutionStage::weights_for(const memory::desc& wanted, void* buffer,
 void ConvolutionStage::add_part(const ConvolutionDescs& descs, int first,
                                 int count) {
   const auto source = node_.in.desc(count), target = node_.middle.desc(count);
-  const memory x = attach(source, wiring_.x + first * node_.in.size());
+  const memory x = attach(source, bindings_.x + first * node_.in.size());
   const memory y = attach(target, output(first));
   const memory dy = attach(
-      target, node_.pooled ? middle_ : wiring_.dy + first * node_.out.size());
+      target, node_.pooled ? middle_ : bindings_.dy + first * node_.out.size());
 
   const auto wanted = descs.forward.weights_desc();
   Arguments arguments{
@@ -153,21 +183,19 @@ void ConvolutionStage::add_part(const ConvolutionDescs& descs, int first,
       {DNNL_ARG_WEIGHTS,
        weights_for(wanted, shared_.weights.reserve(wanted.get_size()),
                    forward_weights_)}};
-  if (layer_.bias) {
-    arguments.insert(
-        {DNNL_ARG_BIAS, attach(descs.forward.bias_desc(),
-                               shared_.parameters.value(node_.layer, 1))});
+  if (bias_) {
+    arguments.insert({DNNL_ARG_BIAS, attach(descs.forward.bias_desc(), bias_)});
   }
   Part part{first, count, {}, {}, {}};
   part.forward =
       prepare(shared_, descs.forward, dnnl::convolution_forward(descs.forward),
               std::move(arguments));
-  part.weights = weights_call(descs, x, dy, first == 0);
+  if (descs.weights) part.weights = weights_call(descs, x, dy, first == 0);
   if (descs.backward) {
     const auto layout = descs.backward->weights_desc();
     const memory weights = weights_for(
         layout, shared_.weights.reserve(layout.get_size()), backward_weights_);
-    const memory dx = attach(source, wiring_.dx + first * node_.in.size());
+    const memory dx = attach(source, bindings_.dx + first * node_.in.size());
     part.backward = prepare(shared_, *descs.backward,
                             dnnl::convolution_backward_data(*descs.backward),
                             {{DNNL_ARG_DIFF_DST, dy},
@@ -181,7 +209,7 @@ void ConvolutionStage::add_part(const ConvolutionDescs& descs, int first,
 Call ConvolutionStage::weights_call(const ConvolutionDescs& descs,
                                     const memory& source, const memory& dy,
                                     bool first) {
-  const memory::desc layout = descs.weights.diff_weights_desc();
+  const memory::desc layout = descs.weights->diff_weights_desc();
   const Parameters& parameters = shared_.parameters;
   if (first) {
     weight_size_ = static_cast<int64_t>(layout.get_size() / sizeof(float));
@@ -206,11 +234,11 @@ Call ConvolutionStage::weights_call(const ConvolutionDescs& descs,
                        attach(layout, first ? weight_sum_ : weight_part_)}};
   if (layer_.bias) {
     arguments.insert(
-        {DNNL_ARG_DIFF_BIAS, attach(descs.weights.diff_bias_desc(),
+        {DNNL_ARG_DIFF_BIAS, attach(descs.weights->diff_bias_desc(),
                                     first ? bias_sum_ : bias_part_)});
   }
-  return prepare(shared_, descs.weights,
-                 dnnl::convolution_backward_weights(descs.weights),
+  return prepare(shared_, *descs.weights,
+                 dnnl::convolution_backward_weights(*descs.weights),
                  std::move(arguments));
 }
 
@@ -218,29 +246,31 @@ void ConvolutionStage::forward(const Phase&) {
   if (forward_weights_) forward_weights_.run(shared_.stream);
   for (const Part& part : parts_) {
     part.forward.run(shared_.stream);
-    float* y = wiring_.y + part.first * node_.out.size();
+    float* y = bindings_.y + part.first * node_.out.size();
     if (node_.pooled) {
-      max_pool_2x2(node_.middle, part.count, node_.relu, middle_, y,
+      max_pool_2x2(node_.middle, part.count,
+                   node_.activation == Activation::relu, middle_, y,
                    taken(part.first));
-    } else if (node_.relu) {
-      relu(part.count * node_.out.size(), y, y);
+    } else if (!node_.inference && node_.activation != Activation::none) {
+      activate(node_.activation, part.count * node_.out.size(), y, y);
     }
   }
 }
 
 void ConvolutionStage::backward() {
   if (backward_weights_) backward_weights_.run(shared_.stream);
-  if (node_.relu && !node_.pooled) {
-    relu_gradient(wiring_.count * node_.out.size(), wiring_.y, wiring_.dy);
+  if (!node_.pooled) {
+    activation_gradient(node_.activation, bindings_.count * node_.out.size(),
+                        bindings_.y, bindings_.dy);
   }
   for (const Part& part : parts_) {
     if (node_.pooled) {
       max_pool_2x2_gradient(node_.middle, part.count,
-                            wiring_.dy + part.first * node_.out.size(),
+                            bindings_.dy + part.first * node_.out.size(),
                             taken(part.first), middle_);
     }
-    part.weights.run(shared_.stream);
-    if (part.first > 0) {
+    if (part.weights) part.weights.run(shared_.stream);
+    if (part.weights && part.first > 0) {
       add(weight_part_, weight_sum_, weight_size_);
       if (layer_.bias) add(bias_part_, bias_sum_, layer_.out_features);
     }

@@ -7,11 +7,11 @@
 
 namespace birbs::cpu {
 
-// The three primitives of a convolution.
+// The primitives of a convolution.
 struct ConvolutionDescs {
   dnnl::convolution_forward::primitive_desc forward;
   std::optional<dnnl::convolution_backward_data::primitive_desc> backward;
-  dnnl::convolution_backward_weights::primitive_desc weights;
+  std::optional<dnnl::convolution_backward_weights::primitive_desc> weights;
 
   // How many of them are oneDNN's slow reference code.
   int references() const;
@@ -31,7 +31,7 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
 // Convolution, ReLU and max pooling 2 x 2, as far as the node has them.
 class ConvolutionStage : public Stage {
  public:
-  ConvolutionStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
+  ConvolutionStage(const Node& node, const Bindings& bindings, NodeMemory& kept,
                    Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
@@ -51,8 +51,9 @@ class ConvolutionStage : public Stage {
 
   const Node& node_;
   const Layer& layer_;
-  Wiring wiring_;
+  Bindings bindings_;
   Shared& shared_;
+  float *weight_, *bias_;
   uint8_t* taken_ = nullptr;
   float* middle_ = nullptr;
   std::vector<Part> parts_;

@@ -59,16 +59,18 @@ void choose_dense(const Layer& layer, Node& node, int batch_size) {
   }
 }
 
-DenseStage::DenseStage(const Node& node, const Wiring& wiring, Shared& shared)
-    : node_(node), wiring_(wiring), shared_(shared) {
-  const Layer& layer = shared.options.network.layers[node.layer];
-  const auto descs = describe(layer, node, wiring.count, node.weights);
+DenseStage::DenseStage(const Node& node, const Bindings& bindings,
+                       Shared& shared)
+    : node_(node), bindings_(bindings), shared_(shared) {
+  if (node.inference) return;
+  const Layer& layer = shared.layer(node);
+  const auto descs = describe(layer, node, bindings.count, node.weights);
   const memory weights =
       attach(node.weights, shared.parameters.value(node.layer, 0));
   Arguments arguments{
-      {DNNL_ARG_SRC, attach(descs.forward.src_desc(), wiring.x)},
+      {DNNL_ARG_SRC, attach(descs.forward.src_desc(), bindings.x)},
       {DNNL_ARG_WEIGHTS, weights},
-      {DNNL_ARG_DST, attach(descs.forward.dst_desc(), wiring.y)}};
+      {DNNL_ARG_DST, attach(descs.forward.dst_desc(), bindings.y)}};
   if (layer.bias) {
     arguments.insert(
         {DNNL_ARG_BIAS, attach(descs.forward.bias_desc(),
@@ -81,46 +83,52 @@ DenseStage::DenseStage(const Node& node, const Wiring& wiring, Shared& shared)
     backward_ = prepare(
         shared, *descs.backward,
         dnnl::inner_product_backward_data(*descs.backward),
-        {{DNNL_ARG_DIFF_DST, attach(descs.forward.dst_desc(), wiring.dy)},
+        {{DNNL_ARG_DIFF_DST, attach(descs.forward.dst_desc(), bindings.dy)},
          {DNNL_ARG_WEIGHTS, weights},
-         {DNNL_ARG_DIFF_SRC, attach(descs.forward.src_desc(), wiring.dx)}});
+         {DNNL_ARG_DIFF_SRC, attach(descs.forward.src_desc(), bindings.dx)}});
   }
-  const Panels& panels = node.panels;
-  targets_ =
-      Buffer(DenseGradient::targets_size(panels, wiring.count) * sizeof(float));
-  const int64_t floats = DenseGradient::inputs_size(wiring.count) +
-                         DenseGradient::rows * panels.width;
+  if (node.learns) prepare_weights();
+}
+
+void DenseStage::prepare_weights() {
+  const Panels& panels = node_.panels;
+  const int count = bindings_.count;
+  targets_ = Buffer(DenseGradient::targets_size(panels, count) * sizeof(float));
+  const int64_t floats =
+      DenseGradient::inputs_size(count) + DenseGradient::rows * panels.width;
   scratch_size_ = (floats + 15) / 16 * 16;
-  scratch_ = static_cast<float*>(shared.threads.reserve(
-      scratch_size_ * shared.options.threads * sizeof(float)));
+  scratch_ = static_cast<float*>(shared_.threads.reserve(
+      scratch_size_ * shared_.options.threads * sizeof(float)));
   sums_.resize((panels.inputs + DenseGradient::rows - 1) / DenseGradient::rows);
 }
 
-void DenseStage::forward(const Phase& phase) {
+void DenseStage::forward(const Phase&) {
   const Parameters& parameters = shared_.parameters;
-  if (phase.training) {
+  if (forward_) {
     forward_.run(shared_.stream);
   } else {
-    dense_forward(node_.panels, wiring_.count, wiring_.x,
+    dense_forward(node_.panels, bindings_.count, bindings_.x,
                   parameters.value(node_.layer, 0),
-                  parameters.value(node_.layer, 1), wiring_.y);
+                  parameters.value(node_.layer, 1), bindings_.y);
   }
-  if (!node_.relu) return;
-  relu(wiring_.count * node_.panels.outputs, wiring_.y, wiring_.y);
+  if (node_.activation == Activation::none) return;
+  activate(node_.activation, bindings_.count * node_.panels.outputs,
+           bindings_.y, bindings_.y);
 }
 
 void DenseStage::backward() {
   const int64_t outputs = node_.panels.outputs;
-  if (node_.relu) relu_gradient(wiring_.count * outputs, wiring_.y, wiring_.dy);
+  activation_gradient(node_.activation, bindings_.count * outputs, bindings_.y,
+                      bindings_.dy);
   if (float* bias = shared_.parameters.gradient(node_.layer, 1)) {
-    dense_bias_gradient(outputs, wiring_.count, wiring_.dy, bias);
+    dense_bias_gradient(outputs, bindings_.count, bindings_.dy, bias);
   }
   if (backward_) backward_.run(shared_.stream);
 }
 
 double DenseStage::visit_weights(
     const std::function<double(const Chunk&)>& visit) {
-  DenseGradient::arrange(node_.panels, wiring_.count, wiring_.dy,
+  DenseGradient::arrange(node_.panels, bindings_.count, bindings_.dy,
                          targets_.floats());
   const int64_t blocks = static_cast<int64_t>(sums_.size());
   parallel(blocks, node_.panels.size(), [&](int64_t first, int64_t last) {
@@ -136,21 +144,23 @@ double DenseStage::visit_rows(
     int64_t first, float* scratch,
     const std::function<double(const Chunk&)>& visit) const {
   const Panels& panels = node_.panels;
-  const int64_t count = wiring_.count;
+  const int64_t count = bindings_.count;
   const int64_t last = std::min(first + DenseGradient::rows, panels.inputs);
   float* inputs = scratch;
   float* gradient = scratch + DenseGradient::inputs_size(count);
-  DenseGradient::arrange_inputs(panels, count, wiring_.x, first, last, inputs);
+  DenseGradient::arrange_inputs(panels, count, bindings_.x, first, last,
+                                inputs);
   float* weights = shared_.parameters.value(node_.layer, 0);
+  const size_t group = shared_.parameters.group(node_.layer, 0);
   double sum = 0;
   for (int64_t panel = 0; panel < panels.count(); ++panel) {
     const int64_t column = panel * panels.width;
     DenseGradient::compute(panels, count, inputs,
                            targets_.floats() + column * count, last - first,
                            gradient);
-    sum += visit(
-        shared_.parameters.chunk(weights + panels.offset(column, first),
-                                 gradient, (last - first) * panels.width));
+    sum += visit(shared_.parameters.chunk(
+        weights + panels.offset(column, first), gradient,
+        (last - first) * panels.width, group));
   }
   return sum;
 }

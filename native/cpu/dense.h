@@ -10,11 +10,11 @@ namespace birbs::cpu {
 // Settles node.weights and node.panels.
 void choose_dense(const Layer& layer, Node& node, int batch_size);
 
-// A dense layer and its ReLU, if the node has it.
+// A dense layer and its activation, if the node has it.
 class DenseStage : public Stage {
  public:
-  // `wiring.dy` must last until visit_weights.
-  DenseStage(const Node& node, const Wiring& wiring, Shared& shared);
+  // `bindings.dy` must last until visit_weights.
+  DenseStage(const Node& node, const Bindings& bindings, Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
 
@@ -24,11 +24,12 @@ class DenseStage : public Stage {
   double visit_weights(const std::function<double(const Chunk&)>& visit);
 
  private:
+  void prepare_weights();
   double visit_rows(int64_t first, float* scratch,
                     const std::function<double(const Chunk&)>& visit) const;
 
   const Node& node_;
-  Wiring wiring_;
+  Bindings bindings_;
   Shared& shared_;
   Call forward_, backward_;
   Buffer targets_;            // dy as DenseGradient wants it

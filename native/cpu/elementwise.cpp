@@ -10,12 +10,43 @@ namespace birbs::cpu {
 namespace {
 
 // In this order NaN stays NaN.
-BIRBS_INLINE void relu_part(int64_t size, const float* x, float* y) {
-  for (int64_t i = 0; i < size; ++i) y[i] = x[i] < 0 ? 0 : x[i];
+template <Activation activation>
+BIRBS_INLINE float bounded(float value) {
+  if (activation == Activation::none) return value;
+  value = value < 0 ? 0 : value;
+  return activation == Activation::relu6 && value > 6 ? 6 : value;
 }
 
-BIRBS_INLINE void relu_gradient_part(int64_t size, const float* y, float* dy) {
-  for (int64_t i = 0; i < size; ++i) dy[i] = y[i] <= 0 ? 0 : dy[i];
+template <Activation activation>
+BIRBS_INLINE void activate_part(int64_t size, const float* x, float* y) {
+  for (int64_t i = 0; i < size; ++i) y[i] = bounded<activation>(x[i]);
+}
+
+template <Activation activation>
+BIRBS_INLINE void gradient_part(int64_t size, const float* y, float* dy) {
+  for (int64_t i = 0; i < size; ++i)
+    dy[i] = stops<activation>(y[i]) ? 0 : dy[i];
+}
+
+template <Activation activation>
+BIRBS_INLINE void add_part(int64_t size, const float* a, const float* b,
+                           float* y) {
+  for (int64_t i = 0; i < size; ++i) y[i] = bounded<activation>(a[i] + b[i]);
+}
+
+// Calls the kernel for an activation, on all threads.
+template <auto none, auto relu, auto relu6, typename... Pointers>
+void run(Activation activation, int64_t size, Pointers... at) {
+  parallel(size, size, [=](int64_t first, int64_t last) {
+    switch (activation) {
+      case Activation::none:
+        return vectorized<none>(last - first, (at + first)...);
+      case Activation::relu:
+        return vectorized<relu>(last - first, (at + first)...);
+      case Activation::relu6:
+        return vectorized<relu6>(last - first, (at + first)...);
+    }
+  });
 }
 
 // A product, as in PyTorch: NaN stays NaN where it is not kept.
@@ -26,16 +57,29 @@ BIRBS_INLINE void apply_part(int64_t size, float scale, const uint8_t* kept,
 
 }  // namespace
 
-void relu(int64_t size, const float* x, float* y) {
-  parallel(size, size, [=](int64_t first, int64_t last) {
-    vectorized<relu_part>(last - first, x + first, y + first);
-  });
+void activate(Activation activation, int64_t size, const float* x, float* y) {
+  using enum Activation;
+  run<activate_part<none>, activate_part<relu>, activate_part<relu6>>(
+      activation, size, x, y);
 }
 
-void relu_gradient(int64_t size, const float* y, float* dy) {
-  parallel(size, size, [=](int64_t first, int64_t last) {
-    vectorized<relu_gradient_part>(last - first, y + first, dy + first);
-  });
+void activation_gradient(Activation activation, int64_t size, const float* y,
+                         float* dy) {
+  using enum Activation;
+  if (activation == none) return;
+  run<gradient_part<relu>, gradient_part<relu>, gradient_part<relu6>>(
+      activation, size, y, dy);
+}
+
+void add(Activation activation, int64_t size, const float* a, const float* b,
+         float* y) {
+  using enum Activation;
+  run<add_part<none>, add_part<relu>, add_part<relu6>>(activation, size, a, b,
+                                                       y);
+}
+
+void add_to(int64_t size, const float* part, float* whole) {
+  add(Activation::none, size, part, whole, whole);
 }
 
 void draw_kept(const Dropout& dropout, const Layout& layout, int count,

@@ -6,10 +6,28 @@
 
 namespace birbs::cpu {
 
-void relu(int64_t size, const float* x, float* y);
+enum class Activation { none, relu, relu6 };
 
-// dy becomes 0 wherever y, which came out of ReLU, is.
-void relu_gradient(int64_t size, const float* y, float* dy);
+// Whether the gradient stops: as in PyTorch NaN lets it pass relu, not relu6.
+template <Activation activation>
+constexpr bool stops(float y) {
+  if (activation == Activation::relu6) return !(y > 0 && y < 6);
+  return activation == Activation::relu && y <= 0;
+}
+
+// y = activation(x); may work in place. NaN stays NaN.
+void activate(Activation activation, int64_t size, const float* x, float* y);
+
+// dy becomes 0 wherever y, which came out of the activation, is at a bound.
+void activation_gradient(Activation activation, int64_t size, const float* y,
+                         float* dy);
+
+// y = activation(a + b)
+void add(Activation activation, int64_t size, const float* a, const float* b,
+         float* y);
+
+// whole += part
+void add_to(int64_t size, const float* part, float* whole);
 
 // Where in Philox the mask of a dropout lies.
 struct Dropout {

@@ -37,6 +37,10 @@ void normalize(const Network& network, const Layout& layout, int count,
           target[i * layout.block + c * step] =
               table.values[c][pixels[i * 3 + c]];
         }
+        // Channels that fill up a block: others have used this memory.
+        for (int c = 3; c < layout.block; ++c) {
+          target[i * layout.block + c] = 0;
+        }
       }
     }
   });

@@ -81,12 +81,20 @@ inline dnnl::pooling_backward::primitive_desc describe_pooling_gradient(
 #endif
 }
 
-// Scratch memory comes from the caller. ReLU is no part of a primitive here:
-// oneDNN's makes 0 of NaN, PyTorch's keeps it.
+// Scratch memory comes from the caller.
 inline dnnl::primitive_attr scratchpad_attributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attributes;
+}
+
+inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm,
+                           float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+  after.append_eltwise(algorithm, alpha, beta);
+#else
+  after.append_eltwise(1.0f, algorithm, alpha, beta);
+#endif
 }
 
 inline memory::desc describe_memory(const memory::dims& dims,

@@ -48,29 +48,46 @@ void each_dense_weight(const Node& node, const Copy& copy) {
 
 }  // namespace
 
-Parameters::Parameters(const Network& network, const Plan& plan,
-                       const Graph& graph, int moments)
-    : network_(network),
-      plan_(plan),
-      moments_(moments),
+Parameters::Parameters(const Optimizer& optimizer, const Plan& plan,
+                       const Graph& graph)
+    : plan_(plan),
+      moments_(moment_count(optimizer)),
       slots_(plan.parameters.size()),
-      layers_(network.layers.size()) {
+      layers_(plan.layers.size()) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     layers_[plan.parameters[i].layer].push_back(i);
     slots_[i].size = plan.parameters[i].size;
   }
   for (const Node& node : graph.nodes) {
-    if (node.work == Work::dense) {
+    if (node.kernel == Kernel::dense) {
       Slot& slot = slots_[layers_[node.layer][0]];
       slot.dense = &node;
       slot.size = node.panels.size();
-    } else if (node.work == Work::convolution) {
+    } else if (node.kernel == Kernel::convolution && !node.inference) {
       Slot& slot = slots_[layers_[node.layer][0]];
       slot.convolution = &node;
       slot.size = static_cast<int64_t>(node.weights.get_size() / sizeof(float));
     }
   }
-  int64_t statistics = 0;
+  find_groups(optimizer);
+  statistics_ = floats(place_values());
+  values_ = floats(size_);
+  gradients_ = floats(stored_);
+  moment_values_ = floats(moments_ * size_);
+}
+
+void Parameters::find_groups(const Optimizer& optimizer) {
+  for (const Parameter& parameter : plan_.parameters) {
+    const ParameterGroup group = group_of(optimizer, plan_, parameter);
+    const auto found = std::find(groups_.begin(), groups_.end(), group);
+    group_of_.push_back(found - groups_.begin());
+    if (found == groups_.end()) groups_.push_back(group);
+  }
+}
+
+// Group by group what has stored gradients, then dense weights; what does not
+// learn is kept apart. Returns how much that is.
+int64_t Parameters::place_values() {
   auto place = [&](auto belongs, int64_t& end) {
     for (size_t i = 0; i < slots_.size(); ++i) {
       if (!belongs(i)) continue;
@@ -78,15 +95,21 @@ Parameters::Parameters(const Network& network, const Plan& plan,
       end += rounded(slots_[i].size);
     }
   };
-  auto trainable = [&](size_t i) { return plan.parameters[i].trainable; };
-  place([&](size_t i) { return trainable(i) && !slots_[i].dense; }, stored_);
+  auto trainable = [&](size_t i) { return plan_.parameters[i].trainable; };
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    const int64_t start = stored_;
+    place(
+        [&](size_t i) {
+          return trainable(i) && !slots_[i].dense && group_of_[i] == group;
+        },
+        stored_);
+    if (stored_ > start) ranges_.push_back({start, stored_ - start, group});
+  }
   size_ = stored_;
-  place([&](size_t i) { return slots_[i].dense != nullptr; }, size_);
-  place([&](size_t i) { return !trainable(i); }, statistics);
-  values_ = floats(size_);
-  gradients_ = floats(stored_);
-  moment_values_ = floats(moments * size_);
-  statistics_ = floats(statistics);
+  place([&](size_t i) { return trainable(i) && slots_[i].dense; }, size_);
+  int64_t fixed = 0;
+  place([&](size_t i) { return !trainable(i); }, fixed);
+  return fixed;
 }
 
 const Parameters::Slot* Parameters::find(size_t layer, size_t nth) const {
@@ -106,23 +129,34 @@ float* Parameters::value(size_t layer, size_t nth) const {
 
 float* Parameters::gradient(size_t layer, size_t nth) const {
   const Slot* slot = find(layer, nth);
-  return slot && !slot->dense ? gradients_.floats() + slot->offset : nullptr;
+  if (!slot || slot->dense) return nullptr;
+  const bool trainable = plan_.parameters[layers_[layer][nth]].trainable;
+  return trainable ? gradients_.floats() + slot->offset : nullptr;
+}
+
+size_t Parameters::group(size_t layer, size_t nth) const {
+  return group_of_[layers_[layer][nth]];
 }
 
 float* Parameters::moment(int which) const {
   return which < moments_ ? moment_values_.floats() + which * size_ : nullptr;
 }
 
-Chunk Parameters::chunk(int64_t offset, int64_t count) const {
-  return chunk(values_.floats() + offset, gradients_.floats() + offset, count);
+Chunk Parameters::chunk(int64_t offset, int64_t count, size_t group) const {
+  return chunk(values_.floats() + offset, gradients_.floats() + offset, count,
+               group);
 }
 
-Chunk Parameters::chunk(float* values, const float* gradients,
-                        int64_t count) const {
+Chunk Parameters::chunk(float* values, const float* gradients, int64_t count,
+                        size_t group) const {
   const int64_t offset = values - values_.floats();
   float *first = moment(0), *second = moment(1);
-  return {values, gradients, first ? first + offset : nullptr,
-          second ? second + offset : nullptr, count};
+  return {values,
+          gradients,
+          first ? first + offset : nullptr,
+          second ? second + offset : nullptr,
+          count,
+          group};
 }
 
 void Parameters::unpack(size_t index, const float* packed, float* flat) const {
@@ -133,7 +167,7 @@ void Parameters::unpack(size_t index, const float* packed, float* flat) const {
       flat[outside] = packed[inside];
     });
   } else if (slot.convolution) {
-    const Layer& layer = network_.layers[parameter.layer];
+    const Layer& layer = plan_.layers[parameter.layer];
     reorder(slot.convolution->weights, packed, plain_desc(layer, parameter),
             flat);
   } else {
@@ -149,12 +183,25 @@ void Parameters::pack(size_t index, const float* flat, float* packed) const {
       packed[inside] = flat[outside];
     });
   } else if (slot.convolution) {
-    const Layer& layer = network_.layers[parameter.layer];
-    reorder(plain_desc(layer, parameter), flat, slot.convolution->weights,
-            packed);
+    pack_convolution(*slot.convolution, flat, packed);
   } else {
     std::copy_n(flat, parameter.size, packed);
   }
+}
+
+void Parameters::pack_convolution(const Node& node, const float* plain,
+                                  float* packed) const {
+  const Parameter& weight = plan_.parameters[layers_[node.layer][0]];
+  reorder(plain_desc(plan_.layers[node.layer], weight), plain, node.weights,
+          packed);
+}
+
+std::vector<float> Parameters::plain(size_t layer, size_t nth) const {
+  if (!has(layer, nth)) return {};
+  const size_t index = layers_[layer][nth];
+  std::vector<float> flat(plan_.parameters[index].size);
+  unpack(index, value(layer, nth), flat.data());
+  return flat;
 }
 
 void Parameters::read_values(float* flat) const {

@@ -4,6 +4,7 @@
 
 #include "buffer.h"
 #include "graph.h"
+#include "optimizer.h"
 
 namespace birbs::cpu {
 
@@ -13,6 +14,7 @@ struct Chunk {
   const float* gradients;
   float *first, *second;  // moments; null where the optimizer has none
   int64_t count;
+  size_t group;  // of Parameters::groups()
 };
 
 // All parameters, gradients and moments, each tensor in the layout its
@@ -20,20 +22,37 @@ struct Chunk {
 // weights are never stored (see DenseGradient), so these weights come last.
 class Parameters {
  public:
-  Parameters(const Network& network, const Plan& plan, const Graph& graph,
-             int moments);
+  // The graph is that of training and outlives this.
+  Parameters(const Optimizer& optimizer, const Plan& plan, const Graph& graph);
 
   // The nth parameter of a layer, null if it has none: values, gradients.
   float* value(size_t layer, size_t nth) const;
   float* gradient(size_t layer, size_t nth) const;
   bool has(size_t layer, size_t nth) const;
 
-  // Part of the parameters with stored gradients, or of any others.
-  Chunk chunk(int64_t offset, int64_t count) const;
-  Chunk chunk(float* values, const float* gradients, int64_t count) const;
+  // What sets updates apart, and the parameters with stored gradients that go
+  // together.
+  struct Range {
+    int64_t offset, count;
+    size_t group;
+  };
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  const std::vector<Range>& ranges() const { return ranges_; }
+  size_t group(size_t layer, size_t nth) const;
+
+  // Part of a range, or of the weights of a dense layer.
+  Chunk chunk(int64_t offset, int64_t count, size_t group) const;
+  Chunk chunk(float* values, const float* gradients, int64_t count,
+              size_t group) const;
   int64_t stored() const { return stored_; }
   int64_t size() const { return size_; }
   const float* values() const { return values_.floats(); }
+
+  // PyTorch's layout; empty if the layer has none.
+  std::vector<float> plain(size_t layer, size_t nth) const;
+  // The weights of a convolution as its node likes them.
+  void pack_convolution(const Node& node, const float* plain,
+                        float* packed) const;
 
   // PyTorch's layout, Plan order. Statistics are running means and variances.
   void read_values(float* flat) const;
@@ -46,6 +65,8 @@ class Parameters {
   int64_t bytes() const;
 
  private:
+  void find_groups(const Optimizer& optimizer);
+  int64_t place_values();
   struct Slot {
     int64_t offset = 0;  // in the arrays below; running statistics in theirs
     int64_t size = 0;
@@ -57,11 +78,13 @@ class Parameters {
   const Slot* find(size_t layer, size_t nth) const;
   float* moment(int which) const;
 
-  const Network& network_;
   const Plan& plan_;
   int moments_;
   std::vector<Slot> slots_;                  // of each parameter
   std::vector<std::vector<size_t>> layers_;  // parameters of each layer
+  std::vector<ParameterGroup> groups_;
+  std::vector<size_t> group_of_;  // of each parameter
+  std::vector<Range> ranges_;
   int64_t stored_ = 0, size_ = 0;
   Buffer values_, gradients_, moment_values_, statistics_;
 };

@@ -8,21 +8,21 @@ namespace birbs::cpu {
 // Max pooling of any window.
 class MaxPoolStage : public Stage {
  public:
-  MaxPoolStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
+  MaxPoolStage(const Node& node, const Bindings& bindings, NodeMemory& kept,
                Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
 
  private:
   MaxPool pool_;
-  Wiring wiring_;
+  Bindings bindings_;
   int32_t* taken_;
 };
 
 // Average and global average pooling.
 class AveragePoolStage : public Stage {
  public:
-  AveragePoolStage(const Node& node, const Wiring& wiring, Shared& shared);
+  AveragePoolStage(const Node& node, const Bindings& bindings, Shared& shared);
   void forward(const Phase& phase) override;
   void backward() override;
 
@@ -32,7 +32,7 @@ class AveragePoolStage : public Stage {
 };
 
 // The stage for a pooling layer.
-std::unique_ptr<Stage> make_pooling(const Node& node, const Wiring& wiring,
+std::unique_ptr<Stage> make_pooling(const Node& node, const Bindings& bindings,
                                     NodeMemory& kept, Shared& shared);
 
 }  // namespace birbs::cpu

@@ -232,9 +232,11 @@ class Run {
     max_pool_gradient(pool, given(0), taken.data(), result(0));
   }
 
-  void relu_gradient() {
+  // Of x, or of y: the activation leaves both bounds where they are.
+  void activation_gradient(Activation activation) {
     std::copy_n(given(0), inputs_[0].size(), result(0));
-    cpu::relu_gradient(inputs_[0].size(), given(1), result(0));
+    cpu::activation_gradient(activation, inputs_[0].size(), given(1),
+                             result(0));
   }
 
   void batch_norm(bool inference) {
@@ -249,7 +251,7 @@ class Run {
                      .weight = given(1),
                      .bias = given(2),
                      .epsilon = operation_.epsilon,
-                     .relu = false,
+                     .activation = Activation::none,
                      .y = result(0)});
   }
 
@@ -265,6 +267,8 @@ class Run {
                               .variance = variance.data(),
                               .weight = given(2),
                               .epsilon = operation_.epsilon,
+                              .fixed = false,
+                              .activation = Activation::none,
                               .y = nullptr,
                               .dy = dy.data(),
                               .dx = result(0),
@@ -273,6 +277,7 @@ class Run {
   }
 
   void fill() {
+    const int64_t size = inputs_[0].size();
     switch (operation_.kind) {
       case OpKind::conv2d:
         return convolve();
@@ -297,9 +302,15 @@ class Run {
       case OpKind::dense_weight_gradient:
         return dense_weight_gradient();
       case OpKind::relu:
-        return relu(inputs_[0].size(), given(0), result(0));
+        return activate(Activation::relu, size, given(0), result(0));
       case OpKind::relu_gradient:
-        return relu_gradient();
+        return activation_gradient(Activation::relu);
+      case OpKind::relu6:
+        return activate(Activation::relu6, size, given(0), result(0));
+      case OpKind::relu6_gradient:
+        return activation_gradient(Activation::relu6);
+      case OpKind::add:
+        return add(Activation::none, size, given(0), given(1), result(0));
       case OpKind::softmax:
         return softmax(given(0), count(in(0)), static_cast<int>(in(0)[1]),
                        result(0));
@@ -313,11 +324,8 @@ class Run {
       case OpKind::cross_entropy_gradient:
       case OpKind::dropout:
       case OpKind::dropout_gradient:
-      case OpKind::relu6:
-      case OpKind::relu6_gradient:
-      case OpKind::add:
       case OpKind::flatten:
-        // oneDNN has none of these, or not with these gradients.
+        // oneDNN has none of these.
         outputs_ = portable_backend().run(operation_, inputs_);
         return;
     }

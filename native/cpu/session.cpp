@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "failure.h"
 #include "loss.h"
@@ -14,9 +15,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Batch sizes a session stays prepared for: the full batch, an epoch's rest,
-// and the same of a validation.
-constexpr size_t most_passes = 8;
+// Values that a session stays prepared to answer: logits, features, some more.
+constexpr size_t most_inferences = 4;
+// What lies between layers at a time in inference: a share of the caches.
+constexpr int64_t inference_bytes = int64_t{4} << 20;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -25,13 +27,24 @@ double seconds_since(Clock::time_point start) {
 Plan check_and_plan(const SessionOptions& options) {
   check_session_options(options);
   set_threads(options.threads);
-  Plan plan = plan_network(options.network, options.batch_size);
-  require_chain(plan);
-  return plan;
+  return plan_network(options.network, options.batch_size);
 }
 
-bool in_place(const Node& node) {
-  return node.work == Work::relu || node.work == Work::dropout;
+// Large dense layers are read once for all images; they take longer than what
+// comes before them does for leaving the cache.
+int images_at_once(const Plan& plan, int batch_size) {
+  int64_t largest = 1, dense = 0;
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    const int64_t in = plan.shapes[plan.inputs[i][0]].size();
+    const int64_t out = plan.shapes[i + 1].size();
+    largest = std::max(largest, (in + out) * int64_t{sizeof(float)});
+    if (plan.layers[i].kind == OpKind::dense) {
+      dense = std::max(dense, in * out * int64_t{sizeof(float)});
+    }
+  }
+  if (dense > 2 * inference_bytes) return batch_size;
+  return static_cast<int>(
+      std::clamp<int64_t>(inference_bytes / largest, 1, batch_size));
 }
 
 }  // namespace
@@ -39,79 +52,44 @@ bool in_place(const Node& node) {
 OnednnSession::OnednnSession(const SessionOptions& options)
     : options_(options),
       plan_(check_and_plan(options)),
-      graph_(build_graph(options_.network, plan_, options.batch_size)),
-      parameters_(options_.network, plan_, graph_,
-                  moment_count(options.optimizer)),
+      training_graph_(training_graph(plan_, options.batch_size)),
+      parameters_(options_.optimizer, plan_, training_graph_),
       update_(parameters_),
-      shared_(options_, parameters_) {
+      shared_(options_, plan_, parameters_),
+      images_at_once_(images_at_once(plan_, options.batch_size)),
+      logits_(int64_t{options.batch_size} * options.network.classes),
+      logit_gradients_(logits_.size()) {
   parameters_.write_values(init_parameters(plan_, options_.seed).data());
-  allocate();
-  wire_gradients();
-  pass_for(options.batch_size);
 }
 
-void OnednnSession::allocate() {
-  const int64_t count = options_.batch_size;
-  input_ = Buffer(count * graph_.input.size() * sizeof(float));
-  logits_ = Buffer(count * options_.network.classes * sizeof(float));
-  logit_gradients_ = Buffer(count * options_.network.classes * sizeof(float));
-  int64_t largest = graph_.input.size();
-  memories_.resize(graph_.nodes.size());
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const Node& node = graph_.nodes[i];
-    const size_t bytes = count * node.out.size() * sizeof(float);
-    memories_[i].output = Buffer(bytes);
-    if (node.work == Work::dense) memories_[i].gradient = Buffer(bytes);
-    largest = std::max(largest, node.out.size());
-  }
-  for (Buffer& buffer : gradients_) {
-    buffer = Buffer(count * largest * sizeof(float));
-  }
-}
-
-// Two buffers in turn, but what comes out of a dense layer keeps its gradient
-// until the update, and work in place needs none of its own.
-void OnednnSession::wire_gradients() {
-  int turn = 0;
-  gradient_of_.push_back(gradients_[turn].floats());
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    if (in_place(graph_.nodes[i])) {
-      gradient_of_.push_back(gradient_of_.back());
-    } else if (memories_[i].gradient.bytes() > 0) {
-      gradient_of_.push_back(memories_[i].gradient.floats());
-    } else {
-      turn = 1 - turn;
-      gradient_of_.push_back(gradients_[turn].floats());
-    }
-  }
-}
-
-OnednnSession::Pass OnednnSession::make_pass(int count) {
-  Pass pass;
-  const float* x = input_.floats();
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const Node& node = graph_.nodes[i];
-    Wiring wiring{count, x, memories_[i].output.floats(), gradient_of_[i + 1],
-                  gradient_of_[i]};
-    try {
-      pass.stages.push_back(make_stage(node, wiring, memories_[i], shared_));
-    } catch (const dnnl::error& error) {
-      refuse(options_.network, node.layer, error);
-    }
-    if (node.work == Work::dense) {
-      pass.dense.push_back(static_cast<DenseStage*>(pass.stages.back().get()));
-    }
-    x = wiring.y;
-  }
-  return pass;
-}
-
-OnednnSession::Pass& OnednnSession::pass_for(int count) {
+Program& OnednnSession::training_program() {
   set_threads(options_.threads);
-  auto found = passes_.find(count);
-  if (found != passes_.end()) return found->second;
-  if (passes_.size() >= most_passes) passes_.clear();
-  return passes_.emplace(count, make_pass(count)).first->second;
+  if (!training_) {
+    training_.emplace(training_graph_, options_.batch_size, true, shared_);
+  }
+  if (folded_ != set_) {
+    training_->fold();
+    folded_ = set_;
+  }
+  return *training_;
+}
+
+OnednnSession::Inference& OnednnSession::inference_to(int value) {
+  set_threads(options_.threads);
+  auto found = inferences_.find(value);
+  if (found == inferences_.end()) {
+    if (inferences_.size() >= most_inferences) inferences_.clear();
+    found = inferences_
+                .try_emplace(value, plan_, images_at_once_, value,
+                             training_graph_, shared_)
+                .first;
+  }
+  Inference& inference = found->second;
+  if (inference.folded != version_) {
+    inference.program.fold();
+    inference.folded = version_;
+  }
+  return inference;
 }
 
 void OnednnSession::train_step(const Batch& batch, float learning_rate,
@@ -121,11 +99,12 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
     check_batch(options_, batch);
     check_learning_rate(learning_rate);
     const auto start = Clock::now();
-    Pass& pass = pass_for(batch.count);
+    Program::Pass& pass = training_program().pass_for(batch.count);
     Loss loss = differentiate(pass, batch);
     result.gradient_norm = update(pass, learning_rate);
     for (auto& stage : pass.stages) stage->update_statistics();
     ++progress_.step;
+    ++version_;
     result.loss = loss.value;
     result.correct = loss.correct;
     result.image_losses = std::move(loss.of_images);
@@ -138,20 +117,41 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
 }
 
 void OnednnSession::predict(const uint8_t* images, int count, float* logits) {
-  check_images(options_, images, count);
-  forward(pass_for(count), images, count, false);
-  read_logits(count, logits);
+  activations(images, count, plan_.last_value(), logits);
 }
 
-void OnednnSession::activations(const uint8_t*, int, int, float*) {
-  throw Error("features: the device cpu has none yet.");
+void OnednnSession::activations(const uint8_t* images, int count, int value,
+                                float* output) {
+  check_images(options_, images, count);
+  Inference& inference = inference_to(value);
+  const int64_t size = plan_.shapes[value].size();
+  if (!inference.program.finite()) {  // relu6 would hide it
+    std::fill_n(output, count * size, std::numeric_limits<float>::quiet_NaN());
+    return;
+  }
+  for (int first = 0; first < count; first += images_at_once_) {
+    infer(inference, images + first * options_.network.input.size(),
+          std::min(images_at_once_, count - first), output + first * size);
+  }
+}
+
+void OnednnSession::infer(Inference& inference, const uint8_t* images,
+                          int count, float* output) {
+  Program& program = inference.program;
+  const Graph& graph = program.graph();
+  Program::Pass& pass = program.pass_for(count);
+  normalize(options_.network, graph.layouts[0], count, images,
+            program.value(0));
+  program.forward(pass, {});
+  unpack(graph.layouts[graph.target], count, program.value(graph.target),
+         output);
 }
 
 StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
                                     float* logits) {
   check_batch(options_, batch);
   const auto start = Clock::now();
-  Pass& pass = pass_for(batch.count);
+  Program::Pass& pass = training_program().pass_for(batch.count);
   Loss loss = differentiate(pass, batch);
   std::vector<float> packed(parameters_.size());
   const double squares = update_.visit(pass.dense, [&](const Chunk& chunk) {
@@ -170,74 +170,60 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
   return result;
 }
 
-void OnednnSession::forward(Pass& pass, const uint8_t* images, int count,
-                            bool training) {
-  normalize(options_.network, graph_.input, count, images, input_.floats());
-  for (size_t i = 0; i < pass.stages.size(); ++i) {
-    try {
-      pass.stages[i]->forward({training, progress_.step});
-    } catch (const dnnl::error& error) {
-      refuse(options_.network, graph_.nodes[i].layer, error);
-    }
-  }
-}
-
 // Everything of a step but the update.
-Loss OnednnSession::differentiate(Pass& pass, const Batch& batch) {
-  forward(pass, batch.images, batch.count, true);
-  read_logits(batch.count, logits_.floats());
-  Loss loss =
-      cross_entropy(logits_.floats(), batch.labels, batch.count,
-                    options_.network.classes, options_.class_weights,
-                    options_.label_smoothing, logit_gradients_.floats());
-  pack(output(), batch.count, logit_gradients_.floats(), gradient_of_.back());
-  backward(pass);
+Loss OnednnSession::differentiate(Program::Pass& pass, const Batch& batch) {
+  Program& program = *training_;
+  normalize(options_.network, training_graph_.layouts[0], batch.count,
+            batch.images, program.value(0));
+  program.forward(pass, {true, progress_.step});
+  read_logits(batch.count, logits_.data());
+  Loss loss = cross_entropy(logits_.data(), batch.labels, batch.count,
+                            options_.network.classes, options_.class_weights,
+                            options_.label_smoothing, logit_gradients_.data());
+  pack(output(), batch.count, logit_gradients_.data(),
+       program.gradient(training_graph_.target));
+  program.backward(pass);
   return loss;
-}
-
-void OnednnSession::backward(Pass& pass) {
-  for (size_t i = pass.stages.size(); i-- > graph_.first_trainable;) {
-    try {
-      pass.stages[i]->backward();
-    } catch (const dnnl::error& error) {
-      refuse(options_.network, graph_.nodes[i].layer, error);
-    }
-  }
 }
 
 // Returns the global norm. Without clipping the norm need not be known first,
 // so one pass over the parameters does.
-double OnednnSession::update(Pass& pass, float learning_rate) {
-  auto rule_for = [&](double norm) {
-    return update_rule(options_.optimizer, {}, progress_.updates(),
-                       learning_rate, clip_scale(norm, options_.clip_norm));
+double OnednnSession::update(Program::Pass& pass, float learning_rate) {
+  std::vector<UpdateRule> rules;  // of each group
+  auto set_rules = [&](double norm) {
+    rules.clear();
+    for (const ParameterGroup& group : parameters_.groups()) {
+      rules.push_back(update_rule(options_.optimizer, group,
+                                  progress_.updates(), learning_rate,
+                                  clip_scale(norm, options_.clip_norm)));
+    }
   };
   auto squares = [](const Chunk& chunk) {
     return sum_of_squares(chunk.gradients, chunk.count);
   };
-  auto apply = [](const UpdateRule& rule, const Chunk& chunk) {
-    update_parameters(rule, chunk.values, chunk.gradients, chunk.first,
-                      chunk.second, chunk.count);
+  auto apply = [&](const Chunk& chunk) {
+    update_parameters(rules[chunk.group], chunk.values, chunk.gradients,
+                      chunk.first, chunk.second, chunk.count);
   };
   if (options_.clip_norm > 0) {
     const double norm = std::sqrt(update_.visit(pass.dense, squares));
-    const UpdateRule rule = rule_for(norm);
+    set_rules(norm);
     update_.visit(pass.dense, [&](const Chunk& chunk) {
-      apply(rule, chunk);
+      apply(chunk);
       return 0.0;
     });
     return norm;
   }
-  const UpdateRule rule = rule_for(0);
+  set_rules(0);
   return std::sqrt(update_.visit(pass.dense, [&](const Chunk& chunk) {
     const double sum = squares(chunk);
-    apply(rule, chunk);
+    apply(chunk);
     return sum;
   }));
 }
 
 void OnednnSession::read_logits(int count, float* logits) const {
-  unpack(output(), count, memories_.back().output.floats(), logits);
+  unpack(output(), count, training_->value(training_graph_.target), logits);
 }
 
 void OnednnSession::get_parameters(float* values) {
@@ -248,6 +234,8 @@ void OnednnSession::get_parameters(float* values) {
 void OnednnSession::set_parameters(const float* values) {
   set_threads(options_.threads);
   parameters_.write_values(values);
+  ++version_;
+  ++set_;
 }
 
 OptimizerState OnednnSession::get_optimizer_state() {
@@ -266,13 +254,12 @@ void OnednnSession::set_optimizer_state(const OptimizerState& state) {
 }
 
 int64_t OnednnSession::memory_bytes() const {
-  size_t bytes = input_.bytes() + logits_.bytes() + logit_gradients_.bytes() +
-                 gradients_[0].bytes() + gradients_[1].bytes();
-  for (const NodeMemory& memory : memories_) {
-    bytes += memory.output.bytes() + memory.workspace.bytes() +
-             memory.statistics.bytes() + memory.gradient.bytes();
+  int64_t bytes = parameters_.bytes() + shared_.bytes();
+  if (training_) bytes += training_->bytes();
+  for (const auto& [value, inference] : inferences_) {
+    bytes += inference.program.bytes();
   }
-  return static_cast<int64_t>(bytes) + parameters_.bytes() + shared_.bytes();
+  return bytes;
 }
 
 }  // namespace birbs::cpu

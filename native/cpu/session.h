@@ -1,10 +1,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "loss.h"
-#include "stage.h"
+#include "program.h"
 #include "update.h"
 
 namespace birbs::cpu {
@@ -29,35 +30,42 @@ class OnednnSession : public Session {
   int64_t memory_bytes() const override;
 
  private:
-  // The stages of all nodes for one batch size.
-  struct Pass {
-    std::vector<std::unique_ptr<Stage>> stages;
-    std::vector<DenseStage*> dense;
+  // Some images at a time, so that what lies between layers stays in cache.
+  struct Inference {
+    Inference(const Plan& plan, int images, int target, const Graph& training,
+              Shared& shared)
+        : graph(inference_graph(plan, images, target, training)),
+          program(graph, images, false, shared) {}
+
+    Graph graph;
+    Program program;
+    uint64_t folded = 0;  // version of the parameters
   };
 
-  void allocate();
-  void wire_gradients();
-  Pass make_pass(int count);
-  Pass& pass_for(int count);
-  void forward(Pass& pass, const uint8_t* images, int count, bool training);
-  Loss differentiate(Pass& pass, const Batch& batch);
-  void backward(Pass& pass);
-  double update(Pass& pass, float learning_rate);
+  Program& training_program();
+  Inference& inference_to(int value);
+  void infer(Inference& inference, const uint8_t* images, int count,
+             float* output);
+  Loss differentiate(Program::Pass& pass, const Batch& batch);
+  double update(Program::Pass& pass, float learning_rate);
   void read_logits(int count, float* logits) const;
-  const Layout& output() const { return graph_.nodes.back().out; }
+  const Layout& output() const {
+    return training_graph_.layouts[training_graph_.target];
+  }
 
   SessionOptions options_;
   Plan plan_;
-  Graph graph_;
+  Graph training_graph_;
   Parameters parameters_;
   Update update_;
   Shared shared_;
   Progress progress_;
-  Buffer input_, logits_, logit_gradients_;
-  std::vector<NodeMemory> memories_;
-  Buffer gradients_[2];              // most activations' gradients take turns
-  std::vector<float*> gradient_of_;  // of what enters node i; last: of the end
-  std::map<int, Pass> passes_;
+  // Counts changes of the parameters, and those from outside.
+  uint64_t version_ = 1, set_ = 1, folded_ = 0;
+  int images_at_once_;
+  std::vector<float> logits_, logit_gradients_;
+  std::optional<Program> training_;      // made when first needed
+  std::map<int, Inference> inferences_;  // by the value they lead to
 };
 
 }  // namespace birbs::cpu

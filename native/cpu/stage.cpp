@@ -1,5 +1,7 @@
 #include "stage.h"
 
+#include <algorithm>
+
 #include "batch_norm.h"
 #include "convolution.h"
 #include "dense.h"
@@ -11,46 +13,90 @@
 namespace birbs::cpu {
 namespace {
 
-class ReluStage : public Stage {
+// A gradient that is worked on in place goes where it is wanted.
+void move_gradient(const Bindings& bindings, int64_t size) {
+  if (bindings.dx == bindings.dy) return;
+  std::copy_n(bindings.dy, size, bindings.dx);
+}
+
+class ActivationStage : public Stage {
  public:
-  ReluStage(const Node& node, const Wiring& wiring)
-      : size_(wiring.count * node.out.size()), wiring_(wiring) {}
-  void forward(const Phase&) override { relu(size_, wiring_.x, wiring_.y); }
-  void backward() override { relu_gradient(size_, wiring_.y, wiring_.dy); }
+  ActivationStage(const Node& node, const Bindings& bindings)
+      : activation_(node.activation),
+        size_(bindings.count * node.out.size()),
+        bindings_(bindings) {}
+  void forward(const Phase&) override {
+    activate(activation_, size_, bindings_.x, bindings_.y);
+  }
+  void backward() override {
+    activation_gradient(activation_, size_, bindings_.y, bindings_.dy);
+    move_gradient(bindings_, size_);
+  }
 
  private:
+  Activation activation_;
   int64_t size_;
-  Wiring wiring_;
+  Bindings bindings_;
+};
+
+class AddStage : public Stage {
+ public:
+  AddStage(const Node& node, const Bindings& bindings)
+      : activation_(node.activation),
+        size_(bindings.count * node.out.size()),
+        bindings_(bindings) {}
+  void forward(const Phase&) override {
+    add(activation_, size_, bindings_.x, bindings_.x2, bindings_.y);
+  }
+  void backward() override {
+    activation_gradient(activation_, size_, bindings_.y, bindings_.dy);
+    pass(bindings_.dx, bindings_.add_dx);
+    pass(bindings_.dx2, bindings_.add_dx2);
+  }
+
+ private:
+  void pass(float* dx, bool sum) const {
+    if (dx == nullptr) return;
+    if (sum) {
+      add_to(size_, bindings_.dy, dx);
+    } else if (dx != bindings_.dy) {
+      std::copy_n(bindings_.dy, size_, dx);
+    }
+  }
+
+  Activation activation_;
+  int64_t size_;
+  Bindings bindings_;
 };
 
 class DropoutStage : public Stage {
  public:
-  DropoutStage(const Node& node, const Wiring& wiring, NodeMemory& kept,
-               const SessionOptions& options)
+  DropoutStage(const Node& node, const Bindings& bindings, NodeMemory& kept,
+               const Shared& shared)
       : node_(node),
-        wiring_(wiring),
-        size_(wiring.count * node.out.size()),
-        rate_(options.network.layers[node.layer].rate),
-        seed_(options.seed),
+        bindings_(bindings),
+        size_(bindings.count * node.out.size()),
+        rate_(shared.layer(node).rate),
+        seed_(shared.options.seed),
         kept_(static_cast<uint8_t*>(kept.workspace.reserve(size_))) {}
 
   void forward(const Phase& phase) override {
     if (!phase.training) {
-      std::copy_n(wiring_.x, size_, wiring_.y);
+      std::copy_n(bindings_.x, size_, bindings_.y);
       return;
     }
     const auto stream = dropout_stream + static_cast<uint32_t>(node_.layer);
-    draw_kept({rate_, seed_, stream, phase.step}, node_.out, wiring_.count,
+    draw_kept({rate_, seed_, stream, phase.step}, node_.out, bindings_.count,
               kept_);
-    apply_kept(size_, rate_, kept_, wiring_.x, wiring_.y);
+    apply_kept(size_, rate_, kept_, bindings_.x, bindings_.y);
   }
   void backward() override {
-    apply_kept(size_, rate_, kept_, wiring_.dy, wiring_.dy);
+    apply_kept(size_, rate_, kept_, bindings_.dy, bindings_.dx);
   }
 
  private:
   const Node& node_;
-  Wiring wiring_;
+  Bindings bindings_;
   int64_t size_;
   float rate_;
   uint64_t seed_;
@@ -59,37 +105,38 @@ class DropoutStage : public Stage {
 
 class MaxPool2x2Stage : public Stage {
  public:
-  MaxPool2x2Stage(const Node& node, const Wiring& wiring, NodeMemory& kept)
+  MaxPool2x2Stage(const Node& node, const Bindings& bindings, NodeMemory& kept)
       : node_(node),
-        wiring_(wiring),
+        bindings_(bindings),
         taken_(static_cast<uint8_t*>(
-            kept.workspace.reserve(wiring.count * node.out.size()))) {}
+            kept.workspace.reserve(bindings.count * node.out.size()))) {}
 
   void forward(const Phase&) override {
-    max_pool_2x2(node_.in, wiring_.count, node_.relu, wiring_.x, wiring_.y,
+    max_pool_2x2(node_.in, bindings_.count,
+                 node_.activation == Activation::relu, bindings_.x, bindings_.y,
                  taken_);
   }
   void backward() override {
-    max_pool_2x2_gradient(node_.in, wiring_.count, wiring_.dy, taken_,
-                          wiring_.dx);
+    max_pool_2x2_gradient(node_.in, bindings_.count, bindings_.dy, taken_,
+                          bindings_.dx);
   }
 
  private:
   const Node& node_;
-  Wiring wiring_;
+  Bindings bindings_;
   uint8_t* taken_;
 };
 
 // From one layout to another, and back.
 class ReorderStage : public Stage {
  public:
-  ReorderStage(const Node& node, const Wiring& wiring, Shared& shared)
+  ReorderStage(const Node& node, const Bindings& bindings, Shared& shared)
       : shared_(shared) {
-    const auto in = node.in.desc(wiring.count);
-    const auto out = node.out.desc(wiring.count);
-    forward_ = call(attach(in, wiring.x), attach(out, wiring.y));
-    if (wiring.dx)
-      backward_ = call(attach(out, wiring.dy), attach(in, wiring.dx));
+    const auto in = node.in.desc(bindings.count);
+    const auto out = node.out.desc(bindings.count);
+    forward_ = call(attach(in, bindings.x), attach(out, bindings.y));
+    if (bindings.dx)
+      backward_ = call(attach(out, bindings.dy), attach(in, bindings.dx));
   }
   void forward(const Phase&) override { forward_.run(shared_.stream); }
   void backward() override {
@@ -108,25 +155,27 @@ class ReorderStage : public Stage {
 
 }  // namespace
 
-std::unique_ptr<Stage> make_stage(const Node& node, const Wiring& wiring,
+std::unique_ptr<Stage> make_stage(const Node& node, const Bindings& bindings,
                                   NodeMemory& kept, Shared& shared) {
-  switch (node.work) {
-    case Work::convolution:
-      return std::make_unique<ConvolutionStage>(node, wiring, kept, shared);
-    case Work::batch_norm:
-      return std::make_unique<BatchNormStage>(node, wiring, kept, shared);
-    case Work::relu:
-      return std::make_unique<ReluStage>(node, wiring);
-    case Work::pooling:
-      return make_pooling(node, wiring, kept, shared);
-    case Work::max_pool_2x2:
-      return std::make_unique<MaxPool2x2Stage>(node, wiring, kept);
-    case Work::dense:
-      return std::make_unique<DenseStage>(node, wiring, shared);
-    case Work::dropout:
-      return std::make_unique<DropoutStage>(node, wiring, kept, shared.options);
-    case Work::reorder:
-      return std::make_unique<ReorderStage>(node, wiring, shared);
+  switch (node.kernel) {
+    case Kernel::convolution:
+      return std::make_unique<ConvolutionStage>(node, bindings, kept, shared);
+    case Kernel::batch_norm:
+      return std::make_unique<BatchNormStage>(node, bindings, kept, shared);
+    case Kernel::activation:
+      return std::make_unique<ActivationStage>(node, bindings);
+    case Kernel::pooling:
+      return make_pooling(node, bindings, kept, shared);
+    case Kernel::max_pool_2x2:
+      return std::make_unique<MaxPool2x2Stage>(node, bindings, kept);
+    case Kernel::dense:
+      return std::make_unique<DenseStage>(node, bindings, shared);
+    case Kernel::dropout:
+      return std::make_unique<DropoutStage>(node, bindings, kept, shared);
+    case Kernel::add:
+      return std::make_unique<AddStage>(node, bindings);
+    case Kernel::reorder:
+      return std::make_unique<ReorderStage>(node, bindings, shared);
   }
   return nullptr;
 }

@@ -9,10 +9,14 @@ namespace birbs::cpu {
 
 // What the stages of a session share.
 struct Shared {
-  Shared(const SessionOptions& options, const Parameters& parameters)
-      : options(options), parameters(parameters) {}
+  Shared(const SessionOptions& options, const Plan& plan,
+         const Parameters& parameters)
+      : options(options), plan(plan), parameters(parameters) {}
+
+  const Layer& layer(const Node& node) const { return plan.layers[node.layer]; }
 
   const SessionOptions& options;
+  const Plan& plan;
   const Parameters& parameters;
   dnnl::stream stream{cpu_engine()};
   SharedBuffer scratchpad;       // of oneDNN
@@ -29,21 +33,25 @@ struct Shared {
   }
 };
 
-// What one node keeps from forward to backward, whatever the batch's size.
+// What one node keeps, whatever the batch's size.
 struct NodeMemory {
-  Buffer output;
   SharedBuffer workspace;
   SharedBuffer statistics;  // batch norm: mean, variance
-  Buffer gradient;          // of the output, where it outlives the next step
+  Buffer weight, bias;      // of a convolution without backward
 };
 
-// Where a stage's data lie, for one batch size.
-struct Wiring {
+// Where a stage's data lie, for one batch size. What is not wanted is null.
+struct Bindings {
   int count = 0;
   const float* x = nullptr;
   float* y = nullptr;
   float* dy = nullptr;
-  float* dx = nullptr;  // dy where the stage works in place
+  float* dx = nullptr;  // may be dy
+  // Of a sum: its second input, and whether the gradients of the inputs have
+  // summands from elsewhere, to which this one's is added.
+  const float* x2 = nullptr;
+  float* dx2 = nullptr;
+  bool add_dx = false, add_dx2 = false;
 };
 
 struct Phase {
@@ -62,7 +70,7 @@ class Stage {
   virtual void update_statistics() {}
 };
 
-std::unique_ptr<Stage> make_stage(const Node& node, const Wiring& wiring,
+std::unique_ptr<Stage> make_stage(const Node& node, const Bindings& bindings,
                                   NodeMemory& kept, Shared& shared);
 
 // Completes the arguments of a primitive with the shared scratchpad.

@@ -34,21 +34,27 @@ double sum_of_squares(const float* values, int64_t count) {
   return sum;
 }
 
-Update::Update(const Parameters& parameters)
-    : parameters_(parameters),
-      sums_((parameters.stored() + chunk_floats - 1) / chunk_floats) {}
+Update::Update(const Parameters& parameters) : parameters_(parameters) {
+  for (const Parameters::Range& range : parameters.ranges()) {
+    for (int64_t done = 0; done < range.count; done += chunk_floats) {
+      chunks_.push_back({range.offset + done,
+                         std::min(chunk_floats, range.count - done),
+                         range.group});
+    }
+  }
+  sums_.resize(chunks_.size());
+}
 
 double Update::visit(const std::vector<DenseStage*>& dense,
                      const std::function<double(const Chunk&)>& visit) {
-  parallel(
-      static_cast<int64_t>(sums_.size()), parameters_.stored(),
-      [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) {
-          const int64_t offset = i * chunk_floats;
-          sums_[i] = visit(parameters_.chunk(
-              offset, std::min(chunk_floats, parameters_.stored() - offset)));
-        }
-      });
+  parallel(static_cast<int64_t>(chunks_.size()), parameters_.stored(),
+           [&](int64_t first, int64_t last) {
+             for (int64_t i = first; i < last; ++i) {
+               const Parameters::Range& chunk = chunks_[i];
+               sums_[i] = visit(
+                   parameters_.chunk(chunk.offset, chunk.count, chunk.group));
+             }
+           });
   double sum = std::accumulate(sums_.begin(), sums_.end(), 0.0);
   for (DenseStage* stage : dense) sum += stage->visit_weights(visit);
   return sum;

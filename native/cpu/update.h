@@ -20,7 +20,8 @@ class Update {
 
  private:
   const Parameters& parameters_;
-  std::vector<double> sums_;
+  std::vector<Parameters::Range> chunks_;
+  std::vector<double> sums_;  // of each chunk
 };
 
 double sum_of_squares(const float* values, int64_t count);
