@@ -164,6 +164,12 @@ describe('compared with guessing', () => {
   });
 
   test('equal figures are not compared, different ones are', () => {
+    const alike = judged(BIRDS, [
+      [5000, 5000],
+      [5001, 34_999],
+    ]);
+    expect(alike.best.accuracy).toBeLessThan(alike.majorityAccuracy);
+    expect(guessingSentence(alike)).not.toContain('plain accuracy');
     expect(
       guessingSentence(
         judged(BIRDS, [
