@@ -138,6 +138,12 @@ bool is_reference(const PrimitiveDesc& desc) {
   return std::string(desc.impl_info_str()).starts_with("ref");
 }
 
+// Whether oneDNN computes this as a general product of matrices.
+template <typename PrimitiveDesc>
+bool is_matrix_product(const PrimitiveDesc& desc) {
+  return std::string(desc.impl_info_str()).find("gemm") != std::string::npos;
+}
+
 // A primitive with its arguments, ready to run.
 struct Call {
   dnnl::primitive primitive;
