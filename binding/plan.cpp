@@ -33,8 +33,7 @@ Json convert(const Napi::Value& value, int depth) {
     const Napi::Value key = keys[i];
     const Napi::Value member = object.Get(key);
     if (member.IsUndefined()) continue;
-    members.emplace_back(key.ToString().Utf8Value(),
-                         convert(member, depth + 1));
+    members.push_back({key.ToString().Utf8Value(), convert(member, depth + 1)});
   }
   return {std::move(members)};
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -11,12 +10,18 @@ namespace birbs {
 
 // A value as JSON has it. Objects keep the order of their keys.
 struct Json {
+  struct Member;  // a pair would have to be complete here
   using Array = std::vector<Json>;
-  using Object = std::vector<std::pair<std::string, Json>>;
+  using Object = std::vector<Member>;
   std::variant<std::nullptr_t, bool, double, std::string, Array, Object> value;
 
   // Null if this is no object or has no such key.
   const Json* find(const std::string& key) const;
+};
+
+struct Json::Member {
+  std::string name;
+  Json value;
 };
 
 // The network that a description stands for: types, ranges and names of fields
