@@ -61,7 +61,9 @@ export interface DropoutOptions extends DeviceOption {
 
 /** @returns a tensor of `shape` over `data` (copied into float32 unless it is a Float32Array) */
 export function tensor(shape: number[], data: ArrayLike<number>): Tensor {
-  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
+  // What is no array goes on as it is, for the operation to refuse: a string would be read digit by digit.
+  const isArray = typeof data === 'object' && data !== null && !(data instanceof Float32Array);
+  return { shape, data: isArray ? Float32Array.from(data) : (data as Float32Array) };
 }
 
 /** @returns y [N, out, height, width] of x [N, in, H, W], weight [out, in / groups, kh, kw] and bias [out] */
@@ -290,5 +292,5 @@ function kernelOf(weight: Tensor): OperationAttributes {
 }
 
 function labelTensor(labels: ArrayLike<number>): Tensor {
-  return tensor([labels?.length], labels ?? []);
+  return tensor([labels?.length], labels);
 }

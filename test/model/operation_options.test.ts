@@ -120,6 +120,13 @@ test.each([undefined, null, 3, 'x', {}, { shape: [2] }, { shape: [-1], data: new
   },
 );
 
+test('a string is no list of numbers', async () => {
+  await expect(ops.crossEntropy(rows, '01' as never)).rejects.toThrow(
+    '[crossEntropy] expected a Float32Array of 2 elements for inputs[1].data but received "01"',
+  );
+  await expect(ops.relu(ops.tensor([2], '12' as never))).rejects.toThrow('[relu] expected a Float32Array');
+});
+
 test('a result of more elements than 32 bits count is refused', async () => {
   const one = ones(1, 1, 1, 1);
   await expect(ops.conv2d(one, one, undefined, { padding: 65_535 })).rejects.toThrow(
