@@ -94,7 +94,7 @@ test('a process that has ended but was not collected counts as gone', {
   skip: process.platform !== 'linux',
 }, async () => {
   // Its parent replaces itself by a program that never asks for its children.
-  const child = spawn('bash', ['-c', 'true & echo $!; exec sleep 60'], {
+  const child = spawn('bash', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const pid = Number(await new Promise((resolve) => child.stdout.once('data', resolve)));
