@@ -167,12 +167,19 @@ function readNetwork(json: string, path: string): Network {
   }
 }
 
+const SEED_TENSORS = ['conv1', 'conv2', 'conv3', 'fc1', 'fc2'].flatMap((layer) => [
+  `${layer}.weight`,
+  `${layer}.bias`,
+]);
+
 /** fc1 takes 128 channels of (side / 8)^2 pixels; any side that halves three times to it gives the same network. */
 function seedNetwork({ tensors }: Safetensors, path: string): Network {
   const features = tensors['fc1.weight']?.shape[1] ?? 0;
   const classes = tensors['fc2.weight']?.shape[0] ?? 0;
   const side = Math.sqrt(features / 128) * 8;
-  if (!Number.isInteger(side) || side < 8 || side > 4096 || classes < 2 || classes > 10_000) {
+  const names = Object.keys(tensors);
+  const isBirbs = names.length === SEED_TENSORS.length && names.every((name) => SEED_TENSORS.includes(name));
+  if (!isBirbs || !Number.isInteger(side) || side < 8 || side > 4096 || classes < 2 || classes > 10_000) {
     throw new UserError(
       `${path} does not say which network its weights belong to, and they are not those of birbs (conv1..3, fc1, fc2); it was not written by birbs-metal, so name its network with --network (${Object.keys(networks).join(', ')})`,
     );

@@ -212,6 +212,12 @@ describe('a file of another program, with the network named', () => {
     await expect(loadWeights(path, foreign as unknown as ForeignNetwork)).rejects.toThrow(message);
   });
 
+  test('unnamed, it is said to be foreign', async () => {
+    await expect(loadWeights(path)).rejects.toThrow(
+      /not written by birbs-metal, so name its network with --network/,
+    );
+  });
+
   test('a file that says its network needs no name', async () => {
     const ours = save('said', encodeWeights(network, values));
     await expect(loadWeights(ours, { network: 'birbs-bn' })).rejects.toMatchObject({ exitCode: 2 });
