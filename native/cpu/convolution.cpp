@@ -117,7 +117,8 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
     node.weights = descs.forward.weights_desc();
     // Threads share out all rows of a batch: how a row is rounded would depend
     // on the images around it.
-    node.images = is_matrix_product(descs.forward) ? 1 : unsettled.images;
+    const bool alone = node.inference && is_matrix_product(descs.forward);
+    node.images = alone ? 1 : unsettled.images;
     if (fewest == 0) break;
   }
 }

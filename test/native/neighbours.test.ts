@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Layer, Network } from '../../src/model/network.ts';
 import { assertSame } from '../close.ts';
 import { addon, devices } from './devices.ts';
+import { type NetworkCase, readJson } from './fixture.ts';
 import { birbsLike, everyLayer, network } from './networks.ts';
 import { drawImages } from './numbers.ts';
 
@@ -25,15 +26,18 @@ const narrow: Network = network(12, 10, 3, [
   { type: 'dense', name: 'fc2', outFeatures: 3 },
 ]);
 
-const networks = [
+const chains = [
   { name: 'birbs at 16 x 24', network: birbsLike(16, 24, 2, [8, 16, 32]) },
   { name: 'birbs at 33 x 20 with odd channels', network: birbsLike(33, 20, 5, [5, 13, 7]) },
   { name: 'every layer at 24 x 30', network: everyLayer(24, 30, 3) },
   { name: 'narrow convolutions at 12 x 10', network: narrow },
 ];
 
+const graphs = readJson<NetworkCase[]>('blocks.json');
+
 describe.each(devices)('%s', (device) => {
-  test.each(networks)('$name', async ({ network }) => {
+  // metal runs chains only.
+  test.each(device === 'metal' ? chains : [...chains, ...graphs])('$name', async ({ network }) => {
     // Neither is a multiple of any tile of a matrix product.
     const batchSize = 11;
     const { height, width } = network.input;
