@@ -27,7 +27,9 @@ type Table = Record<string, Option<unknown>>;
 /** The values of a table of options, all there. */
 export type Values<T extends Table> = { [K in keyof T]: T[K] extends Option<infer V> ? V : never };
 
+/** Options of `train`, and of the command of that name. A program gives `time` in seconds. */
 export type TrainOptions = Values<typeof trainOptions>;
+/** Options of `predict`, and of the command of that name. */
 export type PredictOptions = Values<typeof predictOptions>;
 export type DataOptions = Values<typeof dataOptions>;
 type Ui = 'tui' | 'plain' | 'json' | 'none';
@@ -527,6 +529,24 @@ function optional<T>(option: Option<T>): Option<T | undefined> {
 
 function pick<T extends Table, K extends keyof T>(table: T, names: K[]): Pick<T, K> {
   return Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<T, K>;
+}
+
+/** For a reference: name, value, default and meaning of each option. */
+export function describeOptions(table: Table): string[][] {
+  return Object.entries(table).map(([name, { initial, check, takes, help }]) => {
+    const usual = initial === undefined || Array.isArray(initial) ? '' : JSON.stringify(initial);
+    return [`\`${name}\``, expectedBy(check) ?? takes ?? '', usual, help];
+  });
+}
+
+/** What the check of an option says that it expects. */
+function expectedBy(check: Option<unknown>['check']): string | undefined {
+  try {
+    check(Symbol());
+  } catch (error) {
+    return /^expected (.*), but found/.exec((error as Error).message)?.[1];
+  }
+  return undefined;
 }
 
 function helpLines(table: Table): string {

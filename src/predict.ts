@@ -19,9 +19,10 @@ import { activationCount, networkShapes } from './model/network_shapes.ts';
 import { completeOptions, type PredictOptions, parsePredict, predictOptions } from './options.ts';
 import { loadRunWeights, newestWeights, weightsIn } from './run/run_weights.ts';
 
-/** What a model says of one file, or why it could not. */
+/** The answer for one file, or the reason why there is none. */
 export type Prediction = ({ file: string } & Verdict) | { file: string; error: string };
 
+/** The answer for one image. */
 export interface Verdict {
   /** The guess, or "unsure" where that was asked for (`unsure: true`) and the guess is. */
   label: string;
@@ -41,9 +42,12 @@ export interface Verdict {
 const UNSURE = 'unsure';
 
 /**
- * Predicts a file, or several, and the images in folders and their subfolders, in order; a file that is no image is an
- * answer with an `error`. Only a few batches are in memory at a time.
- * @throws UserError when there is no model, or it can't run
+ * Classifies image files and the images in folders and their subfolders, in order. A file that can't be read as an
+ * image gives an answer with an `error`. Only a few batches are in memory at a time; the model is loaded once per call.
+ * @param files paths of files and folders; `-` is the standard input
+ * @param given options by name (`imageSize` for `--image-size`); the defaults are those of the command
+ * @param signal ends the iteration after the batch at hand
+ * @throws UserError when an option is wrong, there is no model, or it can't run
  */
 export async function* predict(
   files: string | string[],

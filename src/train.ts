@@ -47,19 +47,21 @@ import { reporter } from './ui/console.ts';
 import { openLiveView } from './ui/open_live_view.ts';
 import { canShow } from './ui/terminal_fits.ts';
 
+/** How a program follows and controls a training run. */
 export interface TrainHooks {
+  /** Called with each event, between two steps; should return soon. */
   onEvent?: (event: TrainEvent) => void;
-  /** Ends the training after the step at hand; what was learnt is saved. */
+  /** Ends the training after the current step; what was learnt is saved and `train` resolves with its results. */
   signal?: AbortSignal;
-  /** Holds the training, between two steps, while the promise it returns is pending. */
+  /** Pauses the training, between two steps, while the promise it returns is pending. */
   paused?: () => Promise<void> | undefined;
 }
 
 /**
- * Trains a network and leaves a run folder, or goes on with one (`resume`).
+ * Trains a network and writes a run folder, or resumes a run (`resume`).
  * @param given options by name (`imageSize` for `--image-size`); the defaults are those of the command
- * @returns what `results.json` holds
- * @throws UserError for wrong options or unusable data
+ * @returns the content of `results.json`
+ * @throws UserError for wrong options (exit code 2), unusable data, a run folder in use, or a device that fails
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
   checkAddressSpace();
@@ -280,9 +282,11 @@ async function trainOn(
 }
 
 /**
- * The same as {@link train}, its events as an async iterator: `for await (const event of trainEvents({...}))`. Leaving
- * the loop ends the training after the step at hand; what was learnt is saved. To a slow reader some steps are not told.
- * @returns what `results.json` holds
+ * {@link train} as an async iterator of its events: `for await (const event of trainEvents({...}))`. Leaving the loop
+ * ends the training after the current step; what was learnt is saved. A slow reader misses some `step` and `reading`
+ * events, never others.
+ * @returns the content of `results.json`
+ * @throws UserError as `train` does
  */
 export function trainEvents(
   given: Partial<TrainOptions> = {},

@@ -44,6 +44,7 @@ export interface Stream {
   limit: number;
 }
 
+/** Which images {@link loadDataset} reads, and where it keeps them. */
 export interface DatasetOptions {
   /** Labelled sources (`--data`): a folder, a parquet file or glob, `demo`; `?label=bird` makes them binary. */
   data: string[];
@@ -57,6 +58,7 @@ export interface DatasetOptions {
   validation: string[];
   /** Folder that relative sources start from; absent: the working directory. */
   root?: string | undefined;
+  /** Side in pixels to which every image is resized, 8 to 1024. */
   imageSize: number;
   fit: Fit;
   /** Folder of the pixel cache. */
@@ -74,9 +76,9 @@ export interface DatasetOptions {
 }
 
 /**
- * Lists the sources, decodes what the cache does not hold yet, finds duplicates.
- * @throws UserError for whatever is wrong with the sources or the cache folder; the signal's reason when it is aborted,
- *   with all that was decoded kept
+ * Lists the sources, decodes what is not in the cache yet, and finds duplicates.
+ * @throws UserError when a source or the cache folder can't be used; the signal's reason when it is aborted (what was
+ *   decoded until then is kept)
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const { opened, cache, lock, streams, limit } = await fillSources(options);

@@ -23,7 +23,9 @@ const LARGEST_HEADER = 100_000_000;
 const LARGEST_FILE = 2 ** 32;
 
 /**
- * Bytes of a safetensors file; float32, little endian, tensors in the order of their names, as Python's writer has them.
+ * Encodes a safetensors file: float32, little endian, tensors sorted by name as in Python's writer.
+ * @param content each tensor's data has the product of its shape as its length
+ * @returns the bytes of the file
  * @throws UserError when a shape does not fit its data
  */
 export function encodeSafetensors(content: Safetensors): Uint8Array {
@@ -91,10 +93,12 @@ export async function inTurns<R>(work: Generator<void, R>): Promise<R> {
 }
 
 /**
- * Reads a file nobody vouches for: every length, offset, name and shape is checked before it is used. Numbers of other
- * widths become float32; the counters that PyTorch keeps beside batch norms (`num_batches_tracked`) are left out.
- * @param label what errors call the file
- * @throws UserError when it is not safetensors, holds anything but floating-point numbers, or does not add up
+ * Decodes a safetensors file that may be damaged or hostile: every length, offset, name and shape is checked before it
+ * is used. Float16, bfloat16 and float64 become float32; PyTorch's batch norm counters (`num_batches_tracked`) are
+ * left out.
+ * @param label the name of the file in error messages
+ * @returns float32 tensors by name, and the metadata
+ * @throws UserError when it is not safetensors, is damaged, or holds anything but floating-point numbers
  */
 export function decodeSafetensors(bytes: Uint8Array, label: string): Safetensors {
   return decode(bytes, label).content;
@@ -128,8 +132,8 @@ function decode(bytes: Uint8Array, label: string): { content: Safetensors; isFlo
 }
 
 /**
- * {@link decodeSafetensors} of a file.
- * @throws UserError also where it says what is in it ({@link CONTENT_HASH}), and that is not what is
+ * {@link decodeSafetensors} of a file, with a check of its checksum (metadata `sha256`) if it has one.
+ * @throws UserError as decodeSafetensors does, and when the checksum does not match
  */
 export async function readSafetensors(path: string): Promise<Safetensors> {
   const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {

@@ -14,6 +14,7 @@ import {
   safetensorsParts,
 } from './safetensors.ts';
 
+/** A network with its parameters. */
 export interface Weights {
   network: Network;
   /** All parameters one after the other, in the order of `networkShapes(network).parameters`; PyTorch layout. */
@@ -23,8 +24,11 @@ export interface Weights {
 }
 
 /**
- * The bytes of a weights file; `notes` are added to its metadata.
- * @throws UserError when a weight is NaN or infinite
+ * Encodes a weights file: safetensors with the network and a checksum in its metadata.
+ * @param values all parameters one after the other, as in `Weights`; PyTorch layout
+ * @param notes added to the metadata
+ * @returns the bytes of the file
+ * @throws UserError when the length of `values` is not that of the network, or a value is NaN or infinite
  */
 export function encodeWeights(
   network: Network,
@@ -85,7 +89,7 @@ export function* checkFinite(tensors: Record<string, Tensor>, label: string): Ge
   }
 }
 
-/** What a file does not say that another program wrote. */
+/** What a weights file of another program does not contain. */
 export interface ForeignNetwork {
   network: NetworkName;
   /** In the order of its logits; absent: bird and not-bird of two, else "class 0" and so on. */
@@ -95,10 +99,10 @@ export interface ForeignNetwork {
 }
 
 /**
- * Reads a weights file: one of ours, one of the first `birbs` (`conv1..3`, `fc1..2` and no metadata), of which the
- * image size follows from `fc1`, or one of another program with the tensors of a network of ours.
- * @param foreign the network of a file that does not say it
- * @throws UserError when the file is broken, its tensors are not those of its network, or a weight is NaN or infinite
+ * Reads a weights file: one that was trained here, one of the original `birbs` project (`conv1..3`, `fc1..2` and no
+ * metadata; the image size follows from `fc1`), or one of another program with the tensors of one of our networks.
+ * @param foreign the network of a file that does not name it
+ * @throws UserError when the file is damaged, its tensors are not those of its network, or a weight is NaN or infinite
  */
 export async function loadWeights(path: string, foreign?: ForeignNetwork): Promise<Weights> {
   const file = await readSafetensors(path);

@@ -1,4 +1,4 @@
-/** What makes a network's scores mean what they say, learnt from the validation images: pure. */
+/** Calibration of a network's probabilities on the validation images. Pure functions. */
 
 import { UserError } from '../base/errors.ts';
 import { breather } from '../base/event_loop.ts';
@@ -22,7 +22,7 @@ export interface ReliabilityBin {
   accuracy: number;
 }
 
-/** A calibration, with what it does to the validation images; those it was chosen on, so it flatters itself a little. */
+/** A calibration and its effect on the validation images. They were also used to fit it, so the figures are optimistic. */
 export interface CalibrationReport extends Calibration {
   images: number;
   /** Mean distance of confidence and accuracy over 15 bins of equal width, each weighing as its images (ECE). */
@@ -48,9 +48,11 @@ const LEAST_CERTAINTY = 0.6;
 const LEAST_ANSWERED = 20;
 
 /**
- * Fits a calibration to an evaluation; lets the event loop go on every few milliseconds.
+ * Fits temperature, threshold (two classes) and the bound below which an answer is unsure. Yields to the event loop
+ * every few milliseconds.
  * @param logits float32 [count, classes], finite
- * @param labels int32 [count]; count at least 1
+ * @param labels int32 [count], each 0 to classes - 1; count at least 1
+ * @param classes 2 or more
  */
 export async function calibrate(
   logits: Float32Array,

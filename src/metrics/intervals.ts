@@ -14,13 +14,15 @@
  */
 import { type ClassScores, classCounts, type Metrics } from './metrics.ts';
 
+/** Lower and upper bound. */
 export type Interval = [low: number, high: number];
+/** A 95% interval for each metric. */
 export type Intervals = Record<'accuracy' | 'balancedAccuracy' | keyof ClassScores, Interval>;
 
 /** 97.5% of a normal distribution lie below. */
 const Z = 1.959963984540054;
 
-/** The intervals of what {@link Metrics} says; where no image can tell, from 0 to 1. */
+/** 95% confidence intervals of metrics. Each is within 0 to 1, and [0, 1] where there are no images. */
 export function confidenceIntervals(metrics: Metrics): Intervals {
   const { confusion } = metrics;
   const counts = confusion.map((_, k) => classCounts(confusion, k));

@@ -1,7 +1,7 @@
-/** What a model is worth: counted from logits and labels; pure. */
+/** Metrics from logits and labels. Pure functions. */
 import { breather } from '../base/event_loop.ts';
 
-/** What one class is worth against all others. */
+/** Scores of one class against all others, each 0 to 1. */
 export interface ClassScores {
   precision: number;
   recall: number;
@@ -26,9 +26,11 @@ export interface Metrics extends ClassScores {
 }
 
 /**
- * All metrics of one evaluation; lets the event loop go on every few milliseconds.
+ * All metrics of one evaluation. Yields to the event loop every few milliseconds.
  * @param logits float32 [count, classes]
  * @param labels int32 [count], each 0 to classes - 1; count at least 1
+ * @param classes 2 or more
+ * @throws RangeError when there are no labels, or not `classes` logits for each
  */
 export async function computeMetrics(
   logits: Float32Array,
@@ -166,7 +168,11 @@ export function chanceMargin(confusion: number[][]): number {
   return 2 * share * Math.sqrt(sum(present.map((all) => (share * (1 - share)) / all)));
 }
 
-/** Rows of logits to rows of probabilities. */
+/**
+ * Probabilities of logits.
+ * @param logits float32 [count, classes]
+ * @returns float64 [count, classes]; each row sums to 1
+ */
 export function softmax(logits: Float32Array, classes: number): Float64Array {
   const result = new Float64Array(logits.length);
   for (let start = 0; start < logits.length; start += classes) {

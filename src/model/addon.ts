@@ -10,6 +10,7 @@ import type { LayerShape, Network } from './network.ts';
 /** A backend by name: `cpu` is oneDNN, or the portable kernels where oneDNN is missing. */
 export type DeviceName = 'cpu' | 'portable' | 'metal';
 
+/** A device of this build, whether it can be used or not. */
 export interface DeviceInfo {
   name: DeviceName;
   available: boolean;
@@ -56,6 +57,7 @@ export interface OptimizerOptions {
   decayNormsAndBiases?: boolean;
 }
 
+/** What a session runs, and how it trains. */
 export interface SessionOptions {
   device: DeviceName;
   network: Network;
@@ -75,6 +77,7 @@ export interface SessionOptions {
   precision?: 'fp32' | 'fp16';
 }
 
+/** A parameter tensor of a session. */
 export interface ParameterInfo {
   /** PyTorch's name: "conv1.weight". */
   name: string;
@@ -95,6 +98,7 @@ export interface NetworkPlan {
   multiplyAdds: number[];
 }
 
+/** What a training step, or `gradients`, returns. */
 export interface StepResult {
   /** Mean softmax cross-entropy of the batch, before the update. */
   loss: number;
@@ -109,6 +113,7 @@ export interface StepResult {
   deviceSeconds: number;
 }
 
+/** What a resumed run needs to continue exactly. */
 export interface OptimizerState {
   /** Steps taken; counts dropout. */
   step: number;
@@ -129,9 +134,16 @@ export interface OptimizerState {
  */
 export interface NativeSession {
   readonly parameters: ParameterInfo[];
-  /** @param images uint8 [count, height, width, 3]; count = labels.length, 1 to batchSize */
+  /**
+   * Forward, backward and update on one batch.
+   * @param images uint8 [count, height, width, 3]; count = labels.length, 1 to batchSize
+   * @param labels int32 [count], each 0 to classes - 1
+   */
   trainStep(images: Uint8Array, labels: Int32Array, learningRate: number): Promise<StepResult>;
-  /** @returns logits, float32 [count, classes], in evaluation mode */
+  /**
+   * @param images uint8 [count, height, width, 3]; count 1 to batchSize
+   * @returns logits, float32 [count, classes], in evaluation mode
+   */
   predict(images: Uint8Array, count: number): Promise<Float32Array>;
   /**
    * What a layer gives, in evaluation mode: float32 [count, its shape in C, H, W order].
@@ -143,7 +155,9 @@ export interface NativeSession {
     images: Uint8Array,
     labels: Int32Array,
   ): Promise<StepResult & { gradients: Float32Array; logits: Float32Array }>;
+  /** All parameters one after the other, at the offsets of `parameters`; PyTorch layout. */
   getParameters(): Promise<Float32Array>;
+  /** @param values as `getParameters` returns them */
   setParameters(values: Float32Array): Promise<void>;
   getOptimizerState(): Promise<OptimizerState>;
   setOptimizerState(state: OptimizerState): Promise<void>;
@@ -269,7 +283,10 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
-/** The addon, loaded once. Throws a UserError that says what is missing, or why it does not load, and what to do. */
+/**
+ * The native addon, loaded once: devices, sessions of networks, single operations.
+ * @throws UserError that says what is missing, or why it does not load, and what to do
+ */
 export function loadAddon(): Addon {
   loaded ??= load();
   return loaded;

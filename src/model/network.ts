@@ -27,6 +27,11 @@ interface Trained extends Named {
   learningRateFactor?: number;
 }
 
+/**
+ * A layer of a network. As in PyTorch unless given: stride 1 (of a pooling: the kernel size), padding 0, dilation 1,
+ * groups 1, bias true, epsilon 1e-5, momentum 0.1 (the weight of the newest batch), `countIncludePad` true. A dropout
+ * has a rate of 0 to 0.999.
+ */
 export type Layer =
   | (Trained & {
       type: 'conv2d';

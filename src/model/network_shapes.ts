@@ -11,8 +11,9 @@ export interface ParameterShape {
   trainable: boolean;
 }
 
+/** What {@link networkShapes} returns. */
 export interface NetworkShapes {
-  /** What flows through the network: first the images, then the output of each layer. */
+  /** First the images, then the output of each layer. */
   layers: LayerShape[];
   /** In the order of the native side: layer by layer, weight before bias. */
   parameters: ParameterShape[];
@@ -21,8 +22,8 @@ export interface NetworkShapes {
 }
 
 /**
- * Follows an image through the network; the native side does it, without touching a device.
- * @throws UserError that names the field or the layer, counted from 1, for whatever can't run
+ * Shapes and parameters of a network, worked out by the native side without touching a device.
+ * @throws UserError that names the field or the layer, counted from 1, when the network can't run
  */
 export function networkShapes(network: Network): NetworkShapes {
   return plan(network);
@@ -52,8 +53,8 @@ export function activationCount({ layers }: NetworkShapes): number {
 }
 
 /**
- * A network description from outside (a weights file), checked field by field; nothing unknown is kept.
- * @throws UserError that names the field
+ * Checks a network description from outside, such as one from a file, field by field.
+ * @throws UserError that names the field or the layer, counted from 1, when it is not a network that can run
  */
 export function parseNetwork(value: unknown): Network {
   plan(value);

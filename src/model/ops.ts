@@ -13,6 +13,7 @@ export interface DeviceOption {
   device?: DeviceName;
 }
 
+/** Of a convolution and its gradients. */
 export interface ConvolutionOptions extends DeviceOption {
   /** Default 1. */
   stride?: Size;
@@ -24,6 +25,7 @@ export interface ConvolutionOptions extends DeviceOption {
   groups?: number;
 }
 
+/** Of a pooling and its gradient. */
 export interface PoolingOptions extends DeviceOption {
   kernelSize: Size;
   /** Default: the kernel size. */
@@ -32,11 +34,13 @@ export interface PoolingOptions extends DeviceOption {
   padding?: Sides;
 }
 
+/** Of an average pooling and its gradient. */
 export interface AveragePoolingOptions extends PoolingOptions {
   /** Whether padding counts in the mean; default true. */
   countIncludePad?: boolean;
 }
 
+/** Of the loss and its gradient. */
 export interface CrossEntropyOptions extends DeviceOption {
   /** One weight a class, above 0; default all 1. */
   classWeights?: number[];
@@ -44,11 +48,13 @@ export interface CrossEntropyOptions extends DeviceOption {
   labelSmoothing?: number;
 }
 
+/** Of batch norm, in training and inference. */
 export interface BatchNormOptions extends DeviceOption {
   /** Added to the variance; default 1e-5. */
   epsilon?: number;
 }
 
+/** Of dropout and its gradient. */
 export interface DropoutOptions extends DeviceOption {
   /** Probability of zero, 0 to less than 1. */
   rate: number;

@@ -8,6 +8,7 @@ import {
   resnet18,
 } from './pretrained_networks.ts';
 
+/** Functions that make our networks and the pretrained ones for an image size and class names. */
 export const networks = {
   birbs,
   'birbs-bn': birbsBn,
@@ -16,11 +17,13 @@ export const networks = {
   'mobilenetv4-medium': mobilenetv4Medium,
   resnet18,
 } satisfies Record<string, (options: BackboneOptions) => Network>;
+/** What `--network` takes. */
 export type NetworkName = keyof typeof networks;
 
 /**
- * The network of the first `birbs`: three 3x3 convolutions 3-32-64-128, each with ReLU and a halving max-pool, then
- * dense 256 with ReLU and dropout 0.5, then one output a class. Its weights are called `conv1..3`, `fc1`, `fc2`.
+ * The network of the original `birbs` project: three 3x3 convolutions 3-32-64-128, each with ReLU and a halving
+ * max-pool, then dense 256 with ReLU and dropout 0.5, then one output per class. Its weights are named `conv1..3`,
+ * `fc1` and `fc2`. The image size is at least 8; nothing is checked here, see `networkShapes`.
  */
 export function birbs({ imageSize, classNames, fit = 'cover' }: PresetOptions): Network {
   const layers: Layer[] = [];
@@ -36,8 +39,8 @@ export function birbs({ imageSize, classNames, fit = 'cover' }: PresetOptions): 
 }
 
 /**
- * Better for less time: `birbs` with a batch norm in each convolution block, after the pooling, where it costs a
- * quarter. Its weights are called `conv1..3`, `bn1..3`, `fc1`, `fc2`.
+ * `birbs` with a batch norm in each convolution block, after the pooling, where it costs a quarter: better results in
+ * less time. Its weights are named `conv1..3`, `bn1..3`, `fc1` and `fc2`.
  */
 export function birbsBn({ imageSize, classNames, fit = 'cover' }: PresetOptions): Network {
   const layers = [32, 64, 128].flatMap((outChannels, i): Layer[] => [

@@ -1,7 +1,8 @@
-/** Notices what goes wrong slowly: nothing is undone, but somebody should know. */
+/** Notices of problems that develop slowly. They change nothing about the training. */
 import { statfs } from 'node:fs/promises';
 import type { EpochEvent, StepEvent } from './training_events.ts';
 
+/** A problem was noticed; the training continues. */
 export interface NoticeEvent {
   type: 'notice';
   kind: 'loss-stuck' | 'one-answer' | 'overfitting' | 'slow' | 'disk-filling';

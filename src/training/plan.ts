@@ -1,4 +1,4 @@
-/** What an epoch is made of, and how the learning rate goes. */
+/** The plan of a training run: images per epoch, steps, learning rate schedule. */
 
 import { UserError } from '../base/errors.ts';
 import { count } from '../base/words.ts';

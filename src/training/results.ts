@@ -1,4 +1,4 @@
-/** What a run came to. */
+/** The results of a run. */
 
 import type { CalibrationReport } from '../metrics/calibration.ts';
 import type { Intervals } from '../metrics/intervals.ts';
@@ -6,10 +6,10 @@ import type { TimeSplit } from './stopwatch.ts';
 import type { Stop } from './training_events.ts';
 import type { EpochMetrics } from './training_state.ts';
 
-/** `results.json`. */
+/** The content of `results.json`. */
 export interface Results {
   status: 'done' | 'interrupted' | 'failed';
-  /** Why it was done before its last epoch: the time was up, or there was nothing to hope for. */
+  /** Why it ended before its last epoch: `time` (--time is up) or `patience` (no more improvement); else null. */
   stopped: Stop | null;
   device: string;
   classNames: string[];
@@ -31,12 +31,12 @@ export interface Results {
   betterThanMajority: boolean;
   /** The best epoch by the chosen metric; null when none was validated. */
   best: EpochMetrics | null;
-  /** Of the best epoch: what `predict` makes of its logits, and how well that does. */
+  /** Of the best epoch: how `predict` turns its logits into answers, and how good they are. */
   calibration: CalibrationReport | null;
   /** The last validation. */
   final: EpochMetrics | null;
   /** 95%, of both. */
   intervals: { best: Intervals | null; final: Intervals | null };
-  /** What went wrong and was put right, or was noticed. */
+  /** Number of rollbacks and notices. */
   incidents: number;
 }

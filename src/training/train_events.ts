@@ -1,4 +1,4 @@
-/** What a training tells, as plain objects. */
+/** The events of a training run, as plain objects. */
 import type { DatasetProgress } from '../data/dataset.ts';
 import type { ChosenDevice } from '../model/device.ts';
 import type { RateSweep } from './find_rate.ts';
@@ -8,7 +8,7 @@ import type { DataEvent } from './plan.ts';
 import type { Results } from './results.ts';
 import type { EpochEvent, RollbackEvent, StepEvent } from './training_events.ts';
 
-/** All of them, in this order but for the repeats. */
+/** All events, in the order in which they first occur. */
 export type TrainEvent =
   | ({ type: 'device'; sources: string[]; sourcesReason: string } & ChosenDevice)
   | ({ type: 'reading' } & DatasetProgress)
@@ -51,20 +51,20 @@ export interface SweepEvent extends RateSweep {
   learningRate: number;
 }
 
-/** The run can be gone on with from this step. */
+/** A checkpoint was written: the run can be resumed from this step. */
 export interface CheckpointEvent {
   type: 'checkpoint';
   epoch: number;
   step: number;
 }
 
-/** Pages that reached nobody. */
+/** Alerts that could not be delivered. */
 export interface UntoldEvent {
   type: 'untold';
   messages: string[];
 }
 
-/** Told once, when a run is gone on with, before its next step. */
+/** The steps and epochs before a resume; sent once, before the next step. */
 export interface PastEvent {
   type: 'past';
   /** Of the steps and of the validations in the log; of a long run every second, third, ... one, the last included. */

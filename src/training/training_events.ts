@@ -1,4 +1,4 @@
-/** What the epochs of a training tell. */
+/** The events of the epochs. */
 import type { LossHistory } from '../metrics/image_losses.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { TimeSplit } from './stopwatch.ts';
@@ -66,7 +66,7 @@ export interface EvaluatedEvent {
   history: LossHistory;
 }
 
-/** The guard went back. */
+/** The guard has restored an earlier state after a bad loss or gradient. */
 export interface RollbackEvent {
   type: 'rollback';
   kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump';
