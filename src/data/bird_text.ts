@@ -1,41 +1,54 @@
-/** Whether a text speaks of birds: the rules for the words of bird-words.js. */
-import * as words from './bird_words.js';
+/** Whether a text mentions a bird: the rules for the words of bird_words.ts. */
+import * as words from './bird_words.ts';
 
 /** Longer texts are not read to their end. */
 const TEXT_LIMIT = 200_000;
 
-/** So many words to either side say what a word means. */
+/** How many words to either side decide what a word means. */
 const REACH = 12;
 
 /** Points that make a bird. */
 const ENOUGH = 2;
 
-/** @param {string} text */
-const listOf = (text) => text.trim().split(/\s+/);
+interface Token {
+  /** In lower case; a bird's name in the singular. */
+  word: string;
+  /** As in the text. */
+  written: string;
+}
 
-/** @param {string} text */
-const phrasesOf = (text) =>
+/** A word that may mean something else. */
+interface Doubtful {
+  base: number;
+  /** Words that speak against a bird. */
+  against: Set<string>;
+}
+
+type Phrases = Map<string, string[][]>;
+
+const listOf = (text: string): string[] => text.trim().split(/\s+/);
+
+const phrasesOf = (text: string): string[][] =>
   text
     .split(/[;\n]/)
     .map((phrase) => tokensOf(phrase).map(({ word }) => word))
     .filter((phrase) => phrase.length > 0);
 
-const plurals = new Map(
-  words.PLURALS.split(';').map((pair) => /** @type {[string, string]} */ (listOf(pair))),
-);
+const plurals = new Map(words.PLURALS.split(';').map((pair) => listOf(pair) as [string, string]));
 
-/** @typedef {{ base: number, against: Set<string> }} Doubtful */
+const lists = new Map([
+  ['FOOD', listOf(words.FOOD)],
+  ['NAME', listOf(words.NAME)],
+]);
 
-/** @param {string} text @param {number} base @returns {[string, Doubtful][]} */
-function doubtfulOf(text, base) {
-  const lists = { FOOD: listOf(words.FOOD), NAME: listOf(words.NAME) };
+function doubtfulOf(text: string, base: number): [string, Doubtful][] {
   return text
     .trim()
     .split('\n')
     .map((line) => {
       const [word, against = ''] = line.split(':');
-      const all = listOf(against).flatMap((name) => lists[/** @type {'FOOD'} */ (name)] ?? name);
-      return [/** @type {string} */ (word), { base, against: new Set(all) }];
+      const all = listOf(against).flatMap((name) => lists.get(name) ?? name);
+      return [word!, { base, against: new Set(all) }];
     });
 }
 
@@ -47,14 +60,7 @@ const vocabulary = new Set([...clear, ...doubtful.keys()]);
 const phrases = byFirst(phrasesOf(words.PHRASES));
 const notBirds = byFirst(phrasesOf(words.NOT_BIRDS));
 
-/**
- * @typedef {object} Token
- * @property {string} word In small letters; a bird's name in the singular.
- * @property {string} written As it stands in the text.
- */
-
-/** @param {string} text @returns {Token[]} */
-function tokensOf(text) {
+function tokensOf(text: string): Token[] {
   const found = text.replaceAll('’', "'").match(/[\p{L}\d]+(?:'s\b)?/gu) ?? [];
   return found.map((raw) => {
     const written = raw.replace(/'s$/, '');
@@ -62,44 +68,33 @@ function tokensOf(text) {
   });
 }
 
-/** Of a bird's name; other words stay as they are. @param {string} word */
-function singular(word) {
+/** The singular of a bird's name; other words stay as they are. */
+function singular(word: string): string {
   const known = plurals.get(word);
   if (known !== undefined || !word.endsWith('s')) return known ?? word;
   const endings = [word.replace(/s$/, ''), word.replace(/es$/, ''), word.replace(/ies$/, 'y')];
   return endings.find((ending) => ending !== word && vocabulary.has(ending)) ?? word;
 }
 
-/** @param {string[][]} all */
-function byFirst(all) {
-  /** @type {Map<string, string[][]>} */
-  const map = new Map();
-  for (const phrase of all) {
-    const first = /** @type {string} */ (phrase[0]);
-    map.set(first, [...(map.get(first) ?? []), phrase]);
-  }
+function byFirst(all: string[][]): Phrases {
+  const map: Phrases = new Map();
+  for (const phrase of all) map.set(phrase[0]!, [...(map.get(phrase[0]!) ?? []), phrase]);
   return map;
 }
 
-/**
- * The first word by which the text speaks of a bird; undefined when it does not.
- *
- * @param {string} text
- * @returns {string | undefined}
- */
-export function birdIn(text) {
+/** The first word or phrase by which the text mentions a bird; undefined when it does not. */
+export function birdIn(text: string): string | undefined {
   const tokens = tokensOf(text.slice(0, TEXT_LIMIT));
   const hidden = new Uint8Array(tokens.length);
   for (let i = 0; i < tokens.length; i++) hidden.fill(1, i, i + phraseAt(notBirds, tokens, i));
-  for (let i = 0; i < tokens.length; i++) {
-    const { word } = /** @type {Token} */ (tokens[i]);
+  for (const [i, { word }] of tokens.entries()) {
+    if (hidden[i]) continue;
     const length = phraseAt(phrases, tokens, i);
-    if (length > 0 && !hidden[i])
+    if (length > 0)
       return tokens
         .slice(i, i + length)
         .map(({ word }) => word)
         .join(' ');
-    if (hidden[i]) continue;
     if (clear.has(word)) return word;
     const doubt = doubtful.get(word);
     if (doubt && pointsOf(doubt, tokens, hidden, i) >= ENOUGH) return word;
@@ -107,31 +102,19 @@ export function birdIn(text) {
   return undefined;
 }
 
-/**
- * The length of the phrase that begins here; 0 if none does.
- *
- * @param {Map<string, string[][]>} all
- * @param {Token[]} tokens
- * @param {number} at
- */
-function phraseAt(all, tokens, at) {
+/** The length of the phrase that begins here; 0 if none does. */
+function phraseAt(all: Phrases, tokens: Token[], at: number): number {
   const found = (all.get(tokens[at]?.word ?? '') ?? []).filter((phrase) =>
     phrase.every((word, i) => tokens[at + i]?.word === word),
   );
   return Math.max(0, ...found.map(({ length }) => length));
 }
 
-/**
- * @param {Doubtful} doubtful
- * @param {Token[]} tokens
- * @param {Uint8Array} hidden
- * @param {number} at
- */
-function pointsOf({ base, against }, tokens, hidden, at) {
-  const seen = new Set();
+function pointsOf({ base, against }: Doubtful, tokens: Token[], hidden: Uint8Array, at: number): number {
+  const seen = new Set<string>();
   let points = base;
   for (let i = Math.max(0, at - REACH); i < Math.min(tokens.length, at + REACH + 1); i++) {
-    const { word, written } = /** @type {Token} */ (tokens[i]);
+    const { word, written } = tokens[i]!;
     if (i === at || hidden[i] || seen.has(word)) continue;
     seen.add(word);
     const small = written.toLowerCase();
@@ -143,11 +126,11 @@ function pointsOf({ base, against }, tokens, hidden, at) {
   return points - (isName(tokens, at) ? 2 : 0);
 }
 
-/** One that begins with a capital letter where the words around do not. @param {Token[]} tokens @param {number} at */
-function isName(tokens, at) {
-  const capital = (/** @type {Token | undefined} */ token) => /^\p{Lu}\p{Ll}/u.test(token?.written ?? '');
-  const { word, written } = /** @type {Token} */ (tokens[at]);
-  if (!capital(tokens[at]) || written.toLowerCase() !== word) return false;
+/** Whether the word begins with a capital letter and the words around it do not. */
+function isName(tokens: Token[], at: number): boolean {
+  const capital = (token: Token) => /^\p{Lu}\p{Ll}/u.test(token.written);
+  const token = tokens[at]!;
+  if (!capital(token) || token.written.toLowerCase() !== token.word) return false;
   const around = [...tokens.slice(Math.max(0, at - 3), at), ...tokens.slice(at + 1, at + 4)];
   return around.length < 2 || around.filter(capital).length * 2 < around.length;
 }

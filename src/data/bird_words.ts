@@ -1,17 +1,17 @@
 /**
- * The words by which a text is found to speak of birds, to be read and added to by people who know birds.
+ * The words by which a text mentions birds, for people who know birds to read and extend.
  *
- * How they are used (bird-text.js): whole words only, so that a bowl is no owl, a crowd no crow, and a birdhouse no bird.
- * Everything stands here in the singular and in small letters; plurals are found by themselves (owls, finches, canaries),
- * odd ones are listed. A hyphen is a space: an eagle-owl is an eagle and an owl.
+ * How bird_text.ts uses them: it compares whole words, so "bowl" is no owl, "crowd" no crow and "birdhouse" no bird. List
+ * words in the singular and in lower case; regular plurals (owls, finches, canaries) are found, irregular ones are in
+ * PLURALS. A hyphen counts as a space: an eagle-owl is an eagle and an owl.
  *
- * 1. Phrases of NOT_BIRDS are taken out of the text.
- * 2. A word of CLEAR or a phrase of PHRASES that is left is a bird.
- * 3. A word of LIKELY begins with 2 points, one of UNLIKELY with none. Within 12 words to either side each strong sign
- *    gives 2 points, each weak sign 1, each word that stands behind the colon takes 2; so does a capital letter, which
- *    makes a name of it, unless it is a plural or most words around have one. With 2 points or more it is a bird.
+ * 1. Phrases of NOT_BIRDS are removed from the text.
+ * 2. A remaining word of CLEAR or phrase of PHRASES is a bird.
+ * 3. A word of LIKELY starts with 2 points, one of UNLIKELY with none. Within 12 words to either side each strong sign
+ *    adds 2 points and each weak sign 1; each word behind the colon subtracts 2. So does a capital letter, which makes the
+ *    word a name, unless it is a plural or most words around have one. A word with 2 points or more is a bird.
  *
- * In doubt a row is left out: a lost negative costs little, a bird among the negatives teaches the network a lie.
+ * When in doubt, a row is dropped: losing a negative costs little, but a bird among the negatives is a wrong label.
  */
 
 /** Nothing but birds. */
@@ -79,7 +79,7 @@ humboldt penguin; wood duck; muscovy duck; mandarin duck; ruddy duck; tufted duc
 egyptian goose; mute swan; trumpeter swan; tundra swan; black swan; whooper swan; indian peacock; feathered friend
 `;
 
-/** Mostly birds: what speaks against it stands behind the colon. FOOD and NAME stand for the lists below. */
+/** Mostly birds. Behind the colon are words that speak against it; FOOD and NAME mean the lists below. */
 export const LIKELY = `
 chick: FOOD pea flick girl movie
 chicken: FOOD
@@ -106,7 +106,7 @@ turtledove: NAME
 wren: NAME christopher architect cathedral kitchen kitchens
 `;
 
-/** Mostly something else: it takes signs that the bird is meant. */
+/** Mostly something else: only with signs around it a bird. */
 export const UNLIKELY = `
 birdie: golf par putt hole badminton racket shuttlecock court
 booby: trap prize
@@ -146,7 +146,7 @@ tit: tat
 turkey: FOOD country istanbul ankara turkish greece syria europe map flag president government travel hotel thanksgiving border city capital minister earthquake mediterranean
 `;
 
-/** What is on plates: stands for FOOD. */
+/** Words about food. */
 export const FOOD = `
 food dish plate meal dinner lunch breakfast sandwich soup salad sauce curry rice noodle noodles pasta pizza burger taco
 wrap grilled fried roast roasted baked boiled smoked cooked cooking cook raw sliced shredded diced nugget nuggets tender
@@ -156,13 +156,13 @@ bread bun stuffing gravy cranberry pie oven meat beef pork serving served eat ea
 peking sausage oz pound kfc noodle waffle waffles fork spice spices marinated
 `;
 
-/** What goes with people: stands for NAME. */
+/** Words about people. */
 export const NAME = `
 mr mrs ms dr sir john said says told asked actor actress singer author writer character superhero
 director played plays born wrote
 `;
 
-/** Each of these near a word says that the bird is meant. */
+/** One of these near a word makes it a bird. */
 export const STRONG_SIGNS = `
 feather feathered beak talon wingspan nest nesting nested perch perched perching flock chirp chirping peck pecking preen
 preening roost roosting fledged hatched migratory birds bird webbed flightless wading gobbler birdfeeder birdbath
@@ -177,7 +177,7 @@ animal prey wild claw tree leg neck sky throated winged field meadow reed insect
 farm barnyard
 `;
 
-/** Whatever these phrases say, it is no bird. */
+/** Phrases with the name of a bird that are about something else. */
 export const NOT_BIRDS = `
 bird's eye; bird flu; bird scooter; angry birds; early bird; larry bird; lady bird johnson; big bird; bird house; bird cage
 bird bath; bird feeder; bird seed; bird table; bird box; flipped the bird; ford thunderbird; the birds by alfred
@@ -207,5 +207,5 @@ hard to swallow; tie the knot; tit for tat; big dipper; little dipper; turkey sa
 dove soap; dove tail; peacock tv; peacock chair; bird of paradise flower; bird of paradise plant; bird shaped; bird print
 `;
 
-/** Plurals that no rule makes. */
+/** Irregular plurals. */
 export const PLURALS = `geese goose; titmice titmouse; fowl fowl; ibises ibis; albatrosses albatross`;

@@ -1,5 +1,5 @@
 /** Samples as WebDataset packs them: files of one name up to its first dot are an image and what is known of it. */
-import { birdIn } from './bird_text.js';
+import { birdIn } from './bird_text.ts';
 
 /** Names of what may stand beside an image. */
 export const BESIDE_NAMES = /\.(cls|json|txt)$/i;

@@ -1,6 +1,6 @@
 /** Whether a text speaks of birds, against sentences that people sorted without looking at the word lists. */
 import { expect, test } from 'vitest';
-import { birdIn } from '../../src/data/bird_text.js';
+import { birdIn } from '../../src/data/bird_text.ts';
 
 /** A bird is, or may well be, in the picture. */
 const BIRDS = `

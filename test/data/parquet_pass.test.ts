@@ -14,14 +14,14 @@ import {
   writeParquet,
 } from 'parquet-wasm';
 import { afterAll, describe, expect, test } from 'vitest';
-import { PassedDictionary } from '../../src/data/parquet/dictionary.js';
-import { Flow } from '../../src/data/parquet/flow.js';
-import { unlz4ed } from '../../src/data/parquet/lz4.js';
+import { ByteStream } from '../../src/data/parquet/byte_stream.ts';
+import { StreamedDictionary } from '../../src/data/parquet/dictionary.ts';
+import { decompressLz4 } from '../../src/data/parquet/lz4.ts';
 import { readImages } from '../../src/data/parquet/parquet_images.ts';
 import { listAll } from '../../src/data/parquet/parquet_listing.ts';
 import { type ParquetFile, ParquetReader } from '../../src/data/parquet/parquet_reader.ts';
-import { unsnapped } from '../../src/data/parquet/snappy.js';
-import { PlainValues } from '../../src/data/parquet/values.js';
+import { decompressSnappy } from '../../src/data/parquet/snappy.ts';
+import { PlainValues } from '../../src/data/parquet/values.ts';
 import { noise } from './hub_opened.ts';
 import { outcome } from './made.ts';
 
@@ -227,7 +227,7 @@ describe('a dictionary that is read beside its pages', () => {
   /** What the numbers stand for, read through a dictionary with so much room; and how often it was opened. */
   async function read(pages: number[][], keptBytes: number, forgone: (number: number) => boolean) {
     let opens = 0;
-    const dictionary = new PassedDictionary(
+    const dictionary = new StreamedDictionary(
       () => {
         opens += 1;
         const bytes = values.flatMap((value) => [Buffer.from([value.length, 0, 0, 0]), value]);
@@ -235,7 +235,7 @@ describe('a dictionary that is read beside its pages', () => {
           yield* bytes;
         })();
         const size = values.reduce((total, { length }) => total + 4 + length, 0);
-        return { values: new PlainValues(new Flow(chunks, size)), end: async () => {} };
+        return { values: new PlainValues(new ByteStream(chunks, size)), end: async () => {} };
       },
       values.length,
       keptBytes,
@@ -244,7 +244,7 @@ describe('a dictionary that is read beside its pages', () => {
     for (const page of pages) {
       dictionary.expect(Uint32Array.from(page));
       for (const number of page) {
-        if (forgone(number)) dictionary.forgo(number);
+        if (forgone(number)) dictionary.discard(number);
         else
           await dictionary.value(number, (length) => {
             found.push(new Uint8Array(length));
@@ -309,7 +309,7 @@ test('snappy: literals and copies of every kind, in chunks of any size, through 
   const expected = new Uint8Array(size);
   snappyUncompress(packed, expected);
   for (const step of [packed.length, 100_000, 4099])
-    expect(Buffer.compare(await unpacked(unsnapped, packed, step), expected)).toBe(0);
+    expect(Buffer.compare(await unpacked(decompressSnappy, packed, step), expected)).toBe(0);
 });
 
 test('lz4: literals and copies of all lengths, in chunks of any size, through more than its window', async () => {
@@ -331,7 +331,9 @@ test('lz4: literals and copies of all lengths, in chunks of any size, through mo
   const packed = Buffer.concat([...parts, Buffer.from([0x10, 7])]);
   expected[size] = 7;
   for (const step of [packed.length, 100_000, 4099])
-    expect(Buffer.compare(await unpacked(unlz4ed, packed, step), expected.subarray(0, size + 1))).toBe(0);
+    expect(Buffer.compare(await unpacked(decompressLz4, packed, step), expected.subarray(0, size + 1))).toBe(
+      0,
+    );
 });
 
 async function unpacked(

@@ -1,12 +1,20 @@
 /** The images of an Arrow file as the datasets library saves them, and what is known of them. */
 import type { Field } from 'apache-arrow';
 import { IMAGE_SIZE_LIMIT } from '../image_names.ts';
-import { imageColumn, isNumber, labelColumn, noImages, textColumns } from '../parquet/columns.js';
+import {
+  classNamesIn,
+  featuresOf,
+  imageColumn,
+  isNumber,
+  labelColumn,
+  noImages,
+  textColumns,
+} from '../parquet/columns.ts';
 import { FoundImages } from '../parquet/parquet_listing.ts';
-import { birdsIn } from '../parquet/row_texts.js';
+import { birdsIn } from '../parquet/row_texts.ts';
 import type { Listing, RandomAccess, SourceImage, SourceLabel } from '../part.ts';
 import { type Place, placesIn, rangesIn, readColumn } from './arrow_columns.ts';
-import { type ArrowContent, readMessages } from './arrow_messages.ts';
+import { readMessages } from './arrow_messages.ts';
 
 export interface Asked {
   labelled: boolean;
@@ -23,10 +31,10 @@ export async function listImages(
   const content = await readMessages(file, signal);
   const { fields } = content.schema;
   const image = imageIn(fields);
-  const features = featuresOf(content);
+  const features = featuresOf(content.schema.metadata.get('huggingface'));
   const label = labelled ? labelColumn(fields, image, features) : undefined;
   const isNumbered = label !== undefined && isNumber(fields.find(({ name }) => name === label)!.type);
-  const classNames = isNumbered ? (namesIn(features, label) ?? []) : undefined;
+  const classNames = isNumbered ? (classNamesIn(features, label) ?? []) : undefined;
   const found = new FoundImages(file, { many: false, label, classNames });
   let first = 0;
   for (const batch of content.batches) {
@@ -91,22 +99,6 @@ function imageIn(fields: Field[]): string {
   if (image.many)
     throw new Error(`its column "${image.name}" holds lists of images; save it as parquet files`);
   return image.name;
-}
-
-type Features = Record<string, { _type?: unknown; names?: unknown } | undefined>;
-
-/** What the datasets library says of the columns. */
-function featuresOf({ schema }: ArrowContent): Features {
-  try {
-    return Object(JSON.parse(schema.metadata.get('huggingface') ?? '{}').info?.features);
-  } catch {
-    return {};
-  }
-}
-
-function namesIn(features: Features, label: string): string[] | undefined {
-  const names = Object.hasOwn(features, label) ? features[label]?.names : undefined;
-  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
 }
 
 async function labelsIn(

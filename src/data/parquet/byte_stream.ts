@@ -1,151 +1,127 @@
-/** Bytes that come one after the other. */
-import { ask } from './asked.js';
-import { free } from './free.js';
+/** Bytes read in sequence: from a range of the file, and from the chunks of a decompressor. */
+import { freeBuffers } from './free_buffers.ts';
+import { readBytes } from './open_file.ts';
 
-/** So much of the file is in memory at a time. */
-const PIECE_BYTES = 8 * 2 ** 20;
+/** Read from the file at a time. */
+const READ_BYTES = 8 * 2 ** 20;
 
-/** More than this is not taken in one piece: it is no image, only what tells about images. */
-const TAKEN_BYTES = 64 * 2 ** 20;
+/** The most that `take` returns: levels and dictionary indexes are smaller. */
+const TAKE_BYTES = 64 * 2 ** 20;
 
-/** A part of the file, read in pieces; what is passed over is not fetched. */
-export class FilePart {
-  #end;
-  #piece = new Uint8Array(0);
-  #pieceBegin = 0;
+/** A range of the file, read ahead a part at a time; what is skipped is not fetched. */
+export class FileRange {
+  position: number;
+  readonly #end: number;
+  #held = new Uint8Array(0);
+  #heldFrom = 0;
 
-  /**
-   * @param {number} begin
-   * @param {number} end
-   */
-  constructor(begin, end) {
+  constructor(begin: number, end: number) {
     this.position = begin;
     this.#end = end;
   }
 
-  get left() {
+  get left(): number {
     return this.#end - this.position;
   }
 
-  /**
-   * The next bytes, up to `count`, fewer only at the end; the position stays. Good until more is read.
-   *
-   * @param {number} count
-   */
-  async peek(count) {
+  /** The next `count` bytes, fewer only at the end; the position stays. Valid until the next read. */
+  async peek(count: number): Promise<Uint8Array> {
     const wanted = Math.min(count, this.left);
-    // After a leap of more than a piece, the next may be as long.
-    const leapt = this.position > this.#pieceBegin + this.#piece.length;
-    if (!this.#holds(wanted)) await this.#fetch(Math.min(leapt ? wanted : PIECE_BYTES, this.left));
-    const at = this.position - this.#pieceBegin;
-    return this.#piece.subarray(at, at + wanted);
+    // After a jump past what is held, another may follow: nothing is read ahead.
+    const jumped = this.position > this.#heldFrom + this.#held.length;
+    if (!this.#holds(wanted)) await this.#fetch(Math.min(jumped ? wanted : READ_BYTES, this.left));
+    const at = this.position - this.#heldFrom;
+    return this.#held.subarray(at, at + wanted);
   }
 
-  /**
-   * The next `count` bytes as they come. Each piece is good until the next.
-   *
-   * @param {number} count
-   */
-  async *bytes(count) {
+  /** The next `count` bytes in chunks, each valid until the next. */
+  async *bytes(count: number): AsyncGenerator<Uint8Array> {
     const end = this.position + count;
     while (this.position < end) {
-      if (!this.#holds(1)) await this.#fetch(Math.min(PIECE_BYTES, this.left));
-      const at = this.position - this.#pieceBegin;
-      const chunk = this.#piece.subarray(at, at + end - this.position);
+      if (!this.#holds(1)) await this.#fetch(Math.min(READ_BYTES, this.left));
+      const at = this.position - this.#heldFrom;
+      const chunk = this.#held.subarray(at, at + end - this.position);
       this.position += chunk.length;
       yield chunk;
     }
   }
 
-  /** Nothing more is read. */
-  close() {
-    this.#pieceBegin += this.#piece.length;
-    free([this.#piece.buffer]);
-    this.#piece = new Uint8Array(0);
+  /** Frees what is held. */
+  close(): void {
+    this.#heldFrom += this.#held.length;
+    freeBuffers([this.#held.buffer]);
+    this.#held = new Uint8Array(0);
   }
 
-  /** @param {number} count */
-  #holds(count) {
-    const at = this.position - this.#pieceBegin;
-    return at >= 0 && at + count <= this.#piece.length;
+  #holds(count: number): boolean {
+    const at = this.position - this.#heldFrom;
+    return at >= 0 && at + count <= this.#held.length;
   }
 
-  /** @param {number} count */
-  async #fetch(count) {
+  async #fetch(count: number): Promise<void> {
     this.close();
-    this.#piece = new Uint8Array(await ask(this.position, this.position + count));
-    this.#pieceBegin = this.position;
+    this.#held = new Uint8Array(await readBytes(this.position, this.position + count));
+    this.#heldFrom = this.position;
   }
 }
 
-/** Bytes in chunks of any size, each good until the next, taken in other lengths. */
-export class Flow {
-  #chunks;
-  /** @type {Uint8Array} */
-  #chunk = new Uint8Array(0);
-  /** Before this, the chunk is done with. */
+/** Takes bytes in any lengths from chunks of any size, each of which is valid until the next. */
+export class ByteStream {
+  /** Bytes that are still to come. */
+  left: number;
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = new Uint8Array(0);
+  /** The next byte in `#chunk`. */
   #at = 0;
 
-  /**
-   * @param {AsyncIterable<Uint8Array>} chunks
-   * @param {number} size of all of them
-   */
-  constructor(chunks, size) {
+  /** @param size of all chunks together */
+  constructor(chunks: AsyncIterable<Uint8Array>, size: number) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.left = size;
   }
 
-  /** @param {Uint8Array} target which is filled */
-  async into(target) {
+  /** Fills `target`. */
+  async into(target: Uint8Array): Promise<void> {
     for (let done = 0; done < target.length; ) {
       const part = Math.min(this.#held || (await this.#more()), target.length - done);
       target.set(this.#chunk.subarray(this.#at, this.#at + part), done);
       done += part;
-      this.#pass(part);
+      this.#advance(part);
     }
   }
 
-  /** @param {number} count */
-  async skip(count) {
+  async skip(count: number): Promise<void> {
     this.expect(count);
     for (let left = count; left > 0; ) {
       const part = Math.min(this.#held || (await this.#more()), left);
       left -= part;
-      this.#pass(part);
+      this.#advance(part);
     }
   }
 
-  /**
-   * Good until more is read.
-   *
-   * @param {number} count
-   */
-  async take(count) {
+  /** The next `count` bytes, valid until the next read. */
+  async take(count: number): Promise<Uint8Array> {
     this.expect(count);
-    if (count > TAKEN_BYTES) throw new Error(`${count} bytes where fewer are expected`);
+    if (count > TAKE_BYTES) throw new Error(`${count} bytes where fewer are expected`);
     if (count > this.#held) {
       const taken = new Uint8Array(count);
       await this.into(taken);
       return taken;
     }
-    this.#pass(count);
+    this.#advance(count);
     return this.#chunk.subarray(this.#at - count, this.#at);
   }
 
-  /** @returns {number | Promise<number>} */
-  uint32() {
+  /** A promise only where it takes another chunk: it is called for every value. */
+  uint32(): number | Promise<number> {
     this.expect(4);
-    if (this.#held < 4) return this.take(4).then((bytes) => littleEndian(bytes, 0));
-    this.#pass(4);
-    return littleEndian(this.#chunk, this.#at - 4);
+    if (this.#held < 4) return this.take(4).then((bytes) => uint32At(bytes, 0));
+    this.#advance(4);
+    return uint32At(this.#chunk, this.#at - 4);
   }
 
-  /**
-   * The next bytes, up to `count`, fewer only at the end; they come again.
-   *
-   * @param {number} count
-   */
-  async peek(count) {
+  /** The next `count` bytes, fewer only at the end; the position stays. Valid until the next read. */
+  async peek(count: number): Promise<Uint8Array> {
     const wanted = Math.min(count, this.left);
     while (this.#held < wanted) {
       const before = this.#chunk.slice(this.#at);
@@ -155,27 +131,26 @@ export class Flow {
     return this.#chunk.subarray(this.#at, this.#at + wanted);
   }
 
-  /** @param {number} count */
-  expect(count) {
+  /** @throws when fewer bytes are left */
+  expect(count: number): void {
     if (!(count >= 0 && count <= this.left)) throw new Error(`${count} bytes where ${this.left} are left`);
   }
 
-  async end() {
+  async end(): Promise<void> {
     await this.#chunks.return?.();
   }
 
-  get #held() {
+  get #held(): number {
     return this.#chunk.length - this.#at;
   }
 
-  /** @param {number} count */
-  #pass(count) {
+  #advance(count: number): void {
     this.left -= count;
     this.#at += count;
   }
 
   /** @returns how many bytes came */
-  async #more() {
+  async #more(): Promise<number> {
     const { done, value } = await this.#chunks.next();
     if (done) throw new Error('a page ends too early');
     this.#chunk = value;
@@ -184,10 +159,6 @@ export class Flow {
   }
 }
 
-/**
- * @param {Uint8Array} bytes
- * @param {number} at
- */
-function littleEndian(bytes, at) {
+function uint32At(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
 }

@@ -1,85 +1,70 @@
-/** One pass over the images of a row group, page after page, in memory that does not depend on their sizes. */
+/** Reads the images of a row group in the order of the rows, in memory that does not depend on the sizes of pages. */
+import type { ColumnChunk } from './column_chunk.ts';
+import { ImageCounter, type ImageSink } from './image_buffer.ts';
+import { type Page, Pages } from './pages.ts';
 
-import { Count } from './memory_budget.js';
-import { Pages } from './pages.js';
-
-/** @typedef {import('./pages.js').Page} Page */
-/** @typedef {import('./memory_budget.js').Room} Room */
-
-export class Pass {
+export class ColumnReader {
   /** The next row. */
   row = 0;
-  #chunk;
-  #pages;
-  /** @type {Page | undefined} */
-  #page;
+  readonly #chunk: ColumnChunk;
+  readonly #pages: Pages;
+  #page: Page | undefined;
 
-  /** @param {import('./chunk.js').Chunk} chunk */
-  constructor(chunk) {
+  constructor(chunk: ColumnChunk) {
     this.#chunk = chunk;
     this.#pages = new Pages(chunk);
   }
 
   /**
-   * The rows from `begin`, which is not passed yet, to `end`.
-   *
-   * @param {number} begin
-   * @param {number} end
-   * @param {Room | Count} room
+   * Reads the rows from `begin` to `end` into `sink`.
+   * @param begin at or after the next row
    */
-  async read(begin, end, room) {
-    const passed = new Count();
-    while (this.row < begin) await this.#row(passed, begin - this.row);
+  async read(begin: number, end: number, sink: ImageSink): Promise<void> {
+    const skipped = new ImageCounter();
+    while (this.row < begin) await this.#readRow(skipped, begin - this.row);
     while (this.row < end) {
-      await this.#row(room);
-      room.endRow();
+      await this.#readRow(sink);
+      sink.endRow();
     }
   }
 
-  async end() {
+  async end(): Promise<void> {
     const page = this.#page;
     this.#page = undefined;
     await page?.end();
     await this.#pages.end();
   }
 
-  /**
-   * @param {Room | Count} room
-   * @param {number} [passed] rows from here on that are not wanted
-   */
-  async #row(room, passed = 0) {
-    const { repeats, item, defined } = this.#chunk;
-    let page = this.#hasMore() ? this.#page : await this.#open(passed);
+  /** @param unwanted rows from here on: whole pages of them are skipped */
+  async #readRow(sink: ImageSink, unwanted = 0): Promise<void> {
+    const { repeats, itemLevel, valueLevel } = this.#chunk;
+    let page = this.#hasMore() ? this.#page : await this.#open(unwanted);
     if (typeof page === 'number') {
       this.row += page;
       return;
     }
     if (!page) throw new Error(`it has no row ${this.row}`);
     do {
-      const level = page.definitions?.[page.at] ?? defined;
+      const level = page.definitions?.[page.at] ?? valueLevel;
       page.at += 1;
-      if (level === defined) await room.add(page.values);
-      else if (!repeats || level >= item) room.addNone();
+      if (level === valueLevel) await sink.add(page.values);
+      else if (!repeats || level >= itemLevel) sink.addNone();
       if (!repeats) break;
-      if (!this.#hasMore()) page = /** @type {Page | undefined} */ (await this.#open());
+      if (!this.#hasMore()) page = (await this.#open(0)) as Page | undefined;
     } while (page && page.repetitions?.[page.at] !== 0);
     this.row += 1;
   }
 
-  /** Whether the page at hand has. */
-  #hasMore() {
+  /** Whether the current page has more entries. */
+  #hasMore(): boolean {
     return this.#page !== undefined && this.#page.at < this.#page.count;
   }
 
-  /**
-   * The next page; a number: so many rows were passed.
-   *
-   * @param {number} [passed]
-   */
-  async #open(passed) {
+  /** The next page; a number: the rows of a page that was skipped. */
+  async #open(unwanted: number): Promise<Page | number | undefined> {
     await this.#page?.end();
     this.#page = undefined;
-    const next = await this.#pages.next(passed);
+    const next = await this.#pages.next(unwanted);
     if (typeof next !== 'number') this.#page = next;
     return next;
   }

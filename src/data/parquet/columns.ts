@@ -1,18 +1,16 @@
-/** Which columns of a parquet file hold images, labels and text: all layouts found in the wild, by type and name. */
-import { DataType } from 'apache-arrow';
+/** Which columns of a parquet file hold images, labels and text, by type and name: all layouts found in the wild. */
+import { DataType, type Field } from 'apache-arrow';
 
-/**
- * @typedef {import('apache-arrow').Field} Field
- * @typedef {object} ImageColumn
- * @property {string} name
- * @property {boolean} many A row holds a list of images.
- * @property {boolean} struct An image is a struct of "bytes" and perhaps "path".
- *
- * @typedef {object} Columns
- * @property {ImageColumn} image
- * @property {string} [label]
- * @property {string[]} texts
- */
+export interface ImageColumn {
+  name: string;
+  /** A row holds a list of images. */
+  many: boolean;
+  /** An image is a struct of "bytes" and perhaps "path". */
+  struct: boolean;
+}
+
+/** What the datasets library of Hugging Face saves about the columns. */
+export type Features = Record<string, { _type?: unknown; names?: unknown } | undefined>;
 
 const IMAGE_NAMES = ['image', 'img', 'images', 'jpg', 'jpeg', 'png', 'webp', 'picture', 'photo'];
 const LABEL_NAMES = ['label', 'labels', 'fine_label', 'class', 'category', 'species', 'target'];
@@ -33,13 +31,8 @@ const TEXT_NAMES = [
 const ADDRESS_NAMES =
   /(^|_)(image|images|img|picture|photo|url|urls|uri|base64|b64|path|file|file_?name|filename)s?($|_)/i;
 
-/**
- * The column of the images; undefined when no column holds bytes.
- *
- * @param {Field[]} fields
- * @returns {ImageColumn | undefined}
- */
-export function imageColumn(fields) {
+/** The column of the images; undefined when no column holds bytes. */
+export function imageColumn(fields: Field[]): ImageColumn | undefined {
   const found = fields.flatMap(({ name, type }) => {
     const many = isList(type);
     const item = many ? type.children[0]?.type : type;
@@ -59,13 +52,11 @@ export function imageColumn(fields) {
   return image;
 }
 
-/** @param {Field} field */
-function isBytesChild({ name, type }) {
+function isBytesChild({ name, type }: Field): boolean {
   return name === 'bytes' && isBytes(type);
 }
 
-/** @param {DataType} type @returns {boolean} */
-function isBytes(type) {
+function isBytes(type: DataType): boolean {
   if (DataType.isDictionary(type)) return isBytes(type.dictionary);
   return (
     DataType.isBinary(type) ||
@@ -75,36 +66,26 @@ function isBytes(type) {
   );
 }
 
-/** @param {DataType} type */
-function isList(type) {
+function isList(type: DataType): boolean {
   return DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type);
 }
 
-/** @param {DataType} type @returns {boolean} */
-function isText(type) {
+function isText(type: DataType): boolean {
   if (DataType.isDictionary(type)) return isText(type.dictionary);
   return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isUtf8View(type);
 }
 
-/** @param {DataType | undefined} type @returns {boolean} */
-export function isNumber(type) {
+export function isNumber(type: DataType | undefined): boolean {
   return DataType.isDictionary(type) ? isNumber(type.dictionary) : DataType.isInt(type);
 }
 
-/** @param {DataType} type @returns {boolean} */
-function isLabel(type) {
+function isLabel(type: DataType): boolean {
   if (DataType.isDictionary(type)) return isLabel(type.dictionary);
   return DataType.isInt(type) || DataType.isBool(type) || isText(type);
 }
 
-/**
- * The one with the best name, else all.
- *
- * @template {{ name: string }} T
- * @param {T[]} found
- * @param {string[]} names
- */
-function preferred(found, names) {
+/** The one with the best name, else all. */
+function preferred<T extends { name: string }>(found: T[], names: string[]): T[] {
   for (const wanted of names) {
     const named = found.filter(({ name }) => name.toLowerCase() === wanted);
     if (named.length > 0) return named;
@@ -112,14 +93,8 @@ function preferred(found, names) {
   return found;
 }
 
-/**
- * The column of the classes: "label", else the one that the datasets library calls a class, else by name or alone.
- *
- * @param {Field[]} fields
- * @param {string} image
- * @param {Record<string, { _type?: unknown } | undefined>} features of the datasets library
- */
-export function labelColumn(fields, image, features) {
+/** The column of the classes: "label", else the one that the datasets library calls a class, else by name or alone. */
+export function labelColumn(fields: Field[], image: string, features: Features): string {
   const found = fields.filter(({ name, type }) => name !== image && isLabel(type));
   const classes = found.filter(({ name }) => features[name]?._type === 'ClassLabel');
   const exact = found.filter(({ name }) => name === 'label');
@@ -130,48 +105,36 @@ export function labelColumn(fields, image, features) {
   throw new Error(
     lists
       ? `expected one label an image, but column "${lists.name}" holds lists (${lists.type}); for images of one kind use --birds or --not-birds`
-      : `expected a column "label" of whole numbers or text, or one such column of another name, but found ${told(fields)}; for images of one kind use --birds or --not-birds`,
+      : `expected a column "label" of whole numbers or text, or one such column of another name, but found ${listed(fields)}; for images of one kind use --birds or --not-birds`,
   );
 }
 
-/**
- * The columns that speak about the image.
- *
- * @param {Field[]} fields
- */
-export function textColumns(fields) {
+/** The columns of text about the image. */
+export function textColumns(fields: Field[]): string[] {
   return fields
     .filter(({ name, type }) => TEXT_NAMES.includes(name.toLowerCase()) && hasText(type))
     .map(({ name }) => name);
 }
 
-/** @param {DataType} type @returns {boolean} */
-function hasText(type) {
-  return isText(type) || (type.children ?? []).some((/** @type {Field} */ child) => hasText(child.type));
+function hasText(type: DataType): boolean {
+  return isText(type) || (type.children ?? []).some((child: Field) => hasText(child.type));
 }
 
-/**
- * A column that may hold images as text, or where they lie.
- *
- * @param {Field[]} fields
- */
-export function addressColumn(fields) {
+/** A column that may hold images as text, or their addresses. */
+export function addressColumn(fields: Field[]): string | undefined {
   const found = fields.filter(({ name, type }) => ADDRESS_NAMES.test(name) && hasText(type));
   return preferred(found, IMAGE_NAMES)[0]?.name;
 }
 
 /**
- * Why a file without a column of bytes is of no use, as far as one of its values tells.
- *
- * @param {Field[]} fields
- * @param {string | undefined} name of the column the value is from
- * @param {string | undefined} value
+ * Why a file without a column of bytes is refused.
+ * @param name of the column that `value`, an example, is from
  */
-export function noImages(fields, name, value) {
+export function noImages(fields: Field[], name: string | undefined, value: string | undefined): string {
   if (value === undefined || value === '') {
     return (
       'expected a column of images (bytes, or a struct of "bytes" and "path", or a list of these), ' +
-      `but found ${told(fields)}; use a file with its images inside`
+      `but found ${listed(fields)}; use a file with its images inside`
     );
   }
   const column = `expected images as bytes, but column "${name}"`;
@@ -184,7 +147,21 @@ export function noImages(fields, name, value) {
   return `${column} holds text ("${value.slice(0, 80)}"); if these are paths, list them in a .csv file of path and label and use that`;
 }
 
-/** @param {Field[]} fields */
-export function told(fields) {
+function listed(fields: Field[]): string {
   return `the columns ${fields.map(({ name, type }) => `${name} (${type})`).join(', ')}`.slice(0, 1000);
+}
+
+/** @param json metadata of the file under the key "huggingface" */
+export function featuresOf(json: string | null | undefined): Features {
+  try {
+    return Object(JSON.parse(json ?? '{}').info?.features);
+  } catch {
+    return {};
+  }
+}
+
+/** The class names of a column, in the order of their numbers. */
+export function classNamesIn(features: Features, column: string): string[] | undefined {
+  const names = Object.hasOwn(features, column) ? features[column]?.names : undefined;
+  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
 }

@@ -1,39 +1,33 @@
-/** Packed pages, unpacked as they come: a page of a writer's default settings may be larger than memory should be. */
+/** Decompresses pages as a stream: with the default settings of a writer, one page may not fit into memory. */
+import type { Duplex } from 'node:stream';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
-import { unlz4ed } from './lz4.js';
-import { unsnapped } from './snappy.js';
+import type { CompressionCodec } from 'hyparquet';
+import { decompressLz4 } from './lz4.ts';
+import { decompressSnappy } from './snappy.ts';
 
-/** Who still holds what was given when more is asked for gets copies, of this size. */
+/** zlib may keep a chunk after we reuse its buffer, so it gets copies of this size. */
 const CHUNK_BYTES = 64 * 2 ** 10;
 
-/** What zstd makes of so much is in memory at once: up to 32,000 times as much. */
+/** Likewise fzstd, which keeps all output of a chunk in memory: up to 32,000 times its size. */
 const ZSTD_BYTES = 4 * 2 ** 10;
 
-/** As the zstd library has it: no packer looks back further unless it is told to. */
+/** The limit of the zstd library: compressors look back further only when told to. */
 const WINDOW_BYTES = 128 * 2 ** 20;
 
-/** @typedef {(packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>} Unpack */
+export type Decompressor = (packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
-/**
- * By the names of the format.
- *
- * @type {Record<string, Unpack | undefined>}
- */
-export const UNPACK = {
+/** By the names of the format. */
+export const DECOMPRESSORS: { readonly [codec in CompressionCodec]?: Decompressor } = {
   UNCOMPRESSED: (packed) => packed,
-  SNAPPY: unsnapped,
+  SNAPPY: decompressSnappy,
   GZIP: (packed) => through(packed, createGunzip()),
   BROTLI: (packed) => through(packed, createBrotliDecompress()),
-  ZSTD: unzstded,
-  LZ4_RAW: unlz4ed,
+  ZSTD: decompressZstd,
+  LZ4_RAW: decompressLz4,
 };
 
-/**
- * @param {AsyncIterable<Uint8Array>} packed
- * @param {import('node:stream').Duplex} stream
- */
-async function* through(packed, stream) {
+async function* through(packed: AsyncIterable<Uint8Array>, stream: Duplex): AsyncGenerator<Uint8Array> {
   const feeding = feed(packed, stream);
   try {
     yield* stream;
@@ -43,11 +37,7 @@ async function* through(packed, stream) {
   }
 }
 
-/**
- * @param {AsyncIterable<Uint8Array>} packed
- * @param {import('node:stream').Duplex} stream
- */
-async function feed(packed, stream) {
+async function feed(packed: AsyncIterable<Uint8Array>, stream: Duplex): Promise<void> {
   for await (const chunk of copies(packed, CHUNK_BYTES)) {
     if (stream.destroyed) return;
     if (stream.write(chunk)) continue;
@@ -56,10 +46,9 @@ async function feed(packed, stream) {
   stream.end();
 }
 
-/** @param {AsyncIterable<Uint8Array>} packed a frame */
-async function* unzstded(packed) {
-  /** @type {Uint8Array[]} */
-  const ready = [];
+/** @param packed a frame */
+async function* decompressZstd(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const ready: Uint8Array[] = [];
   const stream = new Decompress((chunk) => ready.push(chunk));
   let isStarted = false;
   for await (const chunk of copies(packed, ZSTD_BYTES)) {
@@ -71,11 +60,10 @@ async function* unzstded(packed) {
 }
 
 /**
- * How far a frame looks back: of small ones, to its beginning.
- *
- * @param {Uint8Array} frame its first bytes
+ * Refuses frames that look back too far; small frames look back to their beginning.
+ * @param frame its first bytes
  */
-function expectWindow(frame) {
+function expectWindow(frame: Uint8Array): void {
   const [flags, size] = [frame[4] ?? 0, frame[5] ?? 0];
   const isSmall = (flags & 0x20) !== 0;
   const sizeBytes = 1 << (flags >> 6);
@@ -85,11 +73,7 @@ function expectWindow(frame) {
   if (window > WINDOW_BYTES) throw new Error(`zstd: it looks back ${window} bytes`);
 }
 
-/**
- * @param {AsyncIterable<Uint8Array>} chunks
- * @param {number} size
- */
-async function* copies(chunks, size) {
+async function* copies(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += size) yield chunk.slice(at, at + size);
   }

@@ -1,133 +1,111 @@
-/** The dictionary of a column chunk: values that pages point to by their numbers. */
+/** The dictionary of a column chunk: the values that pages refer to by index. */
+import { allocateValue, type Dictionary, type Place, type PlainValues } from './values.ts';
 
-import { roomFor } from './values.js';
-
-/** @typedef {import('./values.js').Place} Place */
-/** @typedef {import('./values.js').PlainValues} PlainValues */
-/** @typedef {{ values: PlainValues, end: () => Promise<void> }} Reading */
-
-/** So much of a dictionary is in memory. */
+/** How much of a dictionary is kept in memory. */
 export const KEPT_BYTES = 32 * 2 ** 20;
 
-/** All of it in memory. */
-export class KeptDictionary {
-  /** @type {Uint8Array} */
-  #bytes;
-  /** Of each value in `#bytes`. */
-  /** @type {Uint32Array} */
-  #starts;
-  /** @type {Uint32Array} */
-  #ends;
+/** A dictionary that is in memory as a whole. */
+export class KeptDictionary implements Dictionary {
+  readonly #bytes: Uint8Array;
+  readonly #starts: Uint32Array;
+  readonly #ends: Uint32Array;
 
   /**
-   * @param {Uint8Array} bytes of the page
-   * @param {number} count of values
-   * @param {number} [length] of all values; absent: each is behind its own
+   * @param bytes of the page
+   * @param count of values
+   * @param length of all values; absent: each is behind its own
    */
-  constructor(bytes, count, length) {
+  constructor(bytes: Uint8Array, count: number, length?: number) {
     if (count * (length ?? 4) > bytes.length) throw new Error(`a dictionary of ${count} values`);
     this.#bytes = bytes;
     [this.#starts, this.#ends] = [new Uint32Array(count), new Uint32Array(count)];
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (let number = 0, at = 0; number < count; number++) {
+    for (let index = 0, at = 0; index < count; index++) {
       if (length === undefined) at += 4;
       const end = at + (length ?? view.getUint32(at - 4, true));
       if (end > bytes.length) throw new Error('a dictionary that ends too early');
-      [this.#starts[number], this.#ends[number]] = [at, end];
+      [this.#starts[index], this.#ends[index]] = [at, end];
       at = end;
     }
   }
 
-  /** @param {Uint32Array} numbers of values that a page points to */
-  expect(numbers) {
-    expectIn(numbers, this.#starts.length);
+  expect(indexes: Uint32Array): void {
+    expectIn(indexes, this.#starts.length);
   }
 
-  forgo() {}
+  discard(): void {}
 
-  /**
-   * @param {number} number
-   * @param {Place} place
-   */
-  async value(number, place) {
-    const value = this.#bytes.subarray(this.#starts[number], this.#ends[number]);
+  async value(index: number, place: Place): Promise<void> {
+    const value = this.#bytes.subarray(this.#starts[index], this.#ends[index]);
     place(value.length).set(value);
   }
 
-  async end() {}
+  async end(): Promise<void> {}
+}
+
+export interface DictionaryStream {
+  values: PlainValues;
+  end: () => Promise<void>;
 }
 
 /**
- * Of photographs, each of which is there once, a dictionary may be hundreds of megabytes. Writers number values as they
- * come: it is read beside the pages that point into it.
+ * A dictionary that is read beside the pages that refer to it: one of photographs may be hundreds of megabytes. Writers
+ * number values in the order of the rows, so one pass is enough, but for values that come again.
  */
-export class PassedDictionary {
-  /** @type {() => Reading} */
-  #open;
-  /** @type {number} */
-  #keptBytes;
+export class StreamedDictionary implements Dictionary {
+  readonly #open: () => DictionaryStream;
+  #keptBytes: number;
   /** How often each value is still wanted. */
-  #uses;
-  /** @type {Map<number, Uint8Array>} Values that are wanted again. */
-  #kept = new Map();
-  /** @type {Reading | undefined} */
-  #reading;
+  readonly #uses: Uint32Array;
+  /** Values that are wanted again. */
+  readonly #kept = new Map<number, Uint8Array>();
+  #stream: DictionaryStream | undefined;
   #next = 0;
 
   /**
-   * @param {() => Reading} open begins at the first value
-   * @param {number} count of values
-   * @param {number} keptBytes room for values that are wanted again; what has none is read again
+   * @param open begins at the first value
+   * @param count of values
+   * @param keptBytes memory for values that are wanted again; those that do not fit are read again
    */
-  constructor(open, count, keptBytes = KEPT_BYTES) {
+  constructor(open: () => DictionaryStream, count: number, keptBytes = KEPT_BYTES) {
     [this.#open, this.#keptBytes] = [open, keptBytes];
     this.#uses = new Uint32Array(count);
   }
 
-  /** @param {Uint32Array} numbers of values that a page points to */
-  expect(numbers) {
-    expectIn(numbers, this.#uses.length);
-    for (const number of numbers) this.#uses[number] = this.#usesOf(number) + 1;
+  expect(indexes: Uint32Array): void {
+    expectIn(indexes, this.#uses.length);
+    for (const index of indexes) this.#uses[index] = this.#usesOf(index) + 1;
   }
 
-  /** @param {number} number of an expected value that is not wanted after all */
-  forgo(number) {
-    this.#uses[number] = this.#usesOf(number) - 1;
-    const kept = this.#kept.get(number);
-    if (!kept || this.#usesOf(number) > 0) return;
-    this.#kept.delete(number);
+  discard(index: number): void {
+    this.#uses[index] = this.#usesOf(index) - 1;
+    const kept = this.#kept.get(index);
+    if (!kept || this.#usesOf(index) > 0) return;
+    this.#kept.delete(index);
     this.#keptBytes += kept.length;
   }
 
-  /**
-   * @param {number} number of an expected value
-   * @param {Place} place
-   */
-  async value(number, place) {
-    const value = this.#kept.get(number) ?? (await this.#read(number));
+  async value(index: number, place: Place): Promise<void> {
+    const value = this.#kept.get(index) ?? (await this.#read(index));
     place(value.length).set(value);
-    this.forgo(number);
+    this.discard(index);
   }
 
-  async end() {
-    await this.#reading?.end();
-    this.#reading = undefined;
+  async end(): Promise<void> {
+    await this.#stream?.end();
+    this.#stream = undefined;
     this.#next = 0;
   }
 
-  /**
-   * Reads on to this value, or from the beginning.
-   *
-   * @param {number} number
-   */
-  async #read(number) {
-    if (number < this.#next) await this.end();
-    this.#reading ??= this.#open();
-    const { values } = this.#reading;
+  /** Reads forward to this value, or from the beginning again. */
+  async #read(index: number): Promise<Uint8Array> {
+    if (index < this.#next) await this.end();
+    this.#stream ??= this.#open();
+    const { values } = this.#stream;
     for (; ; this.#next++) {
-      const isIt = this.#next === number;
+      const isIt = this.#next === index;
       const isWanted = this.#usesOf(this.#next) > 0 && !this.#kept.has(this.#next);
-      if (!isWanted && !isIt) values.pass();
+      if (!isWanted && !isIt) values.skip();
       else {
         const value = await nextOf(values);
         if (this.#usesOf(this.#next) > Number(isIt)) this.#keep(this.#next, value);
@@ -139,37 +117,27 @@ export class PassedDictionary {
     }
   }
 
-  /**
-   * @param {number} number
-   * @param {Uint8Array} value
-   */
-  #keep(number, value) {
+  #keep(index: number, value: Uint8Array): void {
     if (value.length > this.#keptBytes) return;
-    this.#kept.set(number, value);
+    this.#kept.set(index, value);
     this.#keptBytes -= value.length;
   }
 
-  /** @param {number} number */
-  #usesOf(number) {
-    return this.#uses[number] ?? 0;
+  #usesOf(index: number): number {
+    return this.#uses[index] ?? 0;
   }
 }
 
-/** @param {PlainValues} values */
-async function nextOf(values) {
+async function nextOf(values: PlainValues): Promise<Uint8Array> {
   let value = new Uint8Array(0);
   await values.next((length) => {
-    value = roomFor(length);
+    value = allocateValue(length);
     return value;
   });
   return value;
 }
 
-/**
- * @param {Uint32Array} numbers
- * @param {number} count
- */
-function expectIn(numbers, count) {
-  for (const number of numbers)
-    if (number >= count) throw new Error(`no value ${number} in its dictionary of ${count}`);
+function expectIn(indexes: Uint32Array, count: number): void {
+  for (const index of indexes)
+    if (index >= count) throw new Error(`no value ${index} in its dictionary of ${count}`);
 }

@@ -1,11 +1,11 @@
-/** Memory given back at once, where the garbage collector would come for it when there is much of it. */
+/** Releases buffers at once; the garbage collector would let them pile up first. */
 import { MessageChannel } from 'node:worker_threads';
 
-/** Buffers that are sent to nobody are gone. */
-const nobody = new MessageChannel();
-nobody.port2.close();
+/** A buffer that is transferred to a closed port is gone. */
+const channel = new MessageChannel();
+channel.port2.close();
 
-/** @param {ArrayBuffer[]} buffers that nobody reads any more */
-export function free(buffers) {
-  nobody.port1.postMessage(null, buffers);
+/** @param buffers that nothing reads any more */
+export function freeBuffers(buffers: ArrayBuffer[]): void {
+  channel.port1.postMessage(null, buffers);
 }

@@ -1,35 +1,38 @@
-/** What is made of some rows: their images in one buffer, as a call answers with them, or the number of these. */
+/** What the images of some rows are read into: one buffer, or only their numbers. */
+import type { Images } from './parquet_reader.ts';
+import type { Values } from './values.ts';
 
 const FIRST_BYTES = 2 ** 20;
 
-/** The last one's size: the next is likely as large. */
-let before = FIRST_BYTES;
+/** Of the last buffer: the next is likely as large. */
+let lastBytes = FIRST_BYTES;
 
-export class Room {
-  #most;
-  #bytes = new Uint8Array(before);
+export interface ImageSink {
+  /** @param values of which the next is an image */
+  add(values: Values): Promise<void> | void;
+  /** An image without bytes. */
+  addNone(): void;
+  endRow(): void;
+}
+
+/** All images in one buffer, as a call answers with them. */
+export class ImageBuffer implements ImageSink {
+  readonly #maxBytes: number;
+  #bytes = new Uint8Array(lastBytes);
   #end = 0;
-  /** @type {number[]} */
-  #starts = [];
-  /** @type {number[]} */
-  #ends = [];
-  #firsts = [0];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  readonly #firsts = [0];
 
-  /** @param {number} most bytes of all images */
-  constructor(most) {
-    this.#most = most;
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
-  /**
-   * Where the next image goes.
-   *
-   * @param {number} length
-   */
-  #place = (length) => {
+  readonly #place = (length: number): Uint8Array => {
     const end = this.#end + length;
-    if (end > this.#most) throw Object.assign(new Error('too large'), { tooLarge: true });
+    if (end > this.#maxBytes) throw Object.assign(new Error('too large'), { tooLarge: true });
     if (end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.min(this.#most, Math.max(end, 2 * this.#bytes.length)));
+      const larger = new Uint8Array(Math.min(this.#maxBytes, Math.max(end, 2 * this.#bytes.length)));
       larger.set(this.#bytes.subarray(0, this.#end));
       this.#bytes = larger;
     }
@@ -40,23 +43,21 @@ export class Room {
     return place;
   };
 
-  /** @param {import('./values.js').Values} values of which the next is an image */
-  add(values) {
+  add(values: Values): Promise<void> {
     return values.next(this.#place);
   }
 
-  /** An image without bytes. */
-  addNone() {
+  addNone(): void {
     this.#starts.push(-1);
     this.#ends.push(-1);
   }
 
-  endRow() {
+  endRow(): void {
     this.#firsts.push(this.#starts.length);
   }
 
-  images() {
-    before = Math.max(FIRST_BYTES, Math.ceil(1.1 * this.#end));
+  images(): Images {
+    lastBytes = Math.max(FIRST_BYTES, Math.ceil(1.1 * this.#end));
     return {
       buffer: this.#bytes.buffer,
       starts: Float64Array.from(this.#starts),
@@ -66,28 +67,26 @@ export class Room {
   }
 }
 
-/** How many images there are, which are passed. */
-export class Count {
+/** Counts the images of each row and skips their bytes. */
+export class ImageCounter implements ImageSink {
   #images = 0;
-  /** @type {number[]} */
-  #counts = [];
+  readonly #counts: number[] = [];
 
-  /** @param {import('./values.js').Values} values of which the next is an image */
-  add(values) {
-    values.pass();
+  add(values: Values): void {
+    values.skip();
     this.#images += 1;
   }
 
-  addNone() {
+  addNone(): void {
     this.#images += 1;
   }
 
-  endRow() {
+  endRow(): void {
     this.#counts.push(this.#images);
     this.#images = 0;
   }
 
-  counts() {
+  counts(): Int32Array {
     return Int32Array.from(this.#counts);
   }
 }

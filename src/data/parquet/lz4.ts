@@ -1,18 +1,18 @@
-/** Blocks of LZ4, unpacked as they come, in bounded memory. */
-import { COPY_BYTES, LookBack } from './look_back.js';
+/** Decompresses LZ4 blocks chunk by chunk, in bounded memory. */
+import { COPY_BYTES, SlidingWindow } from './sliding_window.ts';
 
-/** A length that does not fit into its half of the token goes on in the bytes that follow. */
-const MORE = 15;
+/** A length of this in the token continues in the bytes that follow. */
+const CONTINUED = 15;
 
-/** Copies are so long at least. */
-const LEAST_COPY = 4;
+/** The shortest copy. */
+const MIN_COPY = 4;
 
 /**
- * @param {AsyncIterable<Uint8Array>} packed a whole block, in chunks; each is good until the next
- * @returns {AsyncGenerator<Uint8Array>} Each good until the next.
+ * @param packed a whole block; each chunk is valid until the next
+ * @returns chunks that are valid until the next
  */
-export async function* unlz4ed(packed) {
-  const output = new LookBack();
+export async function* decompressLz4(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const output = new SlidingWindow();
   const sequence = new Sequence();
   for await (const input of packed) {
     for (let at = 0; at < input.length || sequence.next === 'copy'; ) {
@@ -24,7 +24,7 @@ export async function* unlz4ed(packed) {
         const length = Math.min(sequence.copy, COPY_BYTES);
         output.copy(sequence.offset, length);
         sequence.copied(length);
-      } else sequence.tell(/** @type {number} */ (input[at++]));
+      } else sequence.parse(input[at++]!);
       if (!output.isFull) continue;
       yield output.take();
       output.makeRoom();
@@ -33,31 +33,31 @@ export async function* unlz4ed(packed) {
   }
 }
 
-/** Some bytes as they are, and a copy. */
+/** A literal, then a copy. */
 class Sequence {
-  /** @type {'token' | 'literal length' | 'literal' | 'offset' | 'rest of offset' | 'copy length' | 'copy'} */
-  next = 'token';
+  next: 'token' | 'literal length' | 'literal' | 'offset' | 'rest of offset' | 'copy length' | 'copy' =
+    'token';
   literal = 0;
   copy = 0;
   offset = 0;
 
-  /** @param {number} count of bytes of the literal that are done with */
-  added(count) {
+  /** @param count of bytes of the literal that are done */
+  added(count: number): void {
     this.literal -= count;
     if (this.literal === 0) this.next = 'offset';
   }
 
-  /** @param {number} count of bytes that were copied */
-  copied(count) {
+  /** @param count of bytes of the copy that are done */
+  copied(count: number): void {
     this.copy -= count;
     if (this.copy === 0) this.next = 'token';
   }
 
-  /** @param {number} byte that tells more about it */
-  tell(byte) {
+  /** The next byte of its lengths and offset. */
+  parse(byte: number): void {
     if (this.next === 'token') {
-      [this.literal, this.copy] = [byte >> 4, (byte & 15) + LEAST_COPY];
-      this.next = this.literal === MORE ? 'literal length' : this.literal > 0 ? 'literal' : 'offset';
+      [this.literal, this.copy] = [byte >> 4, (byte & 15) + MIN_COPY];
+      this.next = this.literal === CONTINUED ? 'literal length' : this.literal > 0 ? 'literal' : 'offset';
     } else if (this.next === 'literal length') {
       this.literal += byte;
       if (byte < 255) this.next = 'literal';
@@ -66,7 +66,7 @@ class Sequence {
       this.next = 'rest of offset';
     } else if (this.next === 'rest of offset') {
       this.offset += 256 * byte;
-      this.next = this.copy === MORE + LEAST_COPY ? 'copy length' : 'copy';
+      this.next = this.copy === CONTINUED + MIN_COPY ? 'copy length' : 'copy';
     } else {
       this.copy += byte;
       if (byte < 255) this.next = 'copy';

@@ -1,141 +1,132 @@
 /**
- * Bytes of the file: of one on this machine read here, of others asked of the other side of the guard. Only the thread
- * of worker.js uses it.
+ * The bytes of the file that the worker has open: a local file is read here, any other through the main thread. Only
+ * the thread of parquet_worker.ts uses it.
  */
 import { readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { free } from './free.js';
+import { freeBuffers } from './free_buffers.ts';
 
-/** @type {Map<number, (buffer: ArrayBuffer) => void>} */
-const asked = new Map();
-let asks = 0;
-
-/** @type {{ size: number, descriptor?: number }} */
-let file = { size: 0 };
-
-/** What the call at hand may still ask for through blobs: parquet-wasm keeps all of it in memory. */
-let bytesLeft = 0;
-
-/** @type {(error: Error) => void} Ends the call that a read belongs to. */
-let fail = () => {};
-
-/** What parquet-wasm has copied into its own memory: it would lie here until there is much of it. */
-/** @type {ArrayBuffer[]} */
-let copied = [];
-
-/**
- * A new call begins.
- *
- * @param {number} bytesAllowed
- * @param {(error: Error) => void} giveUp
- */
-export function allow(bytesAllowed, giveUp) {
-  bytesLeft = bytesAllowed;
-  fail = giveUp;
+/** What a read asks the main thread for; it answers with `deliver`. */
+export interface ReadRequest {
+  read: number;
+  begin: number;
+  end: number;
 }
 
+/** An error that the main thread treats specially. */
+export interface ReadError extends Error {
+  /** Fewer rows at a time may fit. */
+  tooLarge?: boolean;
+  /** A read never ends: the thread cannot be used again. */
+  isStuck?: boolean;
+}
+
+interface OpenFile {
+  size: number;
+  /** Of a local file. */
+  descriptor?: number;
+}
+
+const pending = new Map<number, (buffer: ArrayBuffer) => void>();
+let reads = 0;
+let file: OpenFile = { size: 0 };
+
+/** What parquet-wasm may still read in this call, since it keeps all of it in memory. */
+let bytesLeft = 0;
+
+/** Fails the current call. */
+let fail: (error: ReadError) => void = () => {};
+
+/** What parquet-wasm has copied into its own memory. */
+let copied: ArrayBuffer[] = [];
+
 /**
- * Another file.
- *
- * @param {{ size: number, descriptor?: number }} opened with a descriptor if it is on this machine
+ * Begins a call.
+ * @param bytesAllowed that parquet-wasm may read
  */
-export function askOf(opened) {
+export function beginCall(bytesAllowed: number, onFailure: (error: ReadError) => void): void {
+  bytesLeft = bytesAllowed;
+  fail = onFailure;
+}
+
+export function useFile(opened: OpenFile): void {
   file = opened;
 }
 
-/** How often was asked so far. */
-export function askedSoFar() {
-  return asks;
+/** How many reads there were so far. */
+export function readCount(): number {
+  return reads;
 }
 
 /**
- * Exactly these bytes. A read that fails never ends, but the call that it belongs to does: parquet-wasm ends the
- * process when a read rejects or comes back short.
- *
- * @param {number} begin
- * @param {number} end
- * @returns {Promise<ArrayBuffer>}
+ * Exactly these bytes. A read that fails fails the current call and stays pending: parquet-wasm ends the process when a
+ * read rejects or comes back short.
  */
-export async function ask(begin, end) {
-  asks += 1;
+export async function readBytes(begin: number, end: number): Promise<ArrayBuffer> {
+  reads += 1;
   if (!(begin >= 0 && begin <= end && end <= file.size)) {
-    return givenUp(`damaged: it points to bytes ${begin} to ${end} of ${file.size}; fetch it again`);
+    return failCall(`damaged: it points to bytes ${begin} to ${end} of ${file.size}; fetch it again`);
   }
-  if (file.descriptor !== undefined) return readHere(file.descriptor, begin, end);
+  if (file.descriptor !== undefined) return readLocal(file.descriptor, begin, end);
   return new Promise((resolve) => {
-    asked.set(asks, resolve);
-    parentPort?.postMessage({ read: asks, begin, end });
+    pending.set(reads, resolve);
+    const request: ReadRequest = { read: reads, begin, end };
+    parentPort?.postMessage(request);
   });
 }
 
-/**
- * @param {number} descriptor
- * @param {number} begin
- * @param {number} end
- */
-function readHere(descriptor, begin, end) {
+function readLocal(descriptor: number, begin: number, end: number): ArrayBuffer | Promise<never> {
   const bytes = new Uint8Array(end - begin);
   try {
     for (let done = 0; done < bytes.length; ) {
       const count = readSync(descriptor, bytes, done, bytes.length - done, begin + done);
-      if (count === 0) return givenUp('it was changed while it was read; start again');
+      if (count === 0) return failCall('it was changed while it was read; start again');
       done += count;
     }
     return bytes.buffer;
   } catch (error) {
-    return givenUp(`it can't be read (${/** @type {Error} */ (error).message}); check that disk`);
+    return failCall(`it can't be read (${(error as Error).message}); check that disk`);
   }
 }
 
-/**
- * @param {string} message
- * @param {{ tooLarge?: boolean }} [about]
- * @returns {Promise<never>}
- */
-function givenUp(message, about) {
+function failCall(message: string, about?: { tooLarge?: boolean }): Promise<never> {
   fail(Object.assign(new Error(message), { isStuck: true, ...about }));
   return new Promise(() => {});
 }
 
-/**
- * @param {number} id of what was asked
- * @param {ArrayBuffer} buffer
- */
-export function answered(id, buffer) {
-  asked.get(id)?.(buffer);
-  asked.delete(id);
+/** Ends the read of this number. */
+export function deliver(read: number, buffer: ArrayBuffer): void {
+  pending.get(read)?.(buffer);
+  pending.delete(read);
 }
 
-/** Frees what was given to parquet-wasm. */
-export function freeCopied() {
-  free(copied);
+/** Frees what parquet-wasm has copied. */
+export function freeCopied(): void {
+  freeBuffers(copied);
   copied = [];
 }
 
-/** What parquet-wasm asks a Blob for. */
-export class AskedBlob {
-  /**
-   * @param {number} start
-   * @param {number} end
-   */
-  constructor(start, end) {
-    this.start = start;
-    this.end = end;
+/** The parts of Blob that parquet-wasm uses. */
+export class FileBlob {
+  readonly #begin: number;
+  readonly #end: number;
+
+  constructor(begin: number, end: number) {
+    [this.#begin, this.#end] = [begin, end];
   }
 
-  get size() {
-    return this.end - this.start;
+  get size(): number {
+    return this.#end - this.#begin;
   }
 
-  slice(start = 0, end = this.size) {
-    return new AskedBlob(this.start + start, this.start + end);
+  slice(begin = 0, end = this.size): FileBlob {
+    return new FileBlob(this.#begin + begin, this.#begin + end);
   }
 
-  /** @returns {Promise<ArrayBuffer>} */
-  async arrayBuffer() {
-    bytesLeft -= this.end - this.start;
-    if (bytesLeft < 0) return givenUp('too large', { tooLarge: true });
-    const buffer = await ask(this.start, this.end);
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    bytesLeft -= this.size;
+    if (bytesLeft < 0) return failCall('too large', { tooLarge: true });
+    const buffer = await readBytes(this.#begin, this.#end);
     copied.push(buffer);
     return buffer;
   }

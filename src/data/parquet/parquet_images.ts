@@ -2,7 +2,7 @@
 
 import type { Listing, SourceImage } from '../part.ts';
 import { eighths, neededWindows, type Span } from './file_windows.ts';
-import { free } from './free.js';
+import { freeBuffers } from './free_buffers.ts';
 import { type Images, type ParquetFile, type ParquetReader, TooLarge } from './parquet_reader.ts';
 
 /** @returns in the order of the listing */
@@ -51,7 +51,7 @@ class SharedBuffer {
 
   close(): void {
     this.#holders -= 1;
-    if (this.#holders === 0) free([this.#buffer]);
+    if (this.#holders === 0) freeBuffers([this.#buffer]);
   }
 }
 

@@ -1,8 +1,10 @@
 /** The guard around parquet-wasm: a thread of its own, one file and one call at a time. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { UserError } from '../../base/errors.ts';
 import { memoryProblem } from '../../base/memory_limit.ts';
 import type { Part, RandomAccess, SourceLabel } from '../part.ts';
+import type { ReadRequest } from './open_file.ts';
+import { startWorker } from './start_worker.ts';
 
 /** A call that takes longer, and a second more for each megabyte, hangs; waiting for bytes does not count. */
 const DEADLINE_SECONDS = 120;
@@ -88,9 +90,22 @@ export interface Images {
 /** The window has to be smaller. */
 export class TooLarge extends UserError {}
 
+export interface OpenRequest {
+  size: number;
+  /** Of a local file. */
+  descriptor?: number;
+  labelled: boolean;
+  texts: boolean;
+}
+
+/** What the thread is asked for. */
+export type WorkerRequest =
+  | { operation: 'open'; request: OpenRequest }
+  | { operation: 'rows' | 'images'; request: Window; bytesAllowed: number };
+
 type Refused = { error: string; tooLarge?: boolean; isStuck?: boolean };
 
-type Said = { answer: unknown } | Refused | { read: number; begin: number; end: number };
+type Reply = { answer: Shape | Rows | Images } | Refused | ReadRequest;
 
 /**
  * parquet-wasm panics on many faults, which would end the process; here whatever happens to its thread is one ordinary
@@ -215,7 +230,7 @@ export class ParquetReader {
   #start(): Worker {
     // What a dying parquet-wasm prints is kept from the terminal.
     const options = { execArgv: [], stdout: true, stderr: true };
-    const worker = new Worker(new URL('./parquet_worker.js', import.meta.url), options);
+    const worker = startWorker(options);
     // One that dies between two calls has nobody to tell; the next call starts another.
     worker.on('error', () => {});
     worker.on('exit', () => {
@@ -270,15 +285,15 @@ function ask(
       try {
         const buffer = await read(begin, finish);
         deadline.go();
-        worker.postMessage({ bytes: id, buffer }, [buffer]);
+        worker.postMessage({ delivered: id, buffer }, [buffer]);
       } catch (error) {
         end(() => reject(error));
       }
     };
-    const onMessage = (said: Said) => {
-      if ('read' in said) onRead(said.read, said.begin, said.end);
-      else if ('error' in said) end(() => reject(new Refusal(said)));
-      else end(() => resolve(said.answer));
+    const onMessage = (reply: Reply) => {
+      if ('read' in reply) onRead(reply.read, reply.begin, reply.end);
+      else if ('error' in reply) end(() => reject(new Refusal(reply)));
+      else end(() => resolve(reply.answer));
     };
     const onError = (error: Error) =>
       end(() =>

@@ -1,159 +1,155 @@
 /**
- * The far side of the guard in reader.ts: reads one parquet file with parquet-wasm, in a thread that may die of
- * it. Plain JavaScript, so that a worker starts without a loader.
+ * The thread of parquet_reader.ts, one file and one call at a time. parquet-wasm reads schema, labels and text, and may
+ * end the thread; our own reader reads images.
  */
 import { parentPort } from 'node:worker_threads';
-import { tableFromIPC } from 'apache-arrow';
-import { ParquetFile } from 'parquet-wasm';
-import { AskedBlob, allow, answered, askedSoFar, askOf, freeCopied } from './asked.js';
-import { chunkOf, footerOf, hasSmallPages } from './chunk.js';
-import { addressColumn, imageColumn, isNumber, labelColumn, noImages, textColumns } from './columns.js';
-import { Count, Room } from './memory_budget.js';
-import { Pass } from './pass.js';
-import { birdsIn, textsIn } from './row_texts.js';
+import { type Field, type Table, tableFromIPC, type Vector } from 'apache-arrow';
+import type { FileMetaData } from 'hyparquet';
+import { ParquetFile, type ParquetMetaData, type RowGroupMetaData } from 'parquet-wasm';
+import { columnChunk, hasSmallPages, readFooter } from './column_chunk.ts';
+import { ColumnReader } from './column_reader.ts';
+import {
+  addressColumn,
+  classNamesIn,
+  featuresOf,
+  type ImageColumn,
+  imageColumn,
+  isNumber,
+  labelColumn,
+  noImages,
+  textColumns,
+} from './columns.ts';
+import { ImageBuffer, ImageCounter, type ImageSink } from './image_buffer.ts';
+import { beginCall, deliver, FileBlob, freeCopied, type ReadError, readCount, useFile } from './open_file.ts';
+import type { Images, OpenRequest, Rows, Shape, Window, WorkerRequest } from './parquet_reader.ts';
+import { labelsOf } from './row_labels.ts';
+import { birdsIn, textsIn } from './row_texts.ts';
 
-/** @typedef {import('./parquet_reader.ts').Window} Window */
-
-/** What a call may ask for when it is to tell about the file. */
+/** What `open` may read. */
 const FOOTER_BYTES = 64 * 2 ** 20;
 
-/**
- * @typedef {object} Opened
- * @property {ParquetFile} parquet
- * @property {number} size of the file
- * @property {import('hyparquet').FileMetaData} [footer] Read only where row groups are large.
- * @property {number} groups
- * @property {import('./columns.js').ImageColumn} image
- * @property {string} leaf of the image bytes
- * @property {string} [path] Leaf of the path that each image had.
- * @property {string} [label]
- * @property {string[]} texts
- * @property {string[]} [classNames]
- */
+interface Opened {
+  parquet: ParquetFile;
+  size: number;
+  /** Read only where row groups are large. */
+  footer?: FileMetaData;
+  /** Row groups. */
+  groups: number;
+  image: ImageColumn;
+  /** The leaf of the image bytes. */
+  leaf: string;
+  /** The leaf of the path that each image had. */
+  path?: string;
+  label?: string;
+  texts: string[];
+  classNames?: string[];
+}
 
-/** @type {Opened | undefined} */
-let opened;
+let opened: Opened | undefined;
 
-/** Of smaller row groups it does not matter how large their pages are. */
+/** In smaller row groups the sizes of pages do not matter. */
 const LARGE_BYTES = 8 * 2 ** 20;
 
 const NOT_PARQUET = 'not a parquet file, or a damaged one';
 
-/** A row group that is read once, from one window to the next. */
-/** @type {{ group: number, pass: Pass } | undefined} */
-let passing;
+/** The row group that is being read, kept from one window to the next. */
+let reading: { group: number; column: ColumnReader } | undefined;
 
-/** @param {{ size: number, descriptor?: number, labelled: boolean, texts: boolean }} request */
-async function open({ size, descriptor, labelled, texts }) {
-  await endPass();
+async function open({ size, descriptor, labelled, texts }: OpenRequest): Promise<Shape> {
+  await endReading();
   opened?.parquet.free();
   opened = undefined;
-  askOf({ size, descriptor });
-  const asksBefore = askedSoFar();
-  const blob = /** @type {Blob} */ (/** @type {unknown} */ (new AskedBlob(0, size)));
+  useFile({ size, descriptor });
+  const readsBefore = readCount();
+  // parquet-wasm uses only what FileBlob has.
+  const blob = new FileBlob(0, size) as unknown as Blob;
   const parquet = await ParquetFile.fromFile(blob).catch(refuse(NOT_PARQUET));
-  // The end, the footer; and where there is one, the page index.
-  const indexed = askedSoFar() - asksBefore > 2;
+  // It reads the end of the file, the footer and, where there is one, the page index.
+  const isIndexed = readCount() - readsBefore > 2;
   const metadata = parquet.metadata();
   const groups = metadata.rowGroups();
   const { fields } = tableFromIPC(parquet.schema().intoIPCStream()).schema;
   const image = imageColumn(fields) ?? (await refuseImages(parquet, fields, groups.length));
-  const features = featuresOf(metadata);
-  const leaves = groups[0]?.columns().map((column) => column.columnPath()) ?? [];
-  const leafOf = (/** @type {string} */ last) =>
-    leaves.find((path) => path[0] === image.name && path.at(-1) === last)?.join('.');
+  const features = featuresOf(huggingFaceOf(metadata));
   const label = labelled ? labelColumn(fields, image.name, features) : undefined;
   opened = {
     parquet,
     size,
     groups: groups.length,
     image,
-    leaf: (image.struct ? leafOf('bytes') : leaves.find((path) => path[0] === image.name)?.join('.')) ?? '',
-    path: image.struct ? leafOf('path') : undefined,
+    ...leavesOf(groups[0], image),
     label,
     texts: texts ? textColumns(fields) : [],
-    classNames: label === undefined ? undefined : namesIn(features[label]),
+    classNames: label === undefined ? undefined : classNamesIn(features, label),
   };
-  const sums = groups.map(groupOf);
-  /** @type {boolean[]} */
-  const inPages = [];
-  for (const [group, { bytes }] of sums.entries())
-    inPages.push(indexed && (bytes <= LARGE_BYTES || (await areSmall(group))));
-  const numbers = isNumber(fields.find(({ name }) => name === label)?.type);
-  return {
-    ...{ many: image.many, label, classNames: numbers ? (opened.classNames ?? []) : undefined },
-    groups: sums.map((sum, group) => ({ ...sum, inPages: inPages[group] })),
-  };
+  const isNumbered = isNumber(fields.find(({ name }) => name === label)?.type);
+  const classNames = isNumbered ? (opened.classNames ?? []) : undefined;
+  return { many: image.many, label, classNames, groups: await shapesOf(groups, isIndexed) };
 }
 
-/** @param {number} group */
-async function areSmall(group) {
+function huggingFaceOf(metadata: ParquetMetaData): string | undefined {
+  const entries: Map<string, string> = metadata.fileMetadata().keyValueMetadata();
+  return entries.get('huggingface');
+}
+
+function leavesOf(group: RowGroupMetaData | undefined, image: ImageColumn): { leaf: string; path?: string } {
+  const leaves = (group?.columns() ?? []).map((column) => column.columnPath());
+  const ofImage = leaves.filter((path) => path[0] === image.name);
+  const leafOf = (last: string) => ofImage.find((path) => path.at(-1) === last)?.join('.');
+  if (!image.struct) return { leaf: ofImage[0]?.join('.') ?? '' };
+  return { leaf: leafOf('bytes') ?? '', path: leafOf('path') };
+}
+
+async function shapesOf(groups: RowGroupMetaData[], isIndexed: boolean): Promise<Shape['groups']> {
+  const shapes: Shape['groups'] = [];
+  for (const [group, row] of groups.entries()) {
+    const sizes = sizesOf(row);
+    const inPages = isIndexed && (sizes.bytes <= LARGE_BYTES || (await areSmall(group)));
+    shapes.push({ ...sizes, inPages });
+  }
+  return shapes;
+}
+
+async function areSmall(group: number): Promise<boolean> {
   return hasSmallPages(await footer(), group, current().leaf).catch(refuse(NOT_PARQUET));
 }
 
-async function footer() {
-  const { size } = current();
-  current().footer ??= await footerOf(size).catch(refuse(NOT_PARQUET));
-  return /** @type {import('hyparquet').FileMetaData} */ (current().footer);
+async function footer(): Promise<FileMetaData> {
+  const file = current();
+  file.footer ??= await readFooter(file.size).catch(refuse(NOT_PARQUET));
+  return file.footer;
 }
 
-/** @param {string} problem what it means that parquet-wasm refuses */
-function refuse(problem) {
-  return (/** @type {Error} */ error) => {
-    throw new Error(`${problem} (${error?.message ?? error}); fetch it again`);
+/** @param problem what it means when parquet-wasm fails */
+function refuse(problem: string): (error: unknown) => never {
+  return (error) => {
+    throw new Error(`${problem} (${(error as Error)?.message ?? error}); fetch it again`);
   };
 }
 
-/**
- * @param {ParquetFile} parquet
- * @param {import('apache-arrow').Field[]} fields
- * @param {number} groups
- * @returns {Promise<never>}
- */
-async function refuseImages(parquet, fields, groups) {
+async function refuseImages(parquet: ParquetFile, fields: Field[], groups: number): Promise<never> {
   const name = addressColumn(fields);
-  let value;
-  if (name !== undefined && groups > 0) {
-    // Whatever goes wrong here, what is wrong with the file is known already.
-    /** @type {Promise<undefined>} */
-    const tooLarge = new Promise((resolve) => {
-      allow(FOOTER_BYTES, () => resolve(undefined));
-    });
-    const reading = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
-    const read = await Promise.race([reading, tooLarge]);
-    const column = read && tableFromIPC(read.intoIPCStream()).getChild(name);
-    for (let row = 0; column && !value && row < column.length; row++)
-      value = [...textsIn(column.get(row))][0];
+  const example = name !== undefined && groups > 0 ? await exampleOf(parquet, name) : undefined;
+  throw new Error(noImages(fields, name, example));
+}
+
+/** The first text of a column; undefined when it cannot be read, since the file is refused anyway. */
+async function exampleOf(parquet: ParquetFile, name: string): Promise<string | undefined> {
+  const tooLarge = new Promise<undefined>((resolve) => {
+    beginCall(FOOTER_BYTES, () => resolve(undefined));
+  });
+  const reading = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
+  const read = await Promise.race([reading, tooLarge]);
+  const column = read && tableFromIPC(read.intoIPCStream()).getChild(name);
+  for (const value of column ?? []) {
+    const [text] = textsIn(value);
+    if (text) return text;
   }
-  throw new Error(noImages(fields, name, value));
+  return undefined;
 }
 
-/**
- * What the datasets library of Hugging Face leaves in the file about its columns.
- *
- * @param {import('parquet-wasm').ParquetMetaData} metadata
- * @returns {Record<string, { _type?: unknown, names?: unknown } | undefined>}
- */
-function featuresOf(metadata) {
-  try {
-    const json = metadata.fileMetadata().keyValueMetadata().get('huggingface');
-    return Object(JSON.parse(String(json))?.info?.features);
-  } catch {
-    return {};
-  }
-}
-
-/**
- * @param {{ names?: unknown } | undefined} feature
- * @returns {string[] | undefined}
- */
-function namesIn(feature) {
-  const names = feature?.names;
-  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
-}
-
-/** Rows of a row group, and bytes of its images and of what `rows` reads, packed or unpacked, whichever is more. */
-function groupOf(/** @type {import('parquet-wasm').RowGroupMetaData} */ group) {
+/** Rows of a row group, and bytes of its images and of what `rows` reads, compressed or not, whichever is more. */
+function sizesOf(group: RowGroupMetaData): { rows: number; bytes: number; listedBytes: number } {
   const { leaf } = current();
   const listed = listedColumns();
   const sum = { rows: group.numRows(), bytes: 0, listedBytes: 0 };
@@ -167,128 +163,67 @@ function groupOf(/** @type {import('parquet-wasm').RowGroupMetaData} */ group) {
 }
 
 /**
- * What tells about rows without their images: labels, text, and how many images there are.
- *
- * @param {boolean} counts Whether it is to tell how many, though that takes the images.
+ * What `rows` reads: labels, text, and how many images there are.
+ * @param counts whether it counts images, though that may read their bytes
  */
-function listedColumns(counts = true) {
+function listedColumns(counts = true): string[] {
   const { image, leaf, path, label, texts, classNames } = current();
-  const folders = label !== undefined && !classNames && path !== undefined;
-  const columns = [...new Set([...(label === undefined ? [] : [label]), ...texts])];
-  if (image.many && (counts || path !== undefined)) columns.push(path ?? leaf);
-  else if (folders) columns.push(path);
-  return columns;
+  const columns = new Set([...(label === undefined ? [] : [label]), ...texts]);
+  if (image.many && (counts || path !== undefined)) columns.add(path ?? leaf);
+  else if (!image.many && label !== undefined && !classNames && path !== undefined) columns.add(path);
+  return [...columns];
 }
 
-/** More values than this are no classes. */
-const LABEL_LIMIT = 10_000;
-
-/**
- * What is known of some rows without their images.
- *
- * @param {Window} window
- * @returns {Promise<import('./parquet_reader.ts').Rows>}
- */
-async function rows(window) {
+async function rows(window: Window): Promise<Rows> {
   const { image, path, label, texts } = current();
   const inPass = window.inPasses && image.many && path === undefined;
-  const passed = inPass ? (await readOn(window, new Count())).counts() : undefined;
+  const counted = inPass ? (await readImages(window, new ImageCounter())).counts() : undefined;
   const columns = listedColumns(!inPass);
-  if (columns.length === 0) return { counts: passed, birds: [] };
-  const table = await read(window, columns);
-  const images = table.getChild(image.name);
-  const counts = image.many
-    ? Int32Array.from({ length: window.limit }, (_, row) => images?.get(row)?.length ?? 0)
-    : undefined;
+  if (columns.length === 0) return { counts: counted, birds: [] };
+  const table = await readTable(window, columns);
+  const textsOf = texts.map((name) => table.getChild(name));
   return {
-    counts: passed ?? counts,
-    ...(label === undefined ? {} : labelsOf(table, label)),
-    birds:
-      texts.length > 0
-        ? await birdsIn(
-            texts.map((name) => table.getChild(name)),
-            window.limit,
-          )
-        : [],
+    counts: counted ?? (image.many ? countsOf(table) : undefined),
+    ...(label === undefined ? {} : labelsIn(table, label)),
+    birds: texts.length > 0 ? await birdsIn(textsOf, window.limit) : [],
   };
 }
 
-/**
- * @param {import('apache-arrow').Table} table
- * @param {string} label
- */
-function labelsOf(table, label) {
+function countsOf(table: Table): Int32Array {
+  const lists: Vector | null = table.getChild(current().image.name);
+  return Int32Array.from({ length: table.numRows }, (_, row) => lists?.get(row)?.length ?? 0);
+}
+
+function labelsIn(table: Table, name: string): Pick<Rows, 'labels' | 'values'> {
   const { image, path, classNames } = current();
-  const column = table.getChild(label);
-  const paths = classNames || image.many || !path ? undefined : table.getChild(image.name)?.getChild('path');
-  const labels = new Int32Array(table.numRows).fill(-1);
-  /** @type {Map<string, import('../part.ts').SourceLabel>} */
-  const values = new Map();
-  const numbers = new Map();
-  for (let row = 0; row < labels.length; row++) {
-    const raw = column?.get(row);
-    if (raw === null || raw === undefined) continue;
-    const value = String(raw);
-    const folder = paths ? folderOf(paths.get(row)) : undefined;
-    const known = values.get(value);
-    if (!known) {
-      if (values.size === LABEL_LIMIT) throw tooManyLabels();
-      numbers.set(value, values.size);
-      values.set(value, { value, name: nameOf(value), folder });
-    } else if (known.folder !== folder) known.folder = undefined;
-    labels[row] = numbers.get(value);
-  }
-  return { labels, values: [...values.values()] };
+  const hasFolders = !classNames && !image.many && path !== undefined;
+  const paths: Vector | null | undefined = hasFolders
+    ? table.getChild(image.name)?.getChild('path')
+    : undefined;
+  return labelsOf({ name, classNames, values: table.getChild(name), paths }, table.numRows);
 }
 
-function tooManyLabels() {
-  return new Error(
-    `column "${current().label}" has more than ${LABEL_LIMIT} different values; expected classes`,
-  );
-}
-
-/** @param {string} value */
-function nameOf(value) {
-  const { classNames } = current();
-  if (classNames && /^\d+$/.test(value)) return classNames[Number(value)];
-  return /^-?\d+$/.test(value) ? undefined : value;
-}
-
-/** @param {unknown} path @returns {string | undefined} */
-function folderOf(path) {
-  return typeof path === 'string' ? path.split(/[\\/]/).at(-2) : undefined;
-}
-
-/**
- * The image bytes of some rows: one buffer; where each image begins and ends in it, -1 where there is none; and the
- * number of each row's first image, with their count at the end.
- *
- * @param {Window} window
- * @param {number} bytesAllowed
- */
-async function images(window, bytesAllowed) {
-  // A row that is larger than all the others comes alone.
-  const room = new Room(window.limit > 1 ? bytesAllowed / 4 : bytesAllowed);
-  const found = window.inPasses ? (await readOn(window, room)).images() : await imagesIn(window);
+/** @param bytesAllowed of all images of the window */
+async function images(window: Window, bytesAllowed: number): Promise<Images> {
+  // A row that is larger than all others is read alone.
+  const buffer = new ImageBuffer(window.limit > 1 ? bytesAllowed / 4 : bytesAllowed);
+  const found = window.inPasses ? (await readImages(window, buffer)).images() : await imagesIn(window);
   const { path } = current();
-  return path !== undefined && found.starts.includes(-1)
-    ? { ...found, paths: await pathsOf(window, path) }
-    : found;
+  if (path === undefined || !found.starts.includes(-1)) return found;
+  return { ...found, paths: await pathsOf(window, path) };
 }
 
-/** @param {Window} window */
-async function imagesIn(window) {
+async function imagesIn(window: Window): Promise<Images> {
   const { leaf, image } = current();
-  const table = await read(window, [leaf]);
+  const table = await readTable(window, [leaf]);
   const column = table.getChild(image.name);
   const single = image.struct && !image.many ? column?.getChild('bytes') : column;
-  const [starts, ends] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])];
-  const firsts = [0];
-  let buffer;
+  const [starts, ends, firsts]: [number[], number[], number[]] = [[], [], [0]];
+  let buffer: ArrayBuffer | undefined;
   for (let row = 0; row < window.limit; row++) {
     const value = single?.get(row);
     for (const item of image.many ? (value ?? []) : [value]) {
-      const bytes = image.many && image.struct ? item?.bytes : item;
+      const bytes: Uint8Array<ArrayBuffer> | undefined = image.many && image.struct ? item?.bytes : item;
       buffer ??= bytes?.buffer;
       if (bytes && bytes.buffer !== buffer) throw new Error('its images are not in one piece');
       starts.push(bytes ? bytes.byteOffset : -1);
@@ -304,17 +239,11 @@ async function imagesIn(window) {
   };
 }
 
-/**
- * The paths of images that have no bytes, for the person who looks for them.
- *
- * @param {Window} window
- * @param {string} leaf
- */
-async function pathsOf(window, leaf) {
+/** The paths of all images of a window, for messages about those that have no bytes. */
+async function pathsOf(window: Window, leaf: string): Promise<(string | null)[]> {
   const { image } = current();
-  const column = (await read(window, [leaf])).getChild(image.name);
-  /** @type {(string | null)[]} */
-  const paths = [];
+  const column: Vector | null = (await readTable(window, [leaf])).getChild(image.name);
+  const paths: (string | null)[] = [];
   for (let row = 0; row < window.limit; row++) {
     const value = column?.get(row);
     for (const item of image.many ? (value ?? []) : [value]) paths.push(item?.path ?? null);
@@ -322,11 +251,7 @@ async function pathsOf(window, leaf) {
   return paths;
 }
 
-/**
- * @param {Window} window
- * @param {string[]} columns
- */
-async function read({ group, offset, limit }, columns) {
+async function readTable({ group, offset, limit }: Window, columns: string[]): Promise<Table> {
   expectGroup(group);
   const reading = current().parquet.read({ rowGroups: [group], columns, offset, limit });
   const table = await reading.catch(refuse(`row group ${group} can't be read, the file is damaged`));
@@ -340,8 +265,7 @@ async function read({ group, offset, limit }, columns) {
   return rows;
 }
 
-/** @param {number} group */
-function expectGroup(group) {
+function expectGroup(group: number): void {
   const { groups } = current();
   // parquet-wasm ends the process on a group that is not there.
   if (!Number.isInteger(group) || group < 0 || group >= groups) {
@@ -350,58 +274,54 @@ function expectGroup(group) {
 }
 
 /**
- * The next window of a row group of which no page can be read alone.
- *
- * @template {Room | Count} T
- * @param {Window} window
- * @param {T} room which is filled
+ * Reads the images of a window, from where the last window ended if it can.
+ * @returns `sink`, filled
  */
-async function readOn({ group, offset, limit }, room) {
+async function readImages<T extends ImageSink>({ group, offset, limit }: Window, sink: T): Promise<T> {
   expectGroup(group);
   try {
-    if (passing?.group !== group || passing.pass.row > offset) {
-      await endPass();
-      passing = { group, pass: new Pass(chunkOf(await footer(), group, current().leaf)) };
+    if (reading?.group !== group || reading.column.row > offset) {
+      await endReading();
+      const chunk = columnChunk(await footer(), group, current().leaf);
+      reading = { group, column: new ColumnReader(chunk) };
     }
-    await passing.pass.read(offset, offset + limit, room);
-    return room;
-  } catch (error) {
-    await endPass();
-    const { tooLarge, isForeign, message } =
-      /** @type {Error & { tooLarge?: boolean, isForeign?: boolean }} */ (error);
-    if (tooLarge) throw error;
-    if (isForeign) throw new Error(`it ${message}`);
-    return refuse(`row group ${group} can't be read, the file is damaged`)(/** @type {Error} */ (error));
+    await reading.column.read(offset, offset + limit, sink);
+    return sink;
+  } catch (caught) {
+    await endReading();
+    const error = caught as ReadError & { isUnsupported?: boolean };
+    if (error.tooLarge) throw error;
+    if (error.isUnsupported) throw new Error(`it ${error.message}`);
+    return refuse(`row group ${group} can't be read, the file is damaged`)(error);
   }
 }
 
-async function endPass() {
-  const ended = passing;
-  passing = undefined;
-  await ended?.pass.end();
+async function endReading(): Promise<void> {
+  const ended = reading;
+  reading = undefined;
+  await ended?.column.end();
 }
 
-function current() {
+function current(): Opened {
   if (!opened) throw new Error('it is not open');
   return opened;
 }
 
-const operations = { open, rows, images };
+function answerTo(message: WorkerRequest): Promise<Shape | Rows | Images> {
+  if (message.operation === 'open') return open(message.request);
+  if (message.operation === 'rows') return rows(message.request);
+  return images(message.request, message.bytesAllowed);
+}
 
-parentPort?.on('message', async ({ bytes, buffer, operation, request, bytesAllowed }) => {
-  if (bytes !== undefined) {
-    return answered(bytes, buffer);
-  }
-  const failed = new Promise((_, reject) => allow(bytesAllowed ?? FOOTER_BYTES, reject));
+parentPort?.on('message', async (message: WorkerRequest | { delivered: number; buffer: ArrayBuffer }) => {
+  if ('delivered' in message) return deliver(message.delivered, message.buffer);
+  const bytesAllowed = message.operation === 'open' ? FOOTER_BYTES : message.bytesAllowed;
+  const failed = new Promise<never>((_, reject) => beginCall(bytesAllowed, reject));
   try {
-    const working = operations[/** @type {keyof typeof operations} */ (operation)](request, bytesAllowed);
-    const answer = await Promise.race([working, failed]);
-    const transferred = 'buffer' in answer ? [/** @type {ArrayBuffer} */ (answer.buffer)] : [];
-    parentPort?.postMessage({ answer }, transferred);
-  } catch (error) {
-    const { message, tooLarge, isStuck } = /** @type {Error & { tooLarge?: boolean, isStuck?: boolean }} */ (
-      error
-    );
-    parentPort?.postMessage({ error: message, tooLarge, isStuck });
+    const answer = await Promise.race([answerTo(message), failed]);
+    parentPort?.postMessage({ answer }, 'buffer' in answer ? [answer.buffer] : []);
+  } catch (caught) {
+    const { message: error, tooLarge, isStuck } = caught as ReadError;
+    parentPort?.postMessage({ error, tooLarge, isStuck });
   }
 });

@@ -1,17 +1,14 @@
-/** Whether the texts of a row speak of birds. */
+/** Whether the texts of a row mention birds. */
 import { Vector } from 'apache-arrow';
 
-/**
- * The rows whose text speaks of birds, and the words.
- *
- * @param {(import('apache-arrow').Vector | null)[]} columns
- * @param {number} count
- */
-export async function birdsIn(columns, count) {
+/** The rows whose text mentions a bird, and the word. */
+export async function birdsIn(
+  columns: (Vector | null)[],
+  count: number,
+): Promise<[row: number, word: string][]> {
   // Loaded only for negatives.
-  const { birdIn } = await import('../bird_text.js');
-  /** @type {[row: number, word: string][]} */
-  const birds = [];
+  const { birdIn } = await import('../bird_text.ts');
+  const birds: [row: number, word: string][] = [];
   for (let row = 0; row < count; row++) {
     const word = birdIn(columns.flatMap((column) => [...textsIn(column?.get(row))]).join('\n'));
     if (word !== undefined) birds.push([row, word]);
@@ -19,13 +16,8 @@ export async function birdsIn(columns, count) {
   return birds;
 }
 
-/**
- * All text in a value: of lists, structs and JSON too; who said it is not part of it.
- *
- * @param {any} value
- * @returns {Generator<string>}
- */
-export function* textsIn(value) {
+/** All text in a value, also in lists, structs and JSON; without the names of the speakers. */
+export function* textsIn(value: unknown): Generator<string> {
   if (typeof value === 'string') {
     const json = /^\s*[[{]/.test(value) ? parsed(value) : undefined;
     if (json === undefined) yield value;
@@ -33,14 +25,13 @@ export function* textsIn(value) {
   } else if (Array.isArray(value) || value instanceof Vector) {
     for (const item of value) yield* textsIn(item);
   } else if (value && typeof value === 'object') {
-    const fields = typeof value.toJSON === 'function' ? value.toJSON() : value;
+    const fields = 'toJSON' in value && typeof value.toJSON === 'function' ? value.toJSON() : value;
     for (const [key, item] of Object.entries(fields))
       if (key !== 'from' && key !== 'role') yield* textsIn(item);
   }
 }
 
-/** @param {string} json */
-function parsed(json) {
+function parsed(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {

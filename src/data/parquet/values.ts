@@ -1,200 +1,166 @@
-/** The byte strings of a page, one after the other, in every encoding that they have. */
+/** The byte strings of a page in sequence, in each of their encodings. */
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
+import type { ByteStream } from './byte_stream.ts';
 
-/** @typedef {import('./flow.js').Flow} Flow */
-/** @typedef {import('./dictionary.js').KeptDictionary | import('./dictionary.js').PassedDictionary} Dictionary */
-/** @typedef {(length: number) => Uint8Array} Place Makes room for a value. */
+/** Returns the memory that a value of this length goes into. */
+export type Place = (length: number) => Uint8Array;
 
-/**
- * @typedef {object} Values
- * @property {(place: Place) => Promise<void>} next Puts the next value into the room that is made for it.
- * @property {() => void} pass Leaves the next value out; costs nothing until another is wanted.
- */
-
-/** No image is larger, whatever its length says. */
+/** No image is larger, whatever the file says. */
 const VALUE_BYTES = 256 * 2 ** 20;
 
-/** @param {number} length of a value that memory is taken for */
-export function roomFor(length) {
+/** Memory for a value whose length the file says. */
+export function allocateValue(length: number): Uint8Array<ArrayBuffer> {
   if (length > VALUE_BYTES) throw Object.assign(new Error('too large'), { tooLarge: true });
   return new Uint8Array(length);
 }
 
-/** What is left out before the next value. */
-class Passing {
-  #passed = 0;
+/** Values in sequence. A skipped value costs nothing until another is wanted. */
+export abstract class Values {
+  #skipped = 0;
 
-  pass() {
-    this.#passed += 1;
+  skip(): void {
+    this.#skipped += 1;
   }
 
-  /** @param {Place} place */
-  next(place) {
-    return this.#passed > 0 ? this.#nextAfter(place) : this.read(place);
+  /** Writes the next value into the memory that `place` returns. */
+  next(place: Place): Promise<void> {
+    return this.#skipped > 0 ? this.#nextAfterSkipped(place) : this.read(place);
   }
 
-  /** @param {Place} place */
-  async #nextAfter(place) {
-    for (; this.#passed > 0; this.#passed--) await this.skip();
+  async #nextAfterSkipped(place: Place): Promise<void> {
+    for (; this.#skipped > 0; this.#skipped--) await this.discard();
     await this.read(place);
   }
 
-  async skip() {}
+  protected abstract read(place: Place): Promise<void>;
 
-  /** @param {Place} _place */
-  async read(_place) {}
+  protected abstract discard(): Promise<void>;
 }
 
 /** Each behind its length; or all of one length. */
-export class PlainValues extends Passing {
-  /** @type {Flow} */
-  #flow;
-  /** @type {number | undefined} */
-  #length;
+export class PlainValues extends Values {
+  readonly #stream: ByteStream;
+  readonly #length: number | undefined;
 
-  /**
-   * @param {Flow} flow
-   * @param {number} [length]
-   */
-  constructor(flow, length) {
+  constructor(stream: ByteStream, length?: number) {
     super();
-    [this.#flow, this.#length] = [flow, length];
+    [this.#stream, this.#length] = [stream, length];
   }
 
-  /** @override */
-  async skip() {
-    await this.#flow.skip(this.#length ?? (await this.#flow.uint32()));
+  protected override async discard(): Promise<void> {
+    await this.#stream.skip(this.#length ?? (await this.#stream.uint32()));
   }
 
-  /** @override @param {Place} place */
-  async read(place) {
-    const length = this.#length ?? (await this.#flow.uint32());
-    this.#flow.expect(length);
-    await this.#flow.into(place(length));
+  protected override async read(place: Place): Promise<void> {
+    const length = this.#length ?? (await this.#stream.uint32());
+    this.#stream.expect(length);
+    await this.#stream.into(place(length));
   }
 }
 
-/** All lengths first, and perhaps before them how much each has in common with the one before. */
-export class DeltaValues extends Passing {
-  /** @type {Flow} */
-  #flow;
-  /** @type {number} */
-  #count;
-  /** @type {boolean} */
-  #shares;
-  /** @type {Int32Array | undefined} */
-  #prefixes;
-  /** @type {Int32Array | undefined} */
-  #lengths;
+/** All lengths first; DELTA_BYTE_ARRAY has before them the length of the prefix shared with the value before. */
+export class DeltaValues extends Values {
+  readonly #stream: ByteStream;
+  readonly #count: number;
+  readonly #hasPrefixes: boolean;
+  #prefixes: Int32Array | undefined;
+  #lengths: Int32Array | undefined;
   #at = 0;
   #before = new Uint8Array(0);
 
-  /**
-   * @param {Flow} flow
-   * @param {number} count
-   * @param {boolean} shares
-   */
-  constructor(flow, count, shares) {
+  constructor(stream: ByteStream, count: number, hasPrefixes: boolean) {
     super();
-    [this.#flow, this.#count, this.#shares] = [flow, count, shares];
+    [this.#stream, this.#count, this.#hasPrefixes] = [stream, count, hasPrefixes];
   }
 
-  /** @override */
-  async skip() {
-    const [prefix, length] = await this.#next();
-    if (this.#shares) await this.#join(prefix, length);
-    else await this.#flow.skip(length);
+  protected override async discard(): Promise<void> {
+    const [prefix, length] = await this.#nextLengths();
+    if (this.#hasPrefixes) await this.#join(prefix, length);
+    else await this.#stream.skip(length);
   }
 
-  /** @override @param {Place} place */
-  async read(place) {
-    const [prefix, length] = await this.#next();
-    if (!this.#shares) return this.#flow.into(place(length));
+  protected override async read(place: Place): Promise<void> {
+    const [prefix, length] = await this.#nextLengths();
+    if (!this.#hasPrefixes) return this.#stream.into(place(length));
     await this.#join(prefix, length);
     place(this.#before.length).set(this.#before);
   }
 
-  /** @returns {Promise<[prefix: number, length: number]>} */
-  async #next() {
-    if (this.#shares) this.#prefixes ??= await integers(this.#flow, this.#count);
-    this.#lengths ??= await integers(this.#flow, this.#count);
+  async #nextLengths(): Promise<[prefix: number, length: number]> {
+    if (this.#hasPrefixes) this.#prefixes ??= await integers(this.#stream, this.#count);
+    this.#lengths ??= await integers(this.#stream, this.#count);
     const at = this.#at++;
     const [prefix, length] = [this.#prefixes?.[at] ?? 0, this.#lengths[at] ?? -1];
-    this.#flow.expect(length);
+    this.#stream.expect(length);
     return [prefix, length];
   }
 
-  /**
-   * @param {number} prefix
-   * @param {number} length
-   */
-  async #join(prefix, length) {
+  async #join(prefix: number, length: number): Promise<void> {
     if (!(prefix >= 0 && prefix <= this.#before.length)) throw new Error('a prefix longer than its value');
-    const value = roomFor(prefix + length);
+    const value = allocateValue(prefix + length);
     value.set(this.#before.subarray(0, prefix));
-    await this.#flow.into(value.subarray(prefix));
+    await this.#stream.into(value.subarray(prefix));
     this.#before = value;
   }
 }
 
-/**
- * @param {Flow} flow
- * @param {number} count
- */
-async function integers(flow, count) {
+async function integers(stream: ByteStream, count: number): Promise<Int32Array> {
   const values = new Int32Array(count);
   if (count === 0) return values;
   // More than they can take, whatever the sizes of their blocks.
-  const bytes = await flow.peek(2 ** 16 + 16 * count);
+  const bytes = await stream.peek(2 ** 16 + 16 * count);
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
   deltaBinaryUnpack(reader, count, values);
-  await flow.skip(reader.offset);
+  await stream.skip(reader.offset);
   return values;
 }
 
-/** Numbers of values in the dictionary. */
-export class DictionaryValues extends Passing {
-  /** @type {Dictionary} */
-  #dictionary;
-  /** @type {Uint32Array} */
-  #numbers;
+/** The values that pages refer to by index. */
+export interface Dictionary {
+  /** Announces the values that a page refers to. */
+  expect(indexes: Uint32Array): void;
+  /** An expected value is not wanted after all. */
+  discard(index: number): void;
+  value(index: number, place: Place): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** Indexes into the dictionary. */
+export class DictionaryValues extends Values {
+  readonly #dictionary: Dictionary;
+  readonly #indexes: Uint32Array;
   #at = 0;
 
-  /**
-   * @param {Dictionary} dictionary
-   * @param {Uint32Array} numbers
-   */
-  constructor(dictionary, numbers) {
+  constructor(dictionary: Dictionary, indexes: Uint32Array) {
     super();
-    [this.#dictionary, this.#numbers] = [dictionary, numbers];
-    dictionary.expect(numbers);
+    [this.#dictionary, this.#indexes] = [dictionary, indexes];
+    dictionary.expect(indexes);
   }
 
-  /** @override */
-  async skip() {
-    this.#dictionary.forgo(this.#next());
+  protected override async discard(): Promise<void> {
+    this.#dictionary.discard(this.#next());
   }
 
-  /** @override @param {Place} place */
-  async read(place) {
+  protected override async read(place: Place): Promise<void> {
     await this.#dictionary.value(this.#next(), place);
   }
 
-  #next() {
-    return this.#numbers[this.#at++] ?? -1;
+  #next(): number {
+    return this.#indexes[this.#at++] ?? -1;
   }
 }
 
 /**
- * Numbers as levels and dictionaries have them.
- *
- * @param {Uint8Array} bytes
- * @param {number} width of each in bits, at least 1
- * @template {Uint8Array | Uint32Array} T
- * @param {T} numbers which is filled
+ * Decodes levels and dictionary indexes.
+ * @param width of each in bits, at least 1
+ * @param numbers are filled
  */
-export function unpackNumbers(bytes, width, numbers) {
+export function decodeRle<T extends Uint8Array | Uint32Array>(
+  bytes: Uint8Array,
+  width: number,
+  numbers: T,
+): T {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
   readRleBitPackedHybrid(reader, width, numbers, bytes.length);
   return numbers;
