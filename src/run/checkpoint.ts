@@ -22,11 +22,16 @@ export interface Checkpoint extends Snapshot {
   run?: RunState;
 }
 
-/** `run.json` and the lines of `metrics.jsonl` as they were; whether the weights are those of `best.safetensors`. */
+/** What the files beside a checkpoint can be written again from. */
 export interface RunState {
+  /** `run.json`, without what is found out anew. */
   description: object;
-  log: string[];
+  /** The lines of `metrics.jsonl`; absent where there are very many. */
+  log?: string[] | undefined;
+  /** Whether the weights are those of `best.safetensors`. */
   isBest: boolean;
+  /** What weights say of the images that they were trained on. */
+  origin: Record<string, string>;
 }
 
 /**

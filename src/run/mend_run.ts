@@ -5,14 +5,27 @@ import { UserError } from '../base/errors.ts';
 import { loadWeights } from '../export/weights.ts';
 import type { LogLine } from '../training/train_events.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
-import { type Checkpoint, loadCheckpoint, PREVIOUS_STATE, type RunState, saveWeights } from './checkpoint.ts';
+import { type Checkpoint, loadCheckpoint, PREVIOUS_STATE, saveWeights } from './checkpoint.ts';
 import { calibrationNote } from './record.ts';
+import { parseLog, readLog } from './run_folder.ts';
 
 /** Takes a sentence for the user. */
 type Remark = (sentence: string) => void;
 
-/** The lines of the log as the checkpoint has them; says so where those on disk are others. */
-export async function mendLog(folder: string, { log }: RunState, remark: Remark): Promise<string[]> {
+/** The lines of the log, as the checkpoint has them if it does; says so where those on disk are others. */
+export async function mendLog(folder: string, checkpoint: Checkpoint, remark: Remark): Promise<LogLine[]> {
+  const { run, position } = checkpoint;
+  if (run?.log) return parseLog(await keptLog(folder, run.log, remark));
+  const lines = await readLog(folder, position.step, remark);
+  const epochs = lines.filter(({ type }) => type === 'epoch').length;
+  if (epochs < position.epoch)
+    remark(
+      `metrics.jsonl lacks ${position.epoch - epochs} of ${position.epoch} epochs: curves and report are without them`,
+    );
+  return lines;
+}
+
+async function keptLog(folder: string, log: string[], remark: Remark): Promise<string[]> {
   const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => undefined);
   const onDisk = new Set((text ?? '').split('\n').map(stablePart));
   const lost = log.filter((line) => !onDisk.has(stablePart(line))).length;
@@ -77,11 +90,9 @@ export async function mendWeights(
 }
 
 /** As the process that saved the checkpoint wrote them. */
-function bestNotes({ dataHash, position, run }: Checkpoint, log: LogLine[]): Record<string, string> {
-  const { data } = (run?.description ?? {}) as { data?: { lock?: { root: string } } };
+function bestNotes({ position, run }: Checkpoint, log: LogLine[]): Record<string, string> {
   return {
-    dataHash,
-    ...(data?.lock ? { lock: data.lock.root } : {}),
+    ...run?.origin,
     ...calibrationNote(log, position.best!.epoch),
     metrics: JSON.stringify(position.best),
   };

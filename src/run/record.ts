@@ -86,7 +86,9 @@ export function isTold(step: number): boolean {
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
   const { folder, network, dataHash, clock, lock, report, description, before } = facts;
   const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
-  let lines = before ? parseLog(before.log) : await readLog(folder, start.position.step);
+  let lines = before?.log ? parseLog(before.log) : await readLog(folder, start.position.step);
+  // Images and network are known again before the first step, and may be described at length.
+  const { data: _, network: __, ...lasting } = description as Record<string, unknown>;
   let position: Position = start.position;
   let final = lastValidation(lines);
   let incidents = lines.filter(({ type }) => type === 'rollback' || type === 'notice').length;
@@ -103,7 +105,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
       const notes = { ...origin, ...texts.best, metrics: JSON.stringify(snapshot.position.best) };
       await saveWeights(join(folder, 'best.safetensors'), network, snapshot, notes);
     }
-    const run = { description, log: texts.log, isBest };
+    const run = { description: lasting, log: boundedLog(texts.log), isBest, origin };
     await saveCheckpoint(folder, { ...snapshot, network, dataHash, run });
     const { best } = snapshot.position;
     await saveWeights(join(folder, 'last.safetensors'), network, snapshot, {
@@ -201,6 +203,13 @@ const STOPS: Record<Stop, string> = {
   time: 'Its time was up.',
   patience: 'Its validation had not become better for as long as --patience allows.',
 };
+
+/** Characters of a log that is kept in each checkpoint as well. */
+const LONGEST_LOG = 4e6;
+
+function boundedLog(log: string[]): string[] | undefined {
+  return log.reduce((sum, line) => sum + line.length, 0) > LONGEST_LOG ? undefined : log;
+}
 
 /** With more classes than this, only the last epoch keeps what is of each class: the log would outgrow the weights. */
 const MOST_LOGGED_CLASSES = 50;

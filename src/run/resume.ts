@@ -9,7 +9,7 @@ import { completeOptions, kebab, type TrainOptions, trainOptions } from '../opti
 import { noSums, type Position } from '../training/training_state.ts';
 import { type Checkpoint, hasCheckpoint, newestCheckpoint } from './checkpoint.ts';
 import { mendLog, mendWeights } from './mend_run.ts';
-import { parseLog, readDescription, readLog } from './run_folder.ts';
+import { readDescription } from './run_folder.ts';
 
 /** A run that is gone on with. */
 export interface Resumed {
@@ -88,11 +88,7 @@ async function soundCheckpoint(
 ): Promise<Checkpoint | undefined> {
   const checkpoint = await newestCheckpoint(folder, remark);
   if (!checkpoint) return undefined;
-  const { run, position } = checkpoint;
-  const log = run
-    ? parseLog(await mendLog(folder, run, remark))
-    : await readLog(folder, position.step, remark);
-  return mendWeights(folder, checkpoint, log, remark);
+  return mendWeights(folder, checkpoint, await mendLog(folder, checkpoint, remark), remark);
 }
 
 /** `run.json`, or what the checkpoint knows of it. */

@@ -1,5 +1,5 @@
 /** A run folder with damaged or missing files: what --resume puts right, and what it tells. */
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadWeights } from '../../src/export/weights.ts';
@@ -191,6 +191,15 @@ describe('run.json', () => {
   });
 });
 
+test('images and network that are described at length do not swell the checkpoints', async () => {
+  const long = { ...description, data: { skipped: Array(1e5).fill('x'.repeat(50)) }, network };
+  const facts = { folder, network, description: long, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
+  await startRecord({ ...facts, precision: 'fp32', streams: false, clock: new Stopwatch() }, after(0, null));
+  expect(statSync(path('state.safetensors')).size).toBeLessThan(3 * 4 * count);
+  rmSync(path('run.json'), { force: true });
+  expect((await openRun({ resume: folder }, async () => {})).options).toMatchObject({ batchSize: 7 });
+});
+
 describe('metrics.jsonl', () => {
   const lines = () => readFileSync(path('metrics.jsonl'), 'utf8').split('\n');
 
@@ -221,4 +230,19 @@ describe('metrics.jsonl', () => {
     expect(record.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
     expect(lines()).toEqual(whole);
   });
+});
+
+test('a log that is too long for the checkpoints is read from disk, and what it lacks is told', async () => {
+  const long = { options: {}, type: 'epoch', step: 10, note: 'x'.repeat(5e6) };
+  await trained([0.6]);
+  const lines = readFileSync(path('metrics.jsonl'), 'utf8');
+  const { checkpoint, record } = await resume();
+  await record.add({ ...long, epoch: 2, step: 20, validation: metrics(0.5) } as unknown as EpochEvent);
+  await record.add({ type: 'snapshot', snapshot: after(2, checkpoint!.position.best) });
+  await record.end('interrupted');
+  writeFileSync(path('metrics.jsonl'), `${lines}{"type":"ep`);
+  expect((await openRun({ resume: folder }, async () => {})).remarks).toEqual([
+    "metrics.jsonl is damaged: 1 of 2 lines can't be read and are dropped",
+    'metrics.jsonl lacks 1 of 2 epochs: curves and report are without them',
+  ]);
 });
