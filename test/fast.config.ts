@@ -33,7 +33,6 @@ const slow = [
   'test/resume.test.ts',
   'test/suspects.test.ts',
   'test/metal.test.ts',
-  'test/training/guard.test.ts',
   'test/report/run_report.test.ts',
   // Other tests again, under each instruction set or on the stand-in of the GPU.
   'test/isa.test.ts',
