@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { slowFiles } from './slow_files.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = [
@@ -65,4 +66,8 @@ test('the rooms that docs/architecture.md lists are those of the repository', ()
   expect(native.filter((path) => !exists(path))).toEqual([]);
   const steps = [...section('The way of one image').matchAll(/`([a-z_]+\/[a-z_/]*(?:\.ts)?)`/g)];
   expect(steps.map(([, path]) => path!).filter((path) => !existsSync(join(root, 'src', path)))).toEqual([]);
+});
+
+test('the slow test files are there', () => {
+  expect(slowFiles.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
