@@ -143,7 +143,9 @@ function filesOf(folder: string): Set<string> {
     .map(({ parentPath, name }) => join(parentPath, name));
   return new Set(
     paths.map((path) =>
-      path.slice(folder.length + 1).replace(/[^/]+-[0-9a-f]{8}-[0-9a-f]{8}-\d+\.(json|pixels)$/, '*.$1'),
+      path
+        .slice(folder.length + 1)
+        .replace(/[^/]+-[0-9a-f]{8}-[0-9a-f]{8}-\d+-[0-9a-f]{8}\.(json|pixels)$/, '*.$1'),
     ),
   );
 }
