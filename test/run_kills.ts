@@ -60,7 +60,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** The campaign: `runs` trainings, each killed one to three times. */
+/** The campaign: `runs` trainings, each killed one to three times, two at a time. */
 export async function killRuns(runs: number, seed: number, onRun = (_: number) => {}): Promise<Killed> {
   const folder = temporaryFolder('kills');
   const random = generator(seed);
@@ -82,30 +82,40 @@ export async function killRuns(runs: number, seed: number, onRun = (_: number) =
     rmSync(whole, { recursive: true });
     const { ms, code, stderr } = await start(words(whole));
     if (code !== 0) throw new Error(`the run in peace ended with ${code}: ${stderr}`);
-    for (let i = 0; i < runs; i++) {
-      const run = join(folder, `run-${i}`);
-      const kills = 1 + Math.floor(random() * MOST_KILLS);
-      for (let kill = 0; kill < kills; kill++) {
+    const killRun = async (name: string, moments: number[]) => {
+      const run = join(folder, name);
+      for (const [kill, moment] of moments.entries()) {
         const resumable = existsSync(join(run, 'run.json'));
         if (kill > 0 && !resumable) result.begunAnew += 1;
-        const ended = await start(resumable ? ['--resume', run, '--ui', 'none'] : words(run), random() * ms);
+        const ended = await start(resumable ? ['--resume', run, '--ui', 'none'] : words(run), moment * ms);
         if (ended.code === null) result.kills += 1;
         if (existsSync(join(run, 'state.safetensors')))
           await newestCheckpoint(run, () => (result.remarks += 1)).catch((error) =>
-            result.problems.push(`run ${i}: ${error.message}`),
+            result.problems.push(`${name}: ${error.message}`),
           );
       }
       const resumable = existsSync(join(run, 'run.json'));
       const last = await start(resumable ? ['--resume', run, '--ui', 'none'] : words(run));
-      if (last.code !== 0) result.problems.push(`run ${i} ended with ${last.code}: ${last.stderr}`);
+      if (last.code !== 0) result.problems.push(`${name} ended with ${last.code}: ${last.stderr}`);
       else
-        for (const name of ['last.safetensors', 'best.safetensors'])
-          if (hash(run, name) !== hash(whole, name)) result.problems.push(`run ${i}: another ${name}`);
-      const left = readdirSync(run).filter((name) => name.endsWith('.tmp'));
-      if (left.length > 0) result.problems.push(`run ${i}: left behind ${left.join(', ')}`);
+        for (const file of ['last.safetensors', 'best.safetensors'])
+          if (hash(run, file) !== hash(whole, file)) result.problems.push(`${name}: another ${file}`);
+      const left = readdirSync(run).filter((file) => file.endsWith('.tmp'));
+      if (left.length > 0) result.problems.push(`${name}: left behind ${left.join(', ')}`);
       rmSync(run, { recursive: true, force: true });
-      onRun(i + 1);
-    }
+    };
+    const plans = Array.from({ length: runs }, (_, i) => ({
+      name: `run-${i}`,
+      moments: Array.from({ length: 1 + Math.floor(random() * MOST_KILLS) }, random),
+    }));
+    let done = 0;
+    const work = async () => {
+      for (let plan = plans.pop(); plan; plan = plans.pop()) {
+        await killRun(plan.name, plan.moments);
+        onRun(++done);
+      }
+    };
+    await Promise.all([work(), work()]);
     return result;
   } finally {
     rmSync(folder, { recursive: true, force: true });
