@@ -27,7 +27,12 @@ export const slowFiles = [
   'test/examples.test.ts',
   'test/bad_input.test.ts',
   'test/doctor.test.ts',
+  'test/predict.test.ts',
+  'test/train.test.ts',
+  'test/data/demo.test.ts',
   'test/data/readme.test.ts',
+  'test/report/render_report.test.ts',
+  'test/run/run_folder.test.ts',
   'test/ui/process.test.ts',
   // Trainings.
   'test/advice.test.ts',
@@ -37,10 +42,17 @@ export const slowFiles = [
   'test/report/run_report.test.ts',
   'test/run/checkpoint.test.ts',
   'test/run/mend_run.test.ts',
-  // Random damage, and every range of bytes.
+  // Many cases of one thing: random damage, every range of bytes, every layout of a file.
   'test/data/archive_fuzz.test.ts',
   'test/data/cache_damage.test.ts',
   'test/data/feature_cache.test.ts',
   'test/data/hub_ranges.test.ts',
+  'test/check/check_near.test.ts',
+  'test/data/decode_damage.test.ts',
+  'test/data/hub_source.test.ts',
   'test/data/parquet_fuzz.test.ts',
+  'test/data/parquet_layouts.test.ts',
+  'test/data/parquet_pass.test.ts',
+  'test/data/pixels.test.ts',
+  'test/metrics/calibration.test.ts',
 ];
