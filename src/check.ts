@@ -10,6 +10,7 @@ import { checkSources } from './check/check_dataset.ts';
 import { reportLines } from './check/check_lines.ts';
 import { pageOf } from './check/check_page.ts';
 import { parseCheck } from './options.ts';
+import { usualImageSize } from './run/choose_network.ts';
 import { reporter } from './ui/console.ts';
 
 /** Prints what is out of the ordinary, and answers with the exit code: findings are no failure. */
@@ -28,9 +29,12 @@ export async function checkCommand(
   if (html !== undefined) await expectFolder(html);
   const cacheDir = values.cache ?? cacheFolder();
   const report = reporter(json ? 'none' : 'plain', process.stdout, '');
+  const data = [...files, ...values.data];
+  const sources = [...data, ...values.birds, ...values.notBirds];
   const checked = await checkSources({
     ...values,
-    data: [...files, ...values.data],
+    data,
+    imageSize: values.imageSize ?? usualImageSize(sources),
     validation: values.val,
     cacheDir,
     onProgress: (progress) => report({ type: 'reading', ...progress }),

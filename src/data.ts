@@ -10,9 +10,9 @@ import { FACTS, type Inventory, inventoryLines, presetLines } from './data/inven
 import { LOCK_FILE } from './data/lock/lock.ts';
 import { type RecipeName, recipes } from './data/recipes.ts';
 import { splitDataset } from './data/split.ts';
-import { networkShapes } from './model/network_shapes.ts';
-import { networks } from './model/presets.ts';
 import { completeTrain, type DataOptions, parseData, type TrainOptions } from './options.ts';
+import { usualImageSize } from './run/choose_network.ts';
+import { checkNetwork } from './run/resolve_options.ts';
 import { reporter } from './ui/console.ts';
 
 /** The command: prints what is inside, and answers with the exit code. */
@@ -46,8 +46,10 @@ async function takeStock(
   signal: AbortSignal,
 ): Promise<Inventory> {
   const report = reporter(values.json ? 'none' : 'plain', process.stdout, '');
+  const sources = [...values.data, ...values.birds, ...values.notBirds];
   const dataset = await loadDataset({
     ...values,
+    imageSize: values.imageSize ?? usualImageSize(sources),
     validation: values.val,
     cacheDir: values.cache ?? cacheFolder(),
     lock: values.lock ?? LOCK_FILE,
@@ -65,7 +67,7 @@ async function takeStock(
 async function refusalOf(dataset: Dataset, options: TrainOptions): Promise<string | undefined> {
   try {
     await splitDataset(dataset, { fraction: options.valFraction, seed: options.seed });
-    networkShapes(networks[options.network]({ ...options, classNames: dataset.classNames }));
+    checkNetwork(options, dataset.classNames);
     return undefined;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -48,10 +48,16 @@ export const trainOptions = {
     'undersample',
     'how to balance classes of unequal size',
   ),
-  imageSize: integer(64, [8, 1024], 'side in pixels to which every image is resized'),
+  imageSize: integer(undefined, [8, 1024], 'side in pixels of every image; default that of the network'),
   fit: choice(['cover', 'contain', 'fill'], 'cover', 'crop to a square, pad to it, or stretch'),
   augment: flag(true, 'flip, shift, brighten and darken the training images'),
-  network: choice(Object.keys(networks) as (keyof typeof networks)[], 'birbs-bn', 'network architecture'),
+  network: choice(
+    ['auto', ...(Object.keys(networks) as (keyof typeof networks)[])],
+    'auto',
+    'auto starts from pretrained lite0 where it can be had',
+  ),
+  pretrained: text('FILE', 'pretrained weights (.safetensors); default from the hub'),
+  fineTune: integer(undefined, [1, 10_000], 'epochs of fine-tuning after the head of a pretrained network'),
   epochs: integer(
     undefined,
     [1, 100_000],

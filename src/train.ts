@@ -1,40 +1,39 @@
 /** The command that trains: the whole way of the data, one call a step. */
-import { existsSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { checkAddresses } from './alerts/open_alerts.ts';
 import { attend } from './alerts/with_alerts.ts';
-import { cacheFolder } from './base/cache_folder.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
 import { SaveError, saveJson } from './base/files.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
-import { version } from './base/version.ts';
 import { quote } from './base/words.ts';
-import { loadDataset } from './data/dataset.ts';
+import { type Dataset, loadDataset } from './data/dataset.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
-import { LOCK_FILE } from './data/lock/lock.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
-import { networks } from './model/presets.ts';
+import { isPretrained } from './model/pretrained.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
-import type { RunDescription } from './report/build_story.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
-import { hasCheckpoint, type RunState } from './run/checkpoint.ts';
+import { hasCheckpoint } from './run/checkpoint.ts';
+import { buildNetwork, chooseNetwork, type NetworkChoice, startValues } from './run/choose_network.ts';
 import { numbersInWords, shrunkenBatch } from './run/in_words.ts';
 import { type RunRecord, startRecord } from './run/record.ts';
+import { epochsOf, type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
 import { openRun, type Resumed } from './run/resume.ts';
+import { describeRun, type RunDescription } from './run/run_description.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
 import { openSession, startState } from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
+import { extractorOf } from './training/features.ts';
 import { findLearningRate } from './training/find_rate.ts';
+import { type HeadTraining, trainHead } from './training/head_epoch.ts';
 import { openWatch, type Watch } from './training/notices.ts';
 import { type Plan, planEpochs } from './training/plan.ts';
 import type { Results } from './training/results.ts';
@@ -42,7 +41,7 @@ import { Stopwatch } from './training/stopwatch.ts';
 import type { StartEvent, TrainEvent } from './training/train_events.ts';
 import { DeviceError, type Training, trainEpochs } from './training/trainer.ts';
 import type { Stop } from './training/training_events.ts';
-import type { Position, Snapshot } from './training/training_state.ts';
+import type { Snapshot } from './training/training_state.ts';
 import { reporter } from './ui/console.ts';
 import { openLiveView } from './ui/open_live_view.ts';
 import { canShow } from './ui/terminal_fits.ts';
@@ -80,205 +79,255 @@ async function trainAlone(
   lock: (folder: string) => Promise<void>,
 ): Promise<Results> {
   const resumed = given.resume === undefined ? undefined : await openRun(given, lock);
-  const chosen = resumed?.options ?? completeTrain(given);
-  const options = settle(chosen);
+  const asked = resumed?.options ?? completeTrain(given);
+  const options = resolveOptions(asked);
   checkAddresses();
   const device = chooseDevice(options.device, await loadAddon().devices());
-  const run = resumed?.folder ?? (await createRunFolder(options.run, lock));
+  const folder = resumed?.folder ?? (await createRunFolder(options.run, lock));
   const description = describeRun(options, device, resumed);
-  await saveDescription(run, description);
-  onEvent({ type: 'device', ...device, ...nameSources(options, chosen) });
+  await saveDescription(folder, description);
+  onEvent({ type: 'device', ...device, ...nameSources(options, asked) });
 
-  return attend(run, options, onEvent, async (tell, remarks) => {
+  return attend(folder, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
-    const leave = async (error: Error): Promise<never> => {
-      // A run that is gone on with has a report that says more.
-      if (!resumed) await leaveUnbegun(run, options.run, description, error, signal).catch(() => {});
-      throw error;
-    };
-    const ready = await prepare(options, resumed?.root, clock, tell, signal).catch(leave);
-    const { dataset, split, plan, network } = ready;
-    const { batchSize } = plan;
-    const session = await openSession(network, device, dataset, split, { ...options, batchSize }).catch(
-      leave,
-    );
-    let images: Images | undefined;
+    const run: Run = { folder, given, options, device, description, resumed, clock, tell, signal, paused };
+    const prepared = await prepare(run).catch((error) => leaveUnbegun(run, error));
+    const { network, dataset, split } = prepared;
+    const { batchSize } = prepared.plan;
+    const opening = openSession(network, device, dataset, split, { ...options, batchSize });
+    const session = await opening.catch((error) => leaveUnbegun(run, error));
     try {
-      images = await openImages(dataset, options);
-      const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
-      const start = await startState(session, resumed, found, options.seed);
-      if (options.findLr && !resumed)
-        await sweep({ ...options, ...ready, batchSize, session, images, run }, tell, signal);
-      // For run.json, and a resume.
-      options.learningRate = plan.schedule.learningRate;
-      options.batchSize = batchSize;
-      const { type: _, ...data } = plan.event;
-      const known = { classNames: data.classNames, data, network };
-      await saveDescription(run, { ...description, ...known });
-      const { position } = start;
-      const all = [
-        ...(resumed?.remarks ?? []),
-        ...numbersInWords(given, plan),
-        ...shrunkenBatch(chosen.batchSize, plan),
-        ...remarks,
-        ...endRemark(options, position, clock.total),
-      ];
-      tell(
-        startEvent(options, {
-          run,
-          network,
-          stepsPerEpoch: plan.stepsPerEpoch,
-          position,
-          spent: clock.total,
-          remarks: all,
-        }),
-      );
-      const training = {
-        ...options,
-        ...plan,
-        ...ready,
-        ...found,
-        session,
-        images,
-        clock,
-        paused,
-        run,
-        device,
-        description: { ...description, ...known },
-        before: resumed?.checkpoint?.run,
-      };
-      return await trainOn(training, start, tell, signal);
+      return await trainPrepared(run, prepared, session, remarks);
     } catch (error) {
-      throw await withResume(error, run);
+      throw await withResume(error, folder);
     } finally {
-      await Promise.all([session.dispose(), images?.dispose()]);
+      await session.dispose();
     }
   });
 }
 
-/** A run that never began leaves a report that says why; one that was only a wrong option leaves nothing. */
-async function leaveUnbegun(
-  run: string,
-  asked: string | undefined,
-  description: RunDescription,
-  error: Error,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (!(error instanceof UserError) || error.exitCode !== 2)
-    return reportFailure(run, description, signal?.aborted ? undefined : error.message);
-  await rm(join(run, 'run.json'), { force: true });
-  // A folder that the user named may have been there before.
-  if (asked === undefined) await rmdir(run);
+/** What every step of a run may need. */
+interface Run {
+  folder: string;
+  /** As the user gave them. */
+  given: Partial<TrainOptions>;
+  options: ResolvedOptions;
+  device: ChosenDevice;
+  description: RunDescription;
+  resumed: Resumed | undefined;
+  clock: Stopwatch;
+  tell: (event: TrainEvent) => void;
+  signal: AbortSignal | undefined;
+  paused: TrainHooks['paused'];
 }
 
-/** Of a run that is gone on with and has nothing left to do. */
-function endRemark({ epochs, time, resume }: Settled, { epoch }: Position, seconds: number): string[] {
-  if (resume === undefined) return [];
-  if (time !== undefined && seconds >= time)
-    return ['Its time is up: there is nothing left to train; a longer --time goes on'];
-  if (epoch < epochs) return [];
-  return [`It has all its epochs (${epochs}): there is nothing left to train; a larger --epochs goes on`];
+/** All that is known before a device is touched. */
+interface Prepared {
+  choice: NetworkChoice;
+  epochs: number;
+  dataset: Dataset;
+  split: Split;
+  plan: Plan;
+  network: Network;
 }
 
-/** Images, split, plan and network: all that is known before a device is touched. */
-async function prepare(
-  options: Settled,
-  root: string | undefined,
-  clock: Stopwatch,
-  tell: (event: TrainEvent) => void,
-  signal: AbortSignal | undefined,
-) {
-  const reading = loadDataset({
-    ...options,
-    validation: options.val,
-    root,
-    cacheDir: root === undefined ? options.cache : resolve(root, options.cache),
-    lock: root === undefined ? options.lock : resolve(root, options.lock),
-    onProgress: (progress) => tell({ type: 'reading', ...progress }),
-    signal,
+/** Network and weights, images, split, plan: each decided by the one before. */
+async function prepare(run: Run): Promise<Prepared> {
+  const { options, resumed, clock, tell, signal } = run;
+  const root = resumed?.root;
+  const fromRoot = (path: string) => (root === undefined ? path : resolve(root, path));
+  const [cacheDir, lock] = [fromRoot(options.cache), fromRoot(options.lock)];
+  const onProgress = (progress: Parameters<typeof reading>[0]) => tell(reading(progress));
+  const choice = await clock.during('reading', networkOf(run, cacheDir, lock, onProgress));
+  const { name, imageSize } = choice;
+  const epochs = epochsOf(options, choice);
+  // For run.json, and whoever resumes it.
+  Object.assign(options, { network: name, imageSize, epochs });
+  const { data, birds, notBirds, val, fit, cacheLimit, updateLock, verify, valFraction, seed } = options;
+  const loading = loadDataset({
+    ...{ data, birds, notBirds, validation: val, imageSize, fit, cacheDir, cacheLimit },
+    ...{ lock, updateLock, verify, root, onProgress, signal },
   });
-  const dataset = await clock.during('reading', reading);
-  const split = await splitDataset(dataset, { fraction: options.valFraction, seed: options.seed });
-  const plan = await planEpochs(dataset, split, options);
+  const dataset = await clock.during('reading', loading);
+  const split = await splitDataset(dataset, { fraction: valFraction, seed });
+  const headEpochs = isPretrained(name) ? 1 : 0;
+  const plan = await planEpochs(dataset, split, { ...options, imageSize, epochs, headEpochs });
   tell(plan.event);
-  const network = networks[options.network]({ ...options, classNames: dataset.classNames });
-  return { dataset, split, plan, network };
+  const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned: epochs > 1 });
+  return { choice, epochs, dataset, split, plan, network };
+}
+
+function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'>): TrainEvent {
+  return { type: 'reading', ...progress };
+}
+
+/** A run that is resumed keeps its network; its weights are in the checkpoint. */
+async function networkOf(
+  { options, resumed, signal }: Run,
+  cacheDir: string,
+  lock: string,
+  onProgress: (progress: Parameters<typeof reading>[0]) => void,
+): Promise<NetworkChoice> {
+  const { network, imageSize, pretrained, data, birds, notBirds, updateLock } = options;
+  if (resumed?.checkpoint && network !== 'auto' && imageSize !== undefined)
+    return { name: network, imageSize };
+  const sources = [...data, ...birds, ...notBirds];
+  const request = { network, imageSize, pretrained, sources, cacheDir, lock, updateLock };
+  return chooseNetwork(request, { onProgress, signal });
+}
+
+/** A run that never began leaves a report that says why; one that was only a wrong option leaves nothing. */
+async function leaveUnbegun(run: Run, error: Error): Promise<never> {
+  const { folder, options, description, resumed, signal } = run;
+  // A run that is resumed has a report that says more.
+  if (!resumed) await leave().catch(() => {});
+  throw error;
+
+  async function leave(): Promise<void> {
+    if (!(error instanceof UserError) || error.exitCode !== 2)
+      return reportFailure(folder, description, signal?.aborted ? undefined : error.message);
+    await rm(join(folder, 'run.json'), { force: true });
+    // A folder that the user named may have been there before.
+    if (options.run === undefined) await rmdir(folder);
+  }
+}
+
+/** From the first weights to the results. */
+async function trainPrepared(
+  run: Run,
+  prepared: Prepared,
+  session: NativeSession,
+  remarks: string[],
+): Promise<Results> {
+  const { folder, options, device, resumed, clock, tell, signal } = run;
+  const { choice, epochs, dataset, plan, network } = prepared;
+  const images = await openImages(dataset, options);
+  try {
+    if (!resumed?.checkpoint) {
+      const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
+      const values = await startValues(choice, build);
+      if (values) await session.setParameters(values);
+    }
+    const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
+    const start = await startState(session, resumed, found, options.seed);
+    if (options.findLr && !resumed) await sweep(run, prepared, session, images);
+    const description = await completeDescription(run, prepared);
+    tell(startEvent(run, prepared, start, remarks));
+
+    const weights = parameterCount(networkShapes(network));
+    const report = openReport({ folder, description, dataset, images, weights });
+    const limits = {
+      device: device.name,
+      precision: options.precision,
+      streams: dataset.stream !== undefined,
+    };
+    const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
+    const record = await startRecord({ folder, report, clock, ...origin, ...plan.event, ...limits }, start);
+    if (resumed) tell(record.past);
+    const watch = openWatch(folder, dataset.classNames, record.history);
+    const head = isPretrained(choice.name) ? headTraining(run, prepared, session, images, start) : undefined;
+    const training = await epochTraining(run, prepared, session, images);
+    try {
+      const stopped = await follow(epochsFrom(head, training, start, signal), record, watch, tell);
+      const results = await record.end(signal?.aborted ? 'interrupted' : 'done', stopped);
+      tell({ type: 'end', run: folder, results });
+      return results;
+    } catch (error) {
+      throw await explain(error, record, folder);
+    } finally {
+      await training.canary?.dispose();
+    }
+  } finally {
+    await images.dispose();
+  }
+}
+
+/** `run.json` with all that is known now. */
+async function completeDescription(
+  { folder, options, description }: Run,
+  { choice, plan, network }: Prepared,
+): Promise<RunDescription> {
+  Object.assign(options, { learningRate: plan.schedule.learningRate, batchSize: plan.batchSize });
+  const { type: _, ...data } = plan.event;
+  const { path: __, ...pretrained } = choice.weights ?? { path: '', sha256: '', source: '' };
+  const complete = {
+    ...{ ...description, classNames: data.classNames, data, network },
+    ...(choice.weights ? { pretrained } : {}),
+  };
+  await saveDescription(folder, complete);
+  return complete;
 }
 
 /** `--find-lr`: the suggestion is taken where no rate was asked for. */
 async function sweep(
-  given: {
-    session: NativeSession;
-    images: Images;
-    split: Split;
-    plan: Plan;
-    run: string;
-    batchSize: number;
-    rateGiven: boolean;
-  },
-  tell: (event: TrainEvent) => void,
-  signal: AbortSignal | undefined,
+  { folder, options, tell, signal }: Run,
+  { split, plan }: Prepared,
+  session: NativeSession,
+  images: Images,
 ): Promise<void> {
-  const { plan, split, run, rateGiven } = given;
-  const found = await findLearningRate({ ...given, order: split.train, signal });
-  if (found.suggestion !== null && !rateGiven) plan.schedule.learningRate = found.suggestion;
-  await saveJson(run, 'find-lr.json', found);
+  const { batchSize } = plan;
+  const found = await findLearningRate({ session, images, order: split.train, batchSize, signal });
+  if (found.suggestion !== null && !options.rateGiven) plan.schedule.learningRate = found.suggestion;
+  await saveJson(folder, 'find-lr.json', found);
   tell({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
 }
 
-/** All that the epochs need. */
-type Ready = Omit<Settled, 'network' | 'schedule' | 'device'> &
-  Plan &
-  Pick<Training, 'session' | 'images' | 'dataset' | 'clock' | 'paused'> & {
-    split: Split;
-    network: Network;
-    dataHash: string;
-    run: string;
-    device: ChosenDevice;
-    description: RunDescription;
-    before: RunState | undefined;
+/** What the head of a pretrained network needs. */
+function headTraining(
+  { options, clock, tell, signal }: Run,
+  { choice, epochs, dataset, split, plan }: Prepared,
+  session: NativeSession,
+  images: Images,
+  { values }: Snapshot,
+): HeadTraining {
+  const { balance, metric: judge, minChange, threads, cache, fit } = options;
+  const { name, imageSize } = choice;
+  const { batchSize, stepsPerEpoch } = plan;
+  return {
+    ...{ session, images, dataset, train: split.train, val: split.val, clock, signal },
+    extractor: extractorOf(session, values, { name, imageSize, fit, batchSize }),
+    ...{ balanced: balance !== 'none', epochs, stepsPerEpoch, judge, minChange, threads },
+    cacheDir: cache,
+    onProgress: (progress) => tell(reading(progress)),
   };
+}
 
-/** The epochs: what the training tells is kept, watched and told on. */
-async function trainOn(
-  ready: Ready,
+/** What the epochs need. */
+async function epochTraining(
+  { options, device, clock, paused }: Run,
+  { epochs, dataset, split, plan, network }: Prepared,
+  session: NativeSession,
+  images: Images,
+): Promise<Training> {
+  const { balance, seed, patience, minChange, timed, rollbacks } = options;
+  const { train, val } = split;
+  const { batchSize, rounds, stepsPerEpoch, schedule, augmentation } = plan;
+  const watched = { ...options, batchSize, network, dataset, images, session, train, val, every: options.canary };
+  const canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
+  return {
+    ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },
+    ...{ schedule, augmentation, seed, canary, clock, patience, minChange, timed, rollbacks, paused },
+    ...{ judge: options.metric, budget: options.time, average: options.ema },
+    checkpointSeconds: options.checkpointMinutes * 60,
+  };
+}
+
+/** The head of a pretrained network first, where the run has not got it yet; then the epochs. */
+async function* epochsFrom(
+  head: HeadTraining | undefined,
+  training: Training,
   start: Snapshot,
-  tell: (event: TrainEvent) => void,
   signal: AbortSignal | undefined,
-): Promise<Results> {
-  const { split, dataset, device, run, event, precision } = ready;
-  const limits = { device: device.name, precision, streams: dataset.stream !== undefined };
-  const { description, before } = ready;
-  const facts = {
-    ...event,
-    ...limits,
-    network: ready.network,
-    dataHash: ready.dataHash,
-    folder: run,
-    description,
-    before,
-  };
-  const weights = parameterCount(networkShapes(ready.network));
-  const report = openReport({ ...ready, folder: run, weights });
-  const record = await startRecord({ ...facts, clock: ready.clock, report }, start);
-  if (ready.resume !== undefined) tell(record.past);
-  const watched = { ...ready, ...split, every: ready.canary };
-  const canary = device.name === 'metal' && ready.canary !== 0 ? await openCanary(watched) : undefined;
-  const watch = openWatch(run, dataset.classNames, record.history);
-  const training: Training = {
-    ...{ ...ready, ...split, canary, judge: ready.metric, budget: ready.time, average: ready.ema },
-    checkpointSeconds: ready.checkpointMinutes * 60,
-  };
+): ReturnType<typeof trainEpochs> {
+  if (!head || start.position.epoch > 0) return yield* trainEpochs(training, start, signal);
+  let state: Snapshot;
   try {
-    const stopped = await follow(trainEpochs(training, start, signal), record, watch, tell);
-    const results = await record.end(signal?.aborted ? 'interrupted' : 'done', stopped);
-    tell({ type: 'end', run, results });
-    return results;
+    state = yield* trainHead(head, start.position.seed);
   } catch (error) {
-    throw await explain(error, record, run);
-  } finally {
-    await canary?.dispose();
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
   }
+  return yield* trainEpochs(training, state, signal);
 }
 
 /**
@@ -299,7 +348,7 @@ export function trainEvents(
 
 /** Takes note of what the training tells, and tells it on. */
 async function follow(
-  events: ReturnType<typeof trainEpochs>,
+  events: ReturnType<typeof epochsFrom>,
   record: RunRecord,
   watch: Watch,
   onEvent: (event: TrainEvent) => void,
@@ -344,89 +393,48 @@ async function withResume(error: unknown, folder: string): Promise<unknown> {
   );
 }
 
-/** As many as there is time for. */
-const MOST_EPOCHS = 100_000;
-
-/** The options with what depends on other options or on the machine worked out. */
-function settle(options: TrainOptions) {
-  const { optimizer, birds, notBirds, time, epochs } = options;
-  if (birds.length > 0 !== notBirds.length > 0 && options.data.length === 0) {
-    const [given, missing] = birds.length > 0 ? ['birds', 'not-birds'] : ['not-birds', 'birds'];
-    throw new UserError(`--${given} needs images of the other kind: add --${missing} SOURCE`, 2);
-  }
-  // Known before any image is read: an image size that makes too large a network.
-  networkShapes(networks[options.network]({ ...options, classNames: ['bird', 'not-bird'] }));
-  const none = options.data.length + birds.length + notBirds.length === 0;
-  // Time alone: as many epochs as it has room for, the learning rate led by the clock.
-  const timed = time !== undefined && epochs === undefined;
-  return {
-    ...options,
-    data: none ? [existsSync('data/birds') ? 'data/birds' : 'demo'] : options.data,
-    threads: options.threads ?? availableParallelism(),
-    rateGiven: options.learningRate !== undefined,
-    learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
-    weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
-    cache: options.cache ?? cacheFolder(),
-    epochs: epochs ?? (timed ? MOST_EPOCHS : 20),
-    timed,
-    lock: options.lock ?? LOCK_FILE,
-  };
-}
-
-type Settled = ReturnType<typeof settle>;
-
-function nameSources({ data, birds, notBirds }: Settled, chosen: TrainOptions) {
-  const asked = [chosen.data, chosen.birds, chosen.notBirds].some((list) => list.length > 0);
+function nameSources({ data, birds, notBirds }: ResolvedOptions, asked: TrainOptions) {
+  const given = [asked.data, asked.birds, asked.notBirds].some((list) => list.length > 0);
   const missing = data[0] === 'demo' ? ' and there is no data/birds' : '';
   return {
     sources: [...data, ...birds, ...notBirds],
-    sourcesReason: asked ? '' : `no source was given${missing}`,
+    sourcesReason: given ? '' : `no source was given${missing}`,
   };
 }
 
 function startEvent(
-  { imageSize, epochs, time, timed, network: name, resume }: Settled,
-  began: {
-    run: string;
-    network: Network;
-    stepsPerEpoch: number;
-    position: Position;
-    spent: number;
-    remarks: string[];
-  },
+  { folder, given, options, resumed, clock }: Run,
+  { choice, epochs, plan, network }: Prepared,
+  { position }: Snapshot,
+  remarks: string[],
 ): StartEvent {
-  const { run, network, stepsPerEpoch, position, spent, remarks } = began;
+  const spent = clock.total;
+  const ended = resumed ? endRemark(options, epochs, position.epoch, spent) : [];
+  const { name, imageSize, weights, remark } = choice;
   return {
-    ...{ type: 'start', run, network: name, imageSize, stepsPerEpoch, remarks },
+    ...{ type: 'start', run: folder, network: name, imageSize, stepsPerEpoch: plan.stepsPerEpoch },
     weights: parameterCount(networkShapes(network)),
-    epochs: timed ? null : epochs,
-    ...{ budget: time ?? null, spent },
-    resumed: resume === undefined ? null : { step: position.step, epoch: position.epoch },
+    pretrained: weights ? weights.source : null,
+    epochs: options.timed ? null : epochs,
+    ...{ budget: options.time ?? null, spent },
+    resumed: resumed ? { step: position.step, epoch: position.epoch } : null,
+    remarks: [
+      ...(remark ? [remark] : []),
+      ...(resumed?.remarks ?? []),
+      ...numbersInWords(given, plan),
+      ...shrunkenBatch(given.batchSize ?? resumed?.options.batchSize, plan),
+      ...remarks,
+      ...ended,
+    ],
   };
 }
 
-/** `run.json`: all that says how this run came about, as far as it is known before the images are read. */
-function describeRun(options: Settled, device: ChosenDevice, resumed: Resumed | undefined): RunDescription {
-  const now = { at: new Date().toISOString(), commandLine: process.argv.slice(1), device };
-  if (resumed) {
-    const { checkpoint, remarks, description } = resumed;
-    const earlier = Array.isArray(description.resumed) ? description.resumed : [];
-    const entry = { ...now, step: checkpoint?.position.step ?? 0, remarks };
-    // As the first process wrote it.
-    return { ...(description as unknown as RunDescription), options, resumed: [...earlier, entry] };
-  }
-  return {
-    tool: {
-      'birbs-metal': version(),
-      node: process.version,
-      platform: `${process.platform}-${process.arch}`,
-    },
-    commandLine: now.commandLine,
-    workingDirectory: process.cwd(),
-    startedAt: now.at,
-    device,
-    options,
-  };
+/** Of a run that is resumed and has nothing left to do. */
+function endRemark({ time }: ResolvedOptions, epochs: number, done: number, seconds: number): string[] {
+  if (time !== undefined && seconds >= time)
+    return ['Its time is up: there is nothing left to train; a longer --time goes on'];
+  if (done < epochs) return [];
+  return [`It has all its epochs (${epochs}): there is nothing left to train; a larger --epochs goes on`];
 }
 
 /** The command: prints what happens, and answers with the exit code. */

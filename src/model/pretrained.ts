@@ -50,6 +50,10 @@ export const pretrainedModels = {
 
 export type PretrainedName = keyof typeof pretrainedModels;
 
+export function isPretrained(name: string): name is PretrainedName {
+  return Object.hasOwn(pretrainedModels, name);
+}
+
 /** A file of weights, and what is known of where it is from. */
 export interface PretrainedWeights {
   /** On this disk. */

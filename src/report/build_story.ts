@@ -3,27 +3,14 @@ import { basename } from 'node:path';
 import { digits } from '../base/words.ts';
 import { healthLines } from '../data/inventory.ts';
 import type { ImageLosses } from '../metrics/image_losses.ts';
+import type { RunDescription } from '../run/run_description.ts';
 import type { Chosen } from '../training/findings.ts';
 import type { NoticeEvent } from '../training/notices.ts';
-import type { DataEvent } from '../training/plan.ts';
 import type { Results } from '../training/results.ts';
 import { type Activity, activities } from '../training/stopwatch.ts';
 import type { LogLine } from '../training/train_events.ts';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../training/training_events.ts';
 import type { Incident, Picture, RunStory, Suspect } from './story.ts';
-
-/** `run.json`, as far as a report needs it; what is not known yet is absent. */
-export interface RunDescription {
-  tool: Record<string, string>;
-  commandLine: string[];
-  /** Absent in a run of an older version. */
-  workingDirectory?: string;
-  startedAt: string;
-  device: { name: string; description: string; reason: string };
-  options: Record<string, unknown>;
-  resumed?: { at: string; step: number; remarks: string[] }[];
-  data?: Omit<DataEvent, 'type'>;
-}
 
 export interface StoryFacts {
   folder: string;

@@ -5,11 +5,12 @@ import { saveFile } from '../base/files.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type PixelSource, thumbnails } from '../page/thumbnails.ts';
 import type { RunReport } from '../run/record.ts';
+import type { RunDescription } from '../run/run_description.ts';
 import type { RateSweep } from '../training/find_rate.ts';
 import type { Results } from '../training/results.ts';
 import { noTime } from '../training/stopwatch.ts';
 import type { LogLine } from '../training/train_events.ts';
-import { buildStory, type RunDescription } from './build_story.ts';
+import { buildStory } from './build_story.ts';
 import { renderReport } from './render_report.ts';
 
 export interface ReportFacts {

@@ -1,6 +1,9 @@
 /** Features of the images of a data set: from the cache, the others through the network. */
+import { createHash } from 'node:crypto';
 import { FeatureCache } from '../data/cache/feature_cache.ts';
 import type { Images } from '../data/images.ts';
+import type { NativeSession } from '../model/addon.ts';
+import type { Fit } from '../model/network.ts';
 
 /** What turns images into features. */
 export interface FeatureExtractor {
@@ -15,6 +18,27 @@ export interface FeatureExtractor {
    * @returns float32 [count, width]
    */
   run(images: Uint8Array, count: number): Promise<Float32Array>;
+}
+
+/**
+ * The layers of a session below its head.
+ * @param values the parameters it holds, the head's two tensors last
+ */
+export function extractorOf(
+  session: NativeSession,
+  values: Float32Array,
+  { name, imageSize, fit, batchSize }: { name: string; imageSize: number; fit: Fit; batchSize: number },
+): FeatureExtractor {
+  const weight = session.parameters.at(-2)!;
+  const { buffer, byteOffset } = values;
+  const backbone = new Uint8Array(buffer, byteOffset, weight.offset * 4);
+  const hash = createHash('sha256').update(backbone).digest('hex');
+  return {
+    key: `${name} ${imageSize} ${fit} ${hash}`,
+    width: weight.shape[1]!,
+    batchSize,
+    run: (images, count) => session.features(images, count),
+  };
 }
 
 export interface FeatureProgress {

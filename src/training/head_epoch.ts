@@ -50,7 +50,7 @@ export async function* trainHead(
   const classes = dataset.classNames.length;
   const positions = Uint32Array.from([...train, ...val]);
   const before = clock.split;
-  const features = await clock.during('data', allFeatures(training, positions));
+  const features = await clock.during('device', allFeatures(training, positions));
   const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
   const data = { features, width: training.extractor.width, labels, train: train.length, classes };
   const head = await clock.during('device', fitHead(data, { balanced, threads, signal }));
@@ -68,12 +68,13 @@ export async function* trainHead(
   const history = new LossHistory({ labels: dataset.labels, classes, validation: val, balanced });
   history.add(positions, imageLosses(head.logits, labels, classes));
 
-  const position = { ...startPosition(seed), epoch: 1, step: 1, batch: 0, images: train.length };
+  const batch = training.stepsPerEpoch;
+  const position = { ...startPosition(seed), epoch: 1, batch, step: 1, images: train.length };
   const isBest = isBetter(judge, validation[judge], null);
   if (isBest) position.best = { epoch: 1, ...validation };
   position.patience = afterEpoch(position.patience, judge, validation, minChange);
   position.time = clock.split;
-  const seconds = position.time.data + position.time.device - before.data - before.device;
+  const seconds = position.time.device - before.device;
   const rate = { learningRate: 0, imagesPerSecond: train.length / Math.max(seconds, 1e-3) };
   yield {
     ...{ type: 'step', epoch: 1, step: 1, progress: 1, loss: learnt.loss, accuracy: learnt.accuracy },

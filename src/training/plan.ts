@@ -56,6 +56,8 @@ export interface PlanOptions {
   /** Absent: {@link BATCH_SIZE}, or fewer where there are fewer images. */
   batchSize?: number | undefined;
   epochs: number;
+  /** Of these, epochs of the head of a pretrained network, which are no part of the schedule. */
+  headEpochs: number;
   schedule: (typeof schedules)[number];
   learningRate: number;
   /** Steps of the rise from 0; absent: an epoch or a tenth of the run. */
@@ -97,7 +99,8 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const images = draw.length * rounds;
   const batchSize = batchSizeFor(options.batchSize, images);
   const stepsPerEpoch = Math.ceil(images / batchSize);
-  const batches = stepsPerEpoch * epochs;
+  const first = stepsPerEpoch * options.headEpochs;
+  const batches = stepsPerEpoch * epochs - first;
   const warmup = warmupFor(options.warmup, stepsPerEpoch, batches);
   const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
   const validation = counts(split.val);
@@ -126,7 +129,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     majorityAccuracy: Math.max(...validation) / split.val.length,
   };
   return {
-    ...{ event, batchSize, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup } },
+    ...{ event, batchSize, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup, first } },
     augmentation: options.augment ? augmentationFor(imageSize) : undefined,
   };
 }

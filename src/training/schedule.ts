@@ -10,6 +10,8 @@ export interface Schedule {
   batches: number;
   /** Batches of the first rise, straight from 0; one-cycle has its own. */
   warmup: number;
+  /** Batches of the run before it begins: those of the head of a pretrained network. Absent: none. */
+  first?: number;
 }
 
 /** Of PyTorch's OneCycleLR: share of the rise, where it begins and where it ends. */

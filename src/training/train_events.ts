@@ -31,6 +31,8 @@ export interface StartEvent {
   network: string;
   imageSize: number;
   weights: number;
+  /** Where the weights of a pretrained network are from; null from scratch. */
+  pretrained: string | null;
   /** Null where the time decides. */
   epochs: number | null;
   stepsPerEpoch: number;

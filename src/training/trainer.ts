@@ -314,7 +314,11 @@ function isCaptureDue({ moving, stepsPerEpoch }: Loop, batch: number): boolean {
 
 function rateAt({ schedule, timed, budget, clock, position }: Loop, batch: number): number {
   const share = timed && budget !== undefined ? Math.min(1, clock.total / budget) : undefined;
-  return learningRateAt(schedule, batch, share) * position.plateau.factor * position.guard.factor;
+  return (
+    learningRateAt(schedule, batch - (schedule.first ?? 0), share) *
+    position.plateau.factor *
+    position.guard.factor
+  );
 }
 
 /** Reads a session's state behind all that is queued. */

@@ -31,7 +31,7 @@ beforeEach(() => {
 
 const load = (preset: RecipeName, more: Partial<DatasetOptions> = {}) => {
   const options = completeTrain({ preset });
-  const { imageSize, fit, val: validation } = options;
+  const { imageSize = 64, fit, val: validation } = options;
   const lock = 'birbs.lock.json';
   return loadDataset({
     ...options,
