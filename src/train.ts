@@ -302,7 +302,17 @@ async function epochTraining(
   const { balance, seed, patience, minChange, timed, rollbacks } = options;
   const { train, val } = split;
   const { batchSize, rounds, stepsPerEpoch, schedule, augmentation } = plan;
-  const watched = { ...options, batchSize, network, dataset, images, session, train, val, every: options.canary };
+  const watched = {
+    ...options,
+    batchSize,
+    network,
+    dataset,
+    images,
+    session,
+    train,
+    val,
+    every: options.canary,
+  };
   const canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
   return {
     ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },

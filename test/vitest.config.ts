@@ -15,6 +15,8 @@ class SlowFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    // Nothing here asks the real hub; tests of it have one of their own.
+    env: { HF_HUB_OFFLINE: '1' },
     include: ['test/**/*.test.ts'],
     // A process a file: the addon, and a crash of it, stays in one of them.
     pool: 'forks',

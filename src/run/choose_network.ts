@@ -37,6 +37,11 @@ export interface NetworkRequest {
   updateLock: boolean;
 }
 
+/** What `auto` takes for images of a size, if weights can be had. */
+export function autoNetwork(imageSize: number): NetworkName {
+  return imageSize < LEAST_PRETRAINED_SIZE ? AUTO.scratch : AUTO.pretrained;
+}
+
 /** Side in pixels that `auto` would train photographs at, as far as can be said before it looks for weights. */
 export function usualImageSize(sources: string[]): number {
   return isDemo(sources) ? SCRATCH_SIZE : pretrainedModels[AUTO.pretrained].imageSize;
@@ -70,7 +75,7 @@ export async function chooseNetwork(
     return { name, imageSize: side, weights: await localPretrained(pretrained, options) };
   if (network !== 'auto') return { name, imageSize: side, weights: await fetchPretrained(name, options) };
   const scratch = { name: AUTO.scratch, imageSize: imageSize ?? SCRATCH_SIZE };
-  if (isDemo(sources) || (imageSize !== undefined && imageSize < LEAST_PRETRAINED_SIZE)) return scratch;
+  if (isDemo(sources) || autoNetwork(side) === AUTO.scratch) return scratch;
   try {
     const weights = await fetchPretrained(name, { ...options, impatient: true });
     return { name, imageSize: side, weights };

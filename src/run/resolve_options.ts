@@ -8,7 +8,7 @@ import { networkShapes } from '../model/network_shapes.ts';
 import { networks } from '../model/presets.ts';
 import { isPretrained } from '../model/pretrained.ts';
 import type { TrainOptions } from '../options.ts';
-import type { NetworkChoice } from './choose_network.ts';
+import { autoNetwork, type NetworkChoice } from './choose_network.ts';
 
 /** As many as there is time for. */
 const MOST_EPOCHS = 100_000;
@@ -51,7 +51,7 @@ export function checkNetwork(
   { network, imageSize = 64, fit, fineTune, findLr }: TrainOptions,
   classNames = ['bird', 'not-bird'],
 ): void {
-  const name = network === 'auto' ? 'birbs-bn' : network;
+  const name = network === 'auto' ? autoNetwork(imageSize) : network;
   networkShapes(networks[name]({ imageSize, fit, classNames }));
   if (network === 'auto') return;
   if (fineTune !== undefined && !isPretrained(network))
