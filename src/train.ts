@@ -17,7 +17,7 @@ import { loadAddon, type NativeSession } from './model/addon.ts';
 import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
-import { isPretrained } from './model/pretrained.ts';
+import { isPretrained, seenRemark } from './model/pretrained.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
 import { hasCheckpoint } from './run/checkpoint.ts';
@@ -220,6 +220,7 @@ async function trainPrepared(
       device: device.name,
       precision: options.precision,
       streams: dataset.stream !== undefined,
+      headOnly: isPretrained(choice.name) && epochs === 1,
     };
     const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
     const record = await startRecord({ folder, report, clock, ...origin, ...plan.event, ...limits }, start);
@@ -245,14 +246,14 @@ async function trainPrepared(
 /** `run.json` with all that is known now. */
 async function completeDescription(
   { folder, options, description }: Run,
-  { choice, plan, network }: Prepared,
+  { choice, dataset, plan, network }: Prepared,
 ): Promise<RunDescription> {
   Object.assign(options, { learningRate: plan.schedule.learningRate, batchSize: plan.batchSize });
   const { type: _, ...data } = plan.event;
   const { path: __, ...pretrained } = choice.weights ?? { path: '', sha256: '', source: '' };
   const complete = {
     ...{ ...description, classNames: data.classNames, data, network },
-    ...(choice.weights ? { pretrained } : {}),
+    ...(choice.weights ? { pretrained, caveats: seenRemark(dataset.names) } : {}),
   };
   await saveDescription(folder, complete);
   return complete;
@@ -414,7 +415,7 @@ function nameSources({ data, birds, notBirds }: ResolvedOptions, asked: TrainOpt
 
 function startEvent(
   { folder, given, options, resumed, clock }: Run,
-  { choice, epochs, plan, network }: Prepared,
+  { choice, epochs, dataset, plan, network }: Prepared,
   { position }: Snapshot,
   remarks: string[],
 ): StartEvent {
@@ -424,12 +425,13 @@ function startEvent(
   return {
     ...{ type: 'start', run: folder, network: name, imageSize, stepsPerEpoch: plan.stepsPerEpoch },
     weights: parameterCount(networkShapes(network)),
-    pretrained: weights ? weights.source : null,
+    ...{ pretrained: weights ? weights.source : null, hasHead: isPretrained(name) },
     epochs: options.timed ? null : epochs,
     ...{ budget: options.time ?? null, spent },
     resumed: resumed ? { step: position.step, epoch: position.epoch } : null,
     remarks: [
       ...(remark ? [remark] : []),
+      ...(isPretrained(name) ? seenRemark(dataset.names) : []),
       ...(resumed?.remarks ?? []),
       ...numbersInWords(given, plan),
       ...shrunkenBatch(given.batchSize ?? resumed?.options.batchSize, plan),

@@ -84,7 +84,7 @@ describe('training', () => {
     ],
     [
       'an image size for which the network is too large',
-      '--data nowhere --image-size 1000',
+      '--data nowhere --network birbs-bn --image-size 1000',
       1,
       'Expected a network of at most 268435456 weights, but it has 512094690; use a smaller image size',
     ],

@@ -25,8 +25,9 @@ describe('the command line', () => {
   test('nothing given: every option has its default', () => {
     expect(train()).toEqual(completeOptions(trainOptions, {}));
     expect(train()).toMatchObject({
-      network: 'birbs-bn',
-      imageSize: 64,
+      network: 'auto',
+      imageSize: undefined,
+      ema: 0,
       balance: 'undersample',
       seed: 1,
       data: [],
@@ -193,6 +194,6 @@ describe('options of a program', () => {
   });
 
   test('undefined is not given', () => {
-    expect(completeOptions(trainOptions, { imageSize: undefined as never }).imageSize).toBe(64);
+    expect(completeOptions(trainOptions, { seed: undefined as never }).seed).toBe(1);
   });
 });

@@ -54,6 +54,20 @@ export function isPretrained(name: string): name is PretrainedName {
   return Object.hasOwn(pretrainedModels, name);
 }
 
+/** Names such as n01531178_goldfinch.jpg: those that the images of ImageNet have. */
+const IMAGENET_NAME = /(^|[/#])n\d{8}([_./-]|$)/;
+/** Fewer of the images say nothing. */
+const LEAST_SHARE = 0.1;
+
+/** A sentence where the names of images say that the pretrained networks may have learnt from them. */
+export function seenRemark(names: string[]): string[] {
+  const seen = names.filter((name) => IMAGENET_NAME.test(name)).length;
+  if (seen === 0 || seen < LEAST_SHARE * names.length) return [];
+  return [
+    `${seen} of ${names.length} images have names of ImageNet, which the pretrained network learned from: on images that it has seen, scores are better than on yours`,
+  ];
+}
+
 /** A file of weights, and what is known of where it is from. */
 export interface PretrainedWeights {
   /** On this disk. */

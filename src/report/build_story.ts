@@ -30,6 +30,7 @@ export interface StoryFacts {
 export function buildStory(facts: StoryFacts): RunStory {
   const { folder, description, lines, results, weights } = facts;
   const { tool, commandLine, startedAt, device, options, resumed = [], data } = description;
+  const { pretrained, caveats } = description;
   const of = <T extends LogLine['type']>(type: T) =>
     lines.filter((line): line is Extract<LogLine, { type: T }> => line.type === type);
   const findings = of('findings').findLast(({ epoch }) => epoch === results.best?.epoch);
@@ -41,6 +42,7 @@ export function buildStory(facts: StoryFacts): RunStory {
     ...{ seconds: results.seconds, steps: results.steps, imagesPerSecond: results.imagesPerSecond },
     epochs: { done: results.epochs, planned: plannedEpochs(of('epoch').at(-1), options) },
     ...{ device, classNames, commandLine: typed(commandLine), resumed, options, environment: tool },
+    ...{ pretrained, caveats },
     network: { name: String(options.network), imageSize: Number(options.imageSize), weights },
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
     ...{ betterThanMajority: results.betterThanMajority, best: results.best },

@@ -61,7 +61,7 @@ function skippedPart({ skipped }: DataFacts): Html {
 }
 
 export function detailsSection(story: RunStory): Html {
-  const { network, device, options, environment, commandLine, resumed } = story;
+  const { network, pretrained, device, options, environment, commandLine, resumed } = story;
   return section(
     'details',
     'How was it made?',
@@ -78,6 +78,12 @@ ${resumed.length > 0 && html`<p>Resumed ${resumed.length === 1 ? 'once' : `${res
         ['name', network.name],
         ['image', `${network.imageSize} x ${network.imageSize} pixels`],
         ['weights', count(network.weights)],
+        ...(pretrained
+          ? ([
+              ['starts from', pretrained.source],
+              ['licence', pretrained.licence ?? 'that of your file'],
+            ] as [string, string][])
+          : []),
       ])}`
     }</div></div>`,
   );

@@ -66,7 +66,7 @@ export function qualitySection(story: RunStory): Html {
     'good',
     'Is it good?',
     html`<p class="hint">Epoch ${best.epoch}, the best by ${judgeOf(story)}, on the ${count(total(best))} validation images.</p>
-${rarityNote(classNames, best)}
+${rarityNote(classNames, best)}${(story.caveats ?? []).map((caveat) => html`<p>${caveat}.</p>`)}
 <div class="grid2"><div>${metricsTable(story, best)}</div><div>${small ? matrix : classTable(classNames, best)}</div></div>${!small && matrix}
 ${ranking && rankingPart(ranking, best, classNames)}${calibration && calibrationPart(calibration, classNames)}`,
   );

@@ -23,6 +23,9 @@ export interface RunStory {
   imagesPerSecond: number;
   device: { name: string; description: string; reason: string };
   network?: { name: string; imageSize: number; weights: number };
+  /** Where a pretrained network's weights are from. */
+  pretrained?: { source: string; sha256: string; licence?: string };
+  caveats?: string[];
   classNames: string[];
   /** Of always guessing the most frequent class of the validation images. */
   majority?: { className: string; accuracy: number };

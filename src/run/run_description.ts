@@ -19,6 +19,8 @@ export interface RunDescription {
   data?: Omit<DataEvent, 'type'>;
   /** Where a pretrained network's weights are from. */
   pretrained?: Omit<PretrainedWeights, 'path'>;
+  /** What a person should know when they read its scores. */
+  caveats?: string[];
 }
 
 /** As far as it is known before the images are read. */

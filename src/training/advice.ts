@@ -7,6 +7,8 @@ export interface AdviceFacts {
   precision: 'fp32' | 'fp16';
   /** Whether the data is larger than its cache. */
   streams: boolean;
+  /** Whether only the head of a pretrained network learns. */
+  headOnly: boolean;
 }
 
 /** Shares of the whole that are too much: below these a run would hardly be shorter without. */
@@ -22,6 +24,9 @@ export function limitOf(time: TimeSplit): keyof typeof LIMITS | 'device' {
 
 /** The advice as a sentence: "Waiting for data limits you (34% of the time): ...". */
 export function adviceOn(time: TimeSplit, facts: AdviceFacts): string {
+  // A few seconds, of which the next run on the same images has fewer.
+  if (facts.headOnly)
+    return 'The features of these images are in the cache: the next run on them takes a second or two';
   const limit = limitOf(time);
   const total = activities.reduce((sum, activity) => sum + (activity === 'paused' ? 0 : time[activity]), 0);
   const share = total > 0 ? `${Math.round((100 * time[limit]) / total)}% of the time` : 'no time yet';

@@ -7,6 +7,8 @@ import type { Fit } from '../model/network.ts';
 
 /** What turns images into features. */
 export interface FeatureExtractor {
+  /** Of the network. */
+  name: string;
   /** What decides its numbers: weights, network, image size and fit. */
   key: string;
   /** Features of an image. */
@@ -34,6 +36,7 @@ export function extractorOf(
   const backbone = new Uint8Array(buffer, byteOffset, weight.offset * 4);
   const hash = createHash('sha256').update(backbone).digest('hex');
   return {
+    name,
     key: `${name} ${imageSize} ${fit} ${hash}`,
     width: weight.shape[1]!,
     batchSize,

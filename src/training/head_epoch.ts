@@ -105,7 +105,7 @@ async function allFeatures(training: HeadTraining, positions: Uint32Array): Prom
   const { extractor, images, dataset, cacheDir, onProgress, signal } = training;
   const everywhere = new Uint32Array(dataset.names.length).map((_, position) => position);
   const contents = dataset.supply.contentsOf(everywhere);
-  const meter = new Meter('features', onProgress);
+  const meter = new Meter(extractor.name, onProgress);
   let told = false;
   try {
     return await featuresOf(extractor, images, contents, positions, {

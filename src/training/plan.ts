@@ -104,6 +104,8 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const warmup = warmupFor(options.warmup, stepsPerEpoch, batches);
   const counts = (positions: Uint32Array) => countClasses(dataset.labels, positions, classNames.length);
   const validation = counts(split.val);
+  // The head alone is fitted on all images, its classes weighed.
+  const headOnly = options.headEpochs === epochs;
   const event: DataEvent = {
     type: 'data',
     classNames,
@@ -121,9 +123,9 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     lock: dataset.lock,
     train: counts(split.train),
     validation,
-    balanced: counts(draw),
-    balance,
-    draws: rounds,
+    balanced: counts(headOnly ? split.train : draw),
+    balance: headOnly && balance !== 'none' ? 'weights' : balance,
+    draws: headOnly ? 1 : rounds,
     dropped: split.dropped,
     majorityClass: classNames[validation.indexOf(Math.max(...validation))]!,
     majorityAccuracy: Math.max(...validation) / split.val.length,

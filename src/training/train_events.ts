@@ -33,6 +33,8 @@ export interface StartEvent {
   weights: number;
   /** Where the weights of a pretrained network are from; null from scratch. */
   pretrained: string | null;
+  /** Whether the first epoch is the head of a pretrained network. */
+  hasHead: boolean;
   /** Null where the time decides. */
   epochs: number | null;
   stepsPerEpoch: number;

@@ -86,8 +86,9 @@ function eventLines(event: Lasting, predict: string): string[] {
       return dataLines(event);
     case 'start':
       return [
-        `Network ${event.network}: ${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
-          `${event.epochs === null ? 'Epochs' : `${event.epochs} epochs`} of ${event.stepsPerEpoch} steps${budgetText(event)}. Results go to ${event.run}`,
+        `Network ${event.network}${event.pretrained === null ? '' : `, pretrained (${event.pretrained})`}: ` +
+          `${event.imageSize} x ${event.imageSize} pixels, ${count(event.weights)} weights. ` +
+          `${epochsText(event)}${budgetText(event)}. Results go to ${event.run}`,
         ...(event.resumed
           ? [`Resuming after step ${count(event.resumed.step)}, in epoch ${event.resumed.epoch + 1}`]
           : []),
@@ -123,6 +124,14 @@ function eventLines(event: Lasting, predict: string): string[] {
     case 'end':
       return endLines(event.results, event.run, predict);
   }
+}
+
+function epochsText({ epochs, stepsPerEpoch, hasHead }: StartEvent): string {
+  const steps = `of ${stepsPerEpoch} steps`;
+  if (!hasHead) return `${epochs === null ? 'Epochs' : `${epochs} epochs`} ${steps}`;
+  if (epochs === 1) return 'Features of all images once, then a head is fitted on them';
+  const more = epochs === null ? 'epochs' : epochs === 2 ? '1 epoch' : `${epochs - 1} epochs`;
+  return `A head first, then ${more} of fine-tuning ${steps}`;
 }
 
 /** A resumed run has used some of its time. */

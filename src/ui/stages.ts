@@ -22,8 +22,11 @@ const DONE: Partial<Record<Stage, string>> = {
   unpack: 'unpacked',
   verify: 'verified',
   decode: 'decoded',
-  features: 'features computed',
+  features: 'computed features of',
 };
+
+/** Stages that count images. */
+const OF_IMAGES = new Set<Stage>(['decode', 'features']);
 
 const BAR = { most: 20, least: 5 };
 const NAME = { most: 24, least: 12 };
@@ -62,10 +65,9 @@ export class Stages {
 export function stageBar(event: DatasetProgress, columns: number): string {
   const { totalBytes, bytes, total, done, bytesPerSecond, perSecond, secondsLeft } = event;
   const share = totalBytes ? (bytes ?? 0) / totalBytes : total ? (done ?? 0) / total : undefined;
-  const pace =
-    event.stage === 'decode'
-      ? perSecond && `${count(perSecond)}/s`
-      : bytesPerSecond && `${megabytes(bytesPerSecond)}/s`;
+  const pace = OF_IMAGES.has(event.stage)
+    ? perSecond && `${count(perSecond)}/s`
+    : bytesPerSecond && `${megabytes(bytesPerSecond)}/s`;
   const right = [
     share !== undefined && `${Math.floor(Math.min(1, share) * 100)}%`.padStart(4),
     done !== undefined && (total === undefined ? count(done) : `${count(done)}/${count(total)}`),
@@ -87,7 +89,7 @@ export function stageBar(event: DatasetProgress, columns: number): string {
 }
 
 function amounts({ done, total, bytes, totalBytes, stage }: DatasetProgress): string {
-  const things = stage === 'decode' ? 'images' : 'files';
+  const things = OF_IMAGES.has(stage) ? 'images' : 'files';
   const of = total === undefined || done === total ? '' : ` of ${count(total)}`;
   const ofBytes = totalBytes === undefined || bytes === totalBytes ? '' : ` of ${megabytes(totalBytes)}`;
   return [
@@ -97,7 +99,7 @@ function amounts({ done, total, bytes, totalBytes, stage }: DatasetProgress): st
 }
 
 function speed({ stage, bytesPerSecond, perSecond }: DatasetProgress): string {
-  if (stage === 'decode' && perSecond) return ` (${count(perSecond)} images/s)`;
+  if (OF_IMAGES.has(stage) && perSecond) return ` (${count(perSecond)} images/s)`;
   return bytesPerSecond ? ` (${megabytes(bytesPerSecond)}/s)` : '';
 }
 

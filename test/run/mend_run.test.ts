@@ -46,7 +46,7 @@ const metrics = (balancedAccuracy: number) =>
 async function trained(accuracies: number[]): Promise<void> {
   await saveDescription(folder, description);
   const facts = { folder, network, description, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
-  const advice = { precision: 'fp32', streams: false } as const;
+  const advice = { precision: 'fp32', streams: false, headOnly: false } as const;
   const record = await startRecord({ ...facts, ...advice, clock: new Stopwatch() }, after(0, null));
   let best: EpochMetrics | null = null;
   for (const [i, accuracy] of accuracies.entries()) {
@@ -83,7 +83,7 @@ async function resume() {
   const resumed = await openRun({ resume: folder }, async () => {});
   const { checkpoint, remarks } = resumed;
   const facts = { folder, network, description, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
-  const advice = { precision: 'fp32', streams: false } as const;
+  const advice = { precision: 'fp32', streams: false, headOnly: false } as const;
   const clock = new Stopwatch();
   const record = await startRecord({ ...facts, ...advice, clock, before: checkpoint!.run }, checkpoint!);
   return { ...resumed, record, remarks, best: checkpoint!.position.best };

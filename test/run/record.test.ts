@@ -32,7 +32,7 @@ const at = (step: number, epoch = 0): Snapshot => ({
 });
 const open = (start = at(0), report?: RunReport) => {
   const facts = { folder, network, description: {}, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
-  const advice = { precision: 'fp32', streams: false } as const;
+  const advice = { precision: 'fp32', streams: false, headOnly: false } as const;
   return startRecord({ ...facts, ...advice, clock: new Stopwatch(), report }, start);
 };
 const scores = { precision: 1, recall: 1, f1: 1, auroc: 1, averagePrecision: 1 };

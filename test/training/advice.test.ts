@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { adviceOn, limitOf } from '../../src/training/advice.ts';
 import { noTime, type TimeSplit } from '../../src/training/stopwatch.ts';
 
-const facts = { device: 'cpu', precision: 'fp32', streams: false } as const;
+const facts = { device: 'cpu', precision: 'fp32', streams: false, headOnly: false } as const;
 const split = (seconds: Partial<TimeSplit>): TimeSplit => ({ ...noTime(), ...seconds });
 
 test.each([
@@ -22,7 +22,7 @@ test.each([
 });
 
 test('a line says what, how much and what to do', () => {
-  expect(adviceOn(split({ device: 60, data: 40 }), { ...facts, streams: true })).toBe(
+  expect(adviceOn(split({ device: 60, data: 40 }), { ...facts, streams: true, headOnly: false })).toBe(
     'Waiting for data limits you (40% of the time): the images are decoded again each epoch; a larger --cache-limit keeps them',
   );
   expect(adviceOn(split({ device: 99, data: 1 }), { ...facts, device: 'metal' })).toMatch(/--precision fp16/);

@@ -99,7 +99,15 @@ describe('plain', () => {
   test('a limit of time; gone on with, what of it is used', () => {
     const start: TrainEvent = {
       ...{ type: 'start', run: 'r', network: 'birbs', imageSize: 8, weights: 9, epochs: null },
-      ...{ stepsPerEpoch: 5, pretrained: null, budget: 180, spent: 70, resumed: null, remarks: [] },
+      ...{
+        stepsPerEpoch: 5,
+        pretrained: null,
+        hasHead: false,
+        budget: 180,
+        spent: 70,
+        resumed: null,
+        remarks: [],
+      },
     };
     expect(print([start])).toContain('Epochs of 5 steps, at most 3 min 0 s. Results');
     const resumed = { step: 7, epoch: 1 };

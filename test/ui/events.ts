@@ -31,7 +31,16 @@ export function data(classNames = ['bird', 'not-bird']): Of<'data'> {
 
 export const start: Of<'start'> = {
   ...{ type: 'start', run: 'runs/night', network: 'birbs-bn', imageSize: 64, weights: 618_978 },
-  ...{ pretrained: null, epochs: 4, stepsPerEpoch: 50, budget: null, spent: 2, resumed: null, remarks: [] },
+  ...{
+    pretrained: null,
+    hasHead: false,
+    epochs: 4,
+    stepsPerEpoch: 50,
+    budget: null,
+    spent: 2,
+    resumed: null,
+    remarks: [],
+  },
 };
 
 /** Of two epochs. */
