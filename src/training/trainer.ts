@@ -90,6 +90,8 @@ interface Loop extends Training {
   good: Snapshot;
   moving: Average | undefined;
   history: LossHistory;
+  /** Whether all batches of the epoch were asked for: neither time nor a signal ended it. */
+  isEpochComplete: boolean;
   /** What the clock showed at the last checkpoint between epochs. */
   savedAt: number;
   /** What it showed, and the epochs that were done, when this process began to train. */
@@ -120,6 +122,7 @@ export async function* trainEpochs(
     good: start,
     moving: average > 0 ? new Average(average, start) : undefined,
     history: historyOf(training, start.losses),
+    isEpochComplete: false,
     savedAt: clock.total,
     begun: { seconds: clock.total, epochs: start.position.epoch },
     signal,
@@ -173,7 +176,11 @@ async function* trainEpoch(loop: Loop): AsyncGenerator<StepEvent | RollbackEvent
   const order = await epochPositions(loop, loop.position.epoch + 1);
   for (;;) {
     const bad = yield* trainBatches(loop, order);
-    if (!bad) return;
+    if (!bad) {
+      // Where the guard left out the last batches, the epoch is over all the same.
+      if (loop.isEpochComplete) loop.position.batch = (loop.position.epoch + 1) * loop.stepsPerEpoch;
+      return;
+    }
     yield await goBack(loop, bad, order);
   }
 }
@@ -249,6 +256,7 @@ async function* trainBatches(
 async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Queued, void> {
   const { session, batchSize, augmentation, seed, clock, position, stepsPerEpoch, signal } = loop;
   const first = position.epoch * stepsPerEpoch;
+  loop.isEpochComplete = false;
   for (const [begin, end] of pieces(position.batch - first, stepsPerEpoch, position.guard.skipped, first)) {
     let batch = first + begin;
     const augment = augmentation && { ...augmentation, seed, step: batch };
@@ -271,6 +279,7 @@ async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Que
       await source.return();
     }
   }
+  loop.isEpochComplete = signal?.aborted !== true;
 }
 
 /** Takes the rejection of what was told to end as its end. */

@@ -194,7 +194,10 @@ describe('run.json', () => {
 test('images and network that are described at length do not swell the checkpoints', async () => {
   const long = { ...description, data: { skipped: Array(1e5).fill('x'.repeat(50)) }, network };
   const facts = { folder, network, description: long, dataHash: 'abc', device: 'cpu', majorityAccuracy: 0.5 };
-  await startRecord({ ...facts, precision: 'fp32', streams: false, clock: new Stopwatch() }, after(0, null));
+  await startRecord(
+    { ...facts, precision: 'fp32', streams: false, headOnly: false, clock: new Stopwatch() },
+    after(0, null),
+  );
   expect(statSync(path('state.safetensors')).size).toBeLessThan(3 * 4 * count);
   rmSync(path('run.json'), { force: true });
   expect((await openRun({ resume: folder }, async () => {})).options).toMatchObject({ batchSize: 7 });

@@ -220,3 +220,35 @@ describe('how many draws an epoch joins', () => {
     expect(roundsAnEpoch(balance, drawn, images)).toBe(rounds);
   });
 });
+
+test('an epoch whose last batches the guard leaves out is over, and the next one begins', async () => {
+  let calls = 0;
+  const training = makeTraining(async () => {
+    calls += 1;
+  });
+  const { trainStep } = training.session;
+  training.session.trainStep = async (...given) => {
+    const result = await trainStep.apply(training.session, given);
+    // The last of the eight batches of the first epoch.
+    return { ...result, loss: calls === 8 ? Number.NaN : 0.5 };
+  };
+  const events = trainEpochs({ ...training, epochs: 2, rollbacks: 3 }, start());
+  const ended: [number, number][] = [];
+  const kinds: string[] = [];
+  let stop: unknown;
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done) {
+      stop = value;
+      break;
+    }
+    kinds.push(value.type);
+    if (value.type === 'epoch') ended.push([value.epoch, value.progress]);
+  }
+  expect(kinds).toContain('rollback');
+  expect(ended).toEqual([
+    [1, 1],
+    [2, 1],
+  ]);
+  expect(stop).toBeUndefined();
+});
