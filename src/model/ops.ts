@@ -3,6 +3,10 @@
  * [N, C, H, W], weights as PyTorch has them ([out, in / groups, kernel height, kernel width], [out, in]), flat values
  * [N, features]. Every function rejects with one sentence that begins with the operation's name in brackets when a
  * shape or an option does not fit, or when the device is not there.
+ *
+ * NaN, infinities and overflow give what PyTorch gives, on every device. One case is open, in PyTorch too: a weight of a
+ * convolution that is not finite, at the edge of a padded image. Some kernels multiply it with the zeros of the padding,
+ * which is NaN, and some skip the padding.
  */
 import { type DeviceName, loadAddon, type OperationAttributes, type Tensor } from './addon.ts';
 import type { Sides, Size } from './network.ts';
