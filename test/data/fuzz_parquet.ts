@@ -167,7 +167,7 @@ async function readInPasses(reader: ParquetReader, file: ParquetFile): Promise<v
   const { groups } = await reader.shape(file);
   for (const [group, { rows }] of groups.entries()) {
     for (let offset = 0; offset < rows; offset += 5) {
-      await reader.images(file, { group, offset, limit: Math.min(5, rows - offset), inPasses: true });
+      await reader.images(file, { group, offset, limit: Math.min(5, rows - offset) });
     }
   }
 }

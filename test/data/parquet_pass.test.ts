@@ -50,13 +50,13 @@ function remote(bytes: Uint8Array): { file: ParquetFile; ranges: [begin: number,
 
 const sum = (ranges: [number, number][]) => ranges.reduce((total, [begin, end]) => total + end - begin, 0);
 
-/** The images of each row, as text, read in passes of `step` rows. */
-async function rowsOf(file: ParquetFile, step: number): Promise<(string | null)[][]> {
+/** The images of each row, as text, read in windows of `step` rows: every `nth` from row `from` on. */
+async function rowsOf(file: ParquetFile, step: number, nth = 1, from = 0): Promise<(string | null)[][]> {
   const rows: (string | null)[][] = [];
   const { groups } = await reader.shape(file);
   for (const [group, { rows: count }] of groups.entries()) {
-    for (let offset = 0; offset < count; offset += step) {
-      const window = { group, offset, limit: Math.min(step, count - offset), inPasses: true };
+    for (let offset = from; offset < count; offset += nth * step) {
+      const window = { group, offset, limit: Math.min(step, count - offset) };
       const { buffer, starts, ends, firsts } = await reader.images(file, window);
       for (let row = 0; row < window.limit; row++) {
         const found = Array.from(starts.subarray(firsts[row], firsts[row + 1]), (start, i) =>
@@ -116,6 +116,7 @@ const CODECS = ['UNCOMPRESSED', 'SNAPPY', 'GZIP', 'BROTLI', 'ZSTD', 'LZ4_RAW'] a
 const WAYS: [string, (builder: WriterPropertiesBuilder) => WriterPropertiesBuilder][] = [
   ['plain', (builder) => builder.setDictionaryEnabled(false)],
   ['a dictionary', (builder) => builder.setDictionaryEnabled(true)],
+  ['a dictionary, many pages', (builder) => builder.setDictionaryEnabled(true).setDataPageSizeLimit(8)],
   ['a dictionary that is given up', (builder) => builder.setDictionaryPageSizeLimit(500)],
   [
     'lengths first',
@@ -139,6 +140,7 @@ test.each(cases)('lists of images: $codec, $way, pages of version $version', asy
   const expected = contents.map((row) => (row ?? []).map((value) => value?.toString('latin1') ?? null));
   const { file } = remote(bytes);
   expect(await rowsOf(file, 9)).toEqual(expected);
+  expect(await rowsOf(file, 3, 7, 40)).toEqual(expected.slice(40).filter((_, row) => row % 21 < 3));
 });
 
 /** So many images of noise, of a megabyte each, in pages of one image or in one page. */
@@ -159,11 +161,26 @@ describe('what is read', () => {
     const { file, ranges } = remote(large(4, false, 10 * 2 ** 20));
     await reader.shape(file);
     ranges.length = 0;
-    const window = { group: 0, offset: 2, limit: 1, inPasses: true };
+    const window = { group: 0, offset: 2, limit: 1 };
     const { buffer, ends } = await reader.images(file, window);
     expect(Buffer.compare(noise(10 * 2 ** 20, 2), new Uint8Array(buffer, 0, ends[0]))).toBe(0);
     expect(sum(ranges)).toBeLessThan(18 * 2 ** 20);
     expect(ranges.length).toBeLessThan(10);
+  });
+
+  test('with an index of the pages, what lies between two windows costs no read', async () => {
+    const { file, ranges } = remote(large(40, false));
+    expect((await reader.shape(file)).groups[0]!.inPages).toBe(true);
+    ranges.length = 0;
+    for (const offset of [21, 36]) {
+      const { buffer, starts, ends } = await reader.images(file, { group: 0, offset, limit: 2 });
+      for (const i of [0, 1]) {
+        const bytes = new Uint8Array(buffer, starts[i], ends[i]! - starts[i]!);
+        expect(Buffer.compare(bytes, noise(2 ** 20, offset + i))).toBe(0);
+      }
+    }
+    expect(ranges.length).toBe(2);
+    expect(sum(ranges)).toBeLessThan(4.01 * 2 ** 20);
   });
 
   test('a page larger than a window is read once, though there is an index', async () => {
@@ -203,7 +220,7 @@ describe('what is read', () => {
 
   test('a compression that is not known is told as such', async () => {
     const { file } = remote(honey((builder) => builder.setCompression(Compression.LZ4)));
-    const window = { group: 0, offset: 0, limit: 4, inPasses: true };
+    const window = { group: 0, offset: 0, limit: 4 };
     expect(await outcome(reader.images(file, window))).toMatch(
       /, row group 0: it is packed as LZ4, which is not read here; write it anew with another compression/,
     );
@@ -213,7 +230,7 @@ describe('what is read', () => {
     const bytes = Buffer.from(large(12, false));
     const at = bytes.indexOf(noise(2 ** 20, 6).subarray(0, 32));
     const damaged = remote(Buffer.from(bytes).fill(0xff, at - 40, at)).file;
-    const window = { group: 0, offset: 5, limit: 4, inPasses: true };
+    const window = { group: 0, offset: 5, limit: 4 };
     expect(await outcome(reader.images(damaged, window))).toMatch(
       /^UserError: ".+", row group 0: row group 0 can't be read, the file is damaged \(.+\); fetch it again$/,
     );

@@ -11,6 +11,8 @@ const TAKE_BYTES = 64 * 2 ** 20;
 /** A range of the file, read ahead a part at a time; what is skipped is not fetched. */
 export class FileRange {
   position: number;
+  /** Where reading ahead stops, if that is known. */
+  readUntil: number | undefined;
   readonly #end: number;
   #held = new Uint8Array(0);
   #heldFrom = 0;
@@ -27,9 +29,11 @@ export class FileRange {
   /** The next `count` bytes, fewer only at the end; the position stays. Valid until the next read. */
   async peek(count: number): Promise<Uint8Array> {
     const wanted = Math.min(count, this.left);
-    // After a jump past what is held, another may follow: nothing is read ahead.
-    const jumped = this.position > this.#heldFrom + this.#held.length;
-    if (!this.#holds(wanted)) await this.#fetch(Math.min(jumped ? wanted : READ_BYTES, this.left));
+    if (!this.#holds(wanted)) {
+      // After a jump past what is held, another may follow: then nothing is read ahead.
+      const jumped = this.position > this.#heldFrom + this.#held.length;
+      await this.#fetch(jumped && this.readUntil === undefined ? 0 : READ_BYTES, this.position + wanted);
+    }
     const at = this.position - this.#heldFrom;
     return this.#held.subarray(at, at + wanted);
   }
@@ -38,7 +42,7 @@ export class FileRange {
   async *bytes(count: number): AsyncGenerator<Uint8Array> {
     const end = this.position + count;
     while (this.position < end) {
-      if (!this.#holds(1)) await this.#fetch(Math.min(READ_BYTES, this.left));
+      if (!this.#holds(1)) await this.#fetch(READ_BYTES, Math.min(end, this.position + READ_BYTES));
       const at = this.position - this.#heldFrom;
       const chunk = this.#held.subarray(at, at + end - this.position);
       this.position += chunk.length;
@@ -58,9 +62,11 @@ export class FileRange {
     return at >= 0 && at + count <= this.#held.length;
   }
 
-  async #fetch(count: number): Promise<void> {
+  /** Fetches the bytes up to `end`, and more, up to `ahead` in all. */
+  async #fetch(ahead: number, end: number): Promise<void> {
     this.close();
-    this.#held = new Uint8Array(await readBytes(this.position, this.position + count));
+    const aheadEnd = Math.min(this.position + ahead, this.readUntil ?? this.#end, this.#end);
+    this.#held = new Uint8Array(await readBytes(this.position, Math.max(end, aheadEnd)));
     this.#heldFrom = this.position;
   }
 }

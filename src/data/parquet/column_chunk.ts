@@ -3,7 +3,7 @@ import type { ColumnChunk as ColumnAbout, ColumnMetaData, CompressionCodec, File
 import { readOffsetIndex } from 'hyparquet/src/indexes.js';
 import { parquetMetadata } from 'hyparquet/src/metadata.js';
 import { getSchemaPath } from 'hyparquet/src/schema.js';
-import { readBytes } from './open_file.ts';
+import { readKept } from './open_file.ts';
 
 export interface ColumnChunk {
   begin: number;
@@ -19,6 +19,15 @@ export interface ColumnChunk {
   itemLevel: number;
   /** The definition level of a value. */
   valueLevel: number;
+  /** From the index of the pages, where it was read. */
+  pages?: PageLocation[];
+}
+
+export interface PageLocation {
+  begin: number;
+  bytes: number;
+  /** In its row group. */
+  firstRow: number;
 }
 
 /** Larger pages are not read again for each window that begins or ends in them. */
@@ -26,8 +35,13 @@ const SMALL_BYTES = 4 * 2 ** 20;
 
 /** @param size of the file */
 export async function readFooter(size: number): Promise<FileMetaData> {
-  const length = new DataView(await readBytes(size - 8, size)).getUint32(0, true);
-  return parquetMetadata(await readBytes(Math.max(0, size - 8 - length), size), { geoparquet: false });
+  const end = await readKept(size - 8, size);
+  const length = new DataView(end).getUint32(0, true);
+  const begin = Math.max(0, size - 8 - length);
+  const bytes = new Uint8Array(size - begin);
+  bytes.set(new Uint8Array(await readKept(begin, size - 8)));
+  bytes.set(new Uint8Array(end), size - 8 - begin);
+  return parquetMetadata(bytes.buffer, { geoparquet: false });
 }
 
 /** The chunk of a column in a row group. */
@@ -51,15 +65,31 @@ export function columnChunk(footer: FileMetaData, group: number, leaf: string): 
   };
 }
 
-/** Whether there is an index of the pages, and all of them, and the dictionary, are small enough for one window. */
-export async function hasSmallPages(footer: FileMetaData, group: number, leaf: string): Promise<boolean> {
-  const { column, about, begin } = findColumn(footer, group, leaf);
+/** Where the pages of a chunk lie; undefined where there is no index, or too large a one. */
+export async function readPageIndex(
+  footer: FileMetaData,
+  group: number,
+  leaf: string,
+): Promise<PageLocation[] | undefined> {
+  const { column } = findColumn(footer, group, leaf);
+  const { begin: first, end } = columnChunk(footer, group, leaf);
   const [at, length] = [Number(column.offset_index_offset), column.offset_index_length];
-  if (!at || !length || length > SMALL_BYTES || Number(about.data_page_offset) - begin > SMALL_BYTES)
-    return false;
-  const view = new DataView(await readBytes(at, at + length));
-  const { page_locations: pages } = readOffsetIndex({ view, offset: 0 });
-  return pages.every(({ compressed_page_size: bytes }) => bytes <= SMALL_BYTES);
+  if (!at || !length || length > SMALL_BYTES) return undefined;
+  const view = new DataView(await readKept(at, at + length));
+  const pages = readOffsetIndex({ view, offset: 0 }).page_locations.map((page) => ({
+    begin: Number(page.offset),
+    bytes: page.compressed_page_size,
+    firstRow: Number(page.first_row_index),
+  }));
+  for (const { begin } of pages) if (begin < first || begin > end) throw new Error(`a page at byte ${begin}`);
+  return pages;
+}
+
+/** Whether the pages, and the dictionary before them, are small enough to be read again for another window. */
+export function areSmall(pages: PageLocation[], { begin }: ColumnChunk): boolean {
+  return (
+    (pages[0]?.begin ?? begin) - begin <= SMALL_BYTES && pages.every(({ bytes }) => bytes <= SMALL_BYTES)
+  );
 }
 
 function findColumn(

@@ -20,6 +20,7 @@ export class ColumnReader {
    * @param begin at or after the next row
    */
   async read(begin: number, end: number, sink: ImageSink): Promise<void> {
+    await this.#seek(begin, end);
     const skipped = new ImageCounter();
     while (this.row < begin) await this.#readRow(skipped, begin - this.row);
     while (this.row < end) {
@@ -29,10 +30,27 @@ export class ColumnReader {
   }
 
   async end(): Promise<void> {
+    await this.#endPage();
+    await this.#pages.end();
+  }
+
+  /** Moves to the page of row `begin` and bounds what is read ahead, where an index says where the pages lie. */
+  async #seek(begin: number, end: number): Promise<void> {
+    const { pages } = this.#chunk;
+    if (!pages) return;
+    const page = pages.findLast(({ firstRow }) => firstRow <= begin);
+    if (page && page.firstRow > this.row) {
+      await this.#endPage();
+      await this.#pages.seek(page);
+      this.row = page.firstRow;
+    }
+    this.#pages.readUntil(pages.find(({ firstRow }) => firstRow >= end));
+  }
+
+  async #endPage(): Promise<void> {
     const page = this.#page;
     this.#page = undefined;
     await page?.end();
-    await this.#pages.end();
   }
 
   /** @param unwanted rows from here on: whole pages of them are skipped */
@@ -62,8 +80,7 @@ export class ColumnReader {
 
   /** The next page; a number: the rows of a page that was skipped. */
   async #open(unwanted: number): Promise<Page | number | undefined> {
-    await this.#page?.end();
-    this.#page = undefined;
+    await this.#endPage();
     const next = await this.#pages.next(unwanted);
     if (typeof next !== 'number') this.#page = next;
     return next;

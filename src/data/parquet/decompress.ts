@@ -57,6 +57,9 @@ async function* decompressZstd(packed: AsyncIterable<Uint8Array>): AsyncGenerato
     stream.push(chunk);
     yield* ready.splice(0);
   }
+  // fzstd holds frames of less than 18 bytes back until it knows that nothing follows.
+  stream.push(new Uint8Array(0), true);
+  yield* ready;
 }
 
 /**

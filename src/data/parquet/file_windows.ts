@@ -31,9 +31,8 @@ export function windowsOf(
     const { rows } = row;
     const count = Math.min(WINDOWS, Math.max(1, Math.ceil(bytesOf(row) / windowBytes)));
     const step = Math.max(1, Math.ceil(rows / count));
-    const pass = !row.inPages && row.bytes > WINDOW_BYTES ? { inPasses: true } : {};
     for (let offset = 0; offset < rows; offset += step) {
-      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset, ...pass });
+      windows.push({ group, offset, limit: Math.min(step, rows - offset), first: begin + offset });
     }
     begin += rows;
   }
@@ -48,7 +47,7 @@ export function windowsOf(
 export function neededWindows({ groups }: Shape, isWanted: (row: number) => boolean): Span[] {
   return windowsOf(groups, ({ bytes }) => bytes).flatMap((span) => {
     const { rows, bytes, inPages } = groups[span.group]!;
-    const canLeaveOut = inPages || span.inPasses;
+    const canLeaveOut = inPages || bytes > WINDOW_BYTES;
     const gap = canLeaveOut ? Math.ceil((GAP_BYTES * rows) / Math.max(1, bytes)) : Number.POSITIVE_INFINITY;
     return wantedRuns(span, isWanted, gap);
   });

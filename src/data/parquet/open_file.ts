@@ -37,8 +37,16 @@ let bytesLeft = 0;
 /** Fails the current call. */
 let fail: (error: ReadError) => void = () => {};
 
+interface FileRead {
+  begin: number;
+  buffer: ArrayBuffer;
+}
+
 /** What parquet-wasm has copied into its own memory. */
-let copied: ArrayBuffer[] = [];
+const copied: FileRead[] = [];
+
+/** Footer and page index of the file, which parquet-wasm reads to open it. */
+const kept: FileRead[] = [];
 
 /**
  * Begins a call.
@@ -51,6 +59,7 @@ export function beginCall(bytesAllowed: number, onFailure: (error: ReadError) =>
 
 export function useFile(opened: OpenFile): void {
   file = opened;
+  freeReads(kept.splice(0));
 }
 
 /** How many reads there were so far. */
@@ -102,8 +111,22 @@ export function deliver(read: number, buffer: ArrayBuffer): void {
 
 /** Frees what parquet-wasm has copied. */
 export function freeCopied(): void {
-  freeBuffers(copied);
-  copied = [];
+  freeReads(copied.splice(0));
+}
+
+/** Keeps what parquet-wasm has read so far for `readKept`, until another file is opened. */
+export function keepCopied(): void {
+  kept.push(...copied.splice(0));
+}
+
+/** Like `readBytes`, but what was kept is not fetched again. */
+export async function readKept(begin: number, end: number): Promise<ArrayBuffer> {
+  const read = kept.find((read) => read.begin <= begin && end <= read.begin + read.buffer.byteLength);
+  return read ? read.buffer.slice(begin - read.begin, end - read.begin) : readBytes(begin, end);
+}
+
+function freeReads(reads: FileRead[]): void {
+  freeBuffers(reads.map(({ buffer }) => buffer));
 }
 
 /** The parts of Blob that parquet-wasm uses. */
@@ -127,7 +150,7 @@ export class FileBlob {
     bytesLeft -= this.size;
     if (bytesLeft < 0) return failCall('too large', { tooLarge: true });
     const buffer = await readBytes(this.#begin, this.#end);
-    copied.push(buffer);
+    copied.push({ begin: this.#begin, buffer });
     return buffer;
   }
 }

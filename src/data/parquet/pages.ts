@@ -2,7 +2,7 @@
 import type { DataPageHeader, Encoding, PageHeader } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { ByteStream, FileRange } from './byte_stream.ts';
-import type { ColumnChunk } from './column_chunk.ts';
+import type { ColumnChunk, PageLocation } from './column_chunk.ts';
 import { DECOMPRESSORS } from './decompress.ts';
 import { KEPT_BYTES, KeptDictionary, StreamedDictionary } from './dictionary.ts';
 import {
@@ -48,7 +48,7 @@ export class Pages {
   readonly #chunk: ColumnChunk;
   readonly #file: FileRange;
   #dictionary: Dictionary | undefined;
-  /** Entries that are still to come. */
+  /** Entries that are still to come, or more after a `seek`. */
   #left: number;
 
   constructor(chunk: ColumnChunk) {
@@ -63,7 +63,7 @@ export class Pages {
    * @returns a number: the rows of a page that was skipped
    */
   async next(unwanted: number): Promise<Page | number | undefined> {
-    while (this.#left > 0) {
+    while (this.#left > 0 && this.#file.left > 0) {
       const { header, begin } = await this.#header();
       this.#file.position = begin;
       const end = begin + header.compressed_page_size;
@@ -82,6 +82,23 @@ export class Pages {
       if (count) return count;
     }
     return undefined;
+  }
+
+  /** Goes on with this page. */
+  async seek({ begin }: PageLocation): Promise<void> {
+    const first = this.#chunk.pages?.[0];
+    if (first && this.#file.position === this.#chunk.begin && first.begin > this.#chunk.begin) {
+      this.readUntil(first);
+      const { header, begin } = await this.#header();
+      this.#file.position = begin;
+      if (header.type === 'DICTIONARY_PAGE') this.#dictionary = await this.#readDictionary(header, begin);
+    }
+    this.#file.position = begin;
+  }
+
+  /** @param page before which reading ahead stops; undefined: at the end */
+  readUntil(page: PageLocation | undefined): void {
+    this.#file.readUntil = page?.begin ?? this.#chunk.end;
   }
 
   async end(): Promise<void> {

@@ -55,13 +55,11 @@ export interface RowGroup {
   listedBytes: number;
 }
 
-/** Some rows of a row group. */
+/** Some rows of a row group. Without an index of its pages it is read once, if its windows come in their order. */
 export interface Window {
   group: number;
   offset: number;
   limit: number;
-  /** Its row group is read once for all its windows, if they are asked for in their order. */
-  inPasses?: boolean;
 }
 
 /** What is known of rows without their images. */

@@ -1,12 +1,12 @@
 /**
  * The thread of parquet_reader.ts, one file and one call at a time. parquet-wasm reads schema, labels and text, and may
- * end the thread; our own reader reads images.
+ * end the thread; column_reader.ts reads the images.
  */
 import { parentPort } from 'node:worker_threads';
 import { type Field, type Table, tableFromIPC, type Vector } from 'apache-arrow';
 import type { FileMetaData } from 'hyparquet';
 import { ParquetFile, type ParquetMetaData, type RowGroupMetaData } from 'parquet-wasm';
-import { columnChunk, hasSmallPages, readFooter } from './column_chunk.ts';
+import { areSmall, type ColumnChunk, columnChunk, readFooter, readPageIndex } from './column_chunk.ts';
 import { ColumnReader } from './column_reader.ts';
 import {
   addressColumn,
@@ -20,7 +20,16 @@ import {
   textColumns,
 } from './columns.ts';
 import { ImageBuffer, ImageCounter, type ImageSink } from './image_buffer.ts';
-import { beginCall, deliver, FileBlob, freeCopied, type ReadError, readCount, useFile } from './open_file.ts';
+import {
+  beginCall,
+  deliver,
+  FileBlob,
+  freeCopied,
+  keepCopied,
+  type ReadError,
+  readCount,
+  useFile,
+} from './open_file.ts';
 import type { Images, OpenRequest, Rows, Shape, Window, WorkerRequest } from './parquet_reader.ts';
 import { labelsOf } from './row_labels.ts';
 import { birdsIn, textsIn } from './row_texts.ts';
@@ -30,11 +39,9 @@ const FOOTER_BYTES = 64 * 2 ** 20;
 
 interface Opened {
   parquet: ParquetFile;
-  size: number;
-  /** Read only where row groups are large. */
-  footer?: FileMetaData;
-  /** Row groups. */
-  groups: number;
+  footer: FileMetaData;
+  /** Rows of each row group. */
+  groups: number[];
   image: ImageColumn;
   /** The leaf of the image bytes. */
   leaf: string;
@@ -72,10 +79,11 @@ async function open({ size, descriptor, labelled, texts }: OpenRequest): Promise
   const image = imageColumn(fields) ?? (await refuseImages(parquet, fields, groups.length));
   const features = featuresOf(huggingFaceOf(metadata));
   const label = labelled ? labelColumn(fields, image.name, features) : undefined;
+  keepCopied();
   opened = {
     parquet,
-    size,
-    groups: groups.length,
+    footer: await readFooter(size).catch(refuse(NOT_PARQUET)),
+    groups: groups.map((group) => group.numRows()),
     image,
     ...leavesOf(groups[0], image),
     label,
@@ -104,20 +112,16 @@ async function shapesOf(groups: RowGroupMetaData[], isIndexed: boolean): Promise
   const shapes: Shape['groups'] = [];
   for (const [group, row] of groups.entries()) {
     const sizes = sizesOf(row);
-    const inPages = isIndexed && (sizes.bytes <= LARGE_BYTES || (await areSmall(group)));
+    const inPages = isIndexed && (sizes.bytes <= LARGE_BYTES || (await hasSmallPages(group)));
     shapes.push({ ...sizes, inPages });
   }
   return shapes;
 }
 
-async function areSmall(group: number): Promise<boolean> {
-  return hasSmallPages(await footer(), group, current().leaf).catch(refuse(NOT_PARQUET));
-}
-
-async function footer(): Promise<FileMetaData> {
-  const file = current();
-  file.footer ??= await readFooter(file.size).catch(refuse(NOT_PARQUET));
-  return file.footer;
+async function hasSmallPages(group: number): Promise<boolean> {
+  const { footer, leaf } = current();
+  const pages = await readPageIndex(footer, group, leaf).catch(refuse(NOT_PARQUET));
+  return pages !== undefined && areSmall(pages, columnChunk(footer, group, leaf));
 }
 
 /** @param problem what it means when parquet-wasm fails */
@@ -138,8 +142,8 @@ async function exampleOf(parquet: ParquetFile, name: string): Promise<string | u
   const tooLarge = new Promise<undefined>((resolve) => {
     beginCall(FOOTER_BYTES, () => resolve(undefined));
   });
-  const reading = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
-  const read = await Promise.race([reading, tooLarge]);
+  const table = parquet.read({ rowGroups: [0], columns: [name], limit: 20 }).catch(() => undefined);
+  const read = await Promise.race([table, tooLarge]);
   const column = read && tableFromIPC(read.intoIPCStream()).getChild(name);
   for (const value of column ?? []) {
     const [text] = textsIn(value);
@@ -151,7 +155,7 @@ async function exampleOf(parquet: ParquetFile, name: string): Promise<string | u
 /** Rows of a row group, and bytes of its images and of what `rows` reads, compressed or not, whichever is more. */
 function sizesOf(group: RowGroupMetaData): { rows: number; bytes: number; listedBytes: number } {
   const { leaf } = current();
-  const listed = listedColumns();
+  const listed = [...listedColumns(), ...(countsByReading() ? [leaf] : [])];
   const sum = { rows: group.numRows(), bytes: 0, listedBytes: 0 };
   for (const column of group.columns()) {
     const path = column.columnPath();
@@ -162,23 +166,24 @@ function sizesOf(group: RowGroupMetaData): { rows: number; bytes: number; listed
   return sum;
 }
 
-/**
- * What `rows` reads: labels, text, and how many images there are.
- * @param counts whether it counts images, though that may read their bytes
- */
-function listedColumns(counts = true): string[] {
-  const { image, leaf, path, label, texts, classNames } = current();
+/** What parquet-wasm reads for `rows`: labels, text, and paths, of which there are as many as images. */
+function listedColumns(): string[] {
+  const { image, path, label, texts, classNames } = current();
   const columns = new Set([...(label === undefined ? [] : [label]), ...texts]);
-  if (image.many && (counts || path !== undefined)) columns.add(path ?? leaf);
-  else if (!image.many && label !== undefined && !classNames && path !== undefined) columns.add(path);
+  if (path !== undefined && (image.many || (label !== undefined && !classNames))) columns.add(path);
   return [...columns];
 }
 
+/** Whether only the column of the images itself says how many a row has. */
+function countsByReading(): boolean {
+  const { image, path } = current();
+  return image.many && path === undefined;
+}
+
 async function rows(window: Window): Promise<Rows> {
-  const { image, path, label, texts } = current();
-  const inPass = window.inPasses && image.many && path === undefined;
-  const counted = inPass ? (await readImages(window, new ImageCounter())).counts() : undefined;
-  const columns = listedColumns(!inPass);
+  const { image, label, texts } = current();
+  const counted = countsByReading() ? (await readImages(window, new ImageCounter())).counts() : undefined;
+  const columns = listedColumns();
   if (columns.length === 0) return { counts: counted, birds: [] };
   const table = await readTable(window, columns);
   const textsOf = texts.map((name) => table.getChild(name));
@@ -207,36 +212,10 @@ function labelsIn(table: Table, name: string): Pick<Rows, 'labels' | 'values'> {
 async function images(window: Window, bytesAllowed: number): Promise<Images> {
   // A row that is larger than all others is read alone.
   const buffer = new ImageBuffer(window.limit > 1 ? bytesAllowed / 4 : bytesAllowed);
-  const found = window.inPasses ? (await readImages(window, buffer)).images() : await imagesIn(window);
+  const found = (await readImages(window, buffer)).images();
   const { path } = current();
   if (path === undefined || !found.starts.includes(-1)) return found;
   return { ...found, paths: await pathsOf(window, path) };
-}
-
-async function imagesIn(window: Window): Promise<Images> {
-  const { leaf, image } = current();
-  const table = await readTable(window, [leaf]);
-  const column = table.getChild(image.name);
-  const single = image.struct && !image.many ? column?.getChild('bytes') : column;
-  const [starts, ends, firsts]: [number[], number[], number[]] = [[], [], [0]];
-  let buffer: ArrayBuffer | undefined;
-  for (let row = 0; row < window.limit; row++) {
-    const value = single?.get(row);
-    for (const item of image.many ? (value ?? []) : [value]) {
-      const bytes: Uint8Array<ArrayBuffer> | undefined = image.many && image.struct ? item?.bytes : item;
-      buffer ??= bytes?.buffer;
-      if (bytes && bytes.buffer !== buffer) throw new Error('its images are not in one piece');
-      starts.push(bytes ? bytes.byteOffset : -1);
-      ends.push(bytes ? bytes.byteOffset + bytes.byteLength : -1);
-    }
-    firsts.push(starts.length);
-  }
-  return {
-    buffer: buffer ?? new ArrayBuffer(0),
-    starts: Float64Array.from(starts),
-    ends: Float64Array.from(ends),
-    firsts: Int32Array.from(firsts),
-  };
 }
 
 /** The paths of all images of a window, for messages about those that have no bytes. */
@@ -251,39 +230,44 @@ async function pathsOf(window: Window, leaf: string): Promise<(string | null)[]>
   return paths;
 }
 
-async function readTable({ group, offset, limit }: Window, columns: string[]): Promise<Table> {
-  expectGroup(group);
-  const reading = current().parquet.read({ rowGroups: [group], columns, offset, limit });
-  const table = await reading.catch(refuse(`row group ${group} can't be read, the file is damaged`));
+async function readTable(window: Window, columns: string[]): Promise<Table> {
+  expectWindow(window);
+  const { group, offset, limit } = window;
+  const table = await current()
+    .parquet.read({ rowGroups: [group], columns, offset, limit })
+    .catch(refuse(`row group ${group} can't be read, the file is damaged`));
   freeCopied();
   const rows = tableFromIPC(table.intoIPCStream());
-  if (rows.numRows !== limit) {
-    throw new Error(
-      `expected ${limit} rows from row ${offset} of row group ${group} on, but found ${rows.numRows}; fetch it again`,
-    );
-  }
+  expectRows(window, rows.numRows);
   return rows;
 }
 
-function expectGroup(group: number): void {
+function expectWindow(window: Window): void {
   const { groups } = current();
-  // parquet-wasm ends the process on a group that is not there.
-  if (!Number.isInteger(group) || group < 0 || group >= groups) {
-    throw new Error(`it has ${groups} row groups, no number ${group}`);
-  }
+  const rows = groups[window.group];
+  // parquet-wasm ends the process on a group that does not exist.
+  if (rows === undefined) throw new Error(`it has ${groups.length} row groups, no number ${window.group}`);
+  expectRows(window, Math.min(window.limit, Math.max(0, rows - window.offset)));
+}
+
+function expectRows({ group, offset, limit }: Window, found: number): void {
+  if (found === limit) return;
+  throw new Error(
+    `expected ${limit} rows from row ${offset} of row group ${group} on, but found ${found}; fetch it again`,
+  );
 }
 
 /**
  * Reads the images of a window, from where the last window ended if it can.
  * @returns `sink`, filled
  */
-async function readImages<T extends ImageSink>({ group, offset, limit }: Window, sink: T): Promise<T> {
-  expectGroup(group);
+async function readImages<T extends ImageSink>(window: Window, sink: T): Promise<T> {
+  expectWindow(window);
+  const { group, offset, limit } = window;
   try {
     if (reading?.group !== group || reading.column.row > offset) {
       await endReading();
-      const chunk = columnChunk(await footer(), group, current().leaf);
-      reading = { group, column: new ColumnReader(chunk) };
+      reading = { group, column: new ColumnReader(await chunkFor(window)) };
     }
     await reading.column.read(offset, offset + limit, sink);
     return sink;
@@ -294,6 +278,14 @@ async function readImages<T extends ImageSink>({ group, offset, limit }: Window,
     if (error.isUnsupported) throw new Error(`it ${error.message}`);
     return refuse(`row group ${group} can't be read, the file is damaged`)(error);
   }
+}
+
+/** With the index of the pages, unless the window is the whole row group. */
+async function chunkFor({ group, limit }: Window): Promise<ColumnChunk> {
+  const { footer, leaf, groups } = current();
+  const chunk = columnChunk(footer, group, leaf);
+  if (limit === groups[group]) return chunk;
+  return { ...chunk, pages: await readPageIndex(footer, group, leaf) };
 }
 
 async function endReading(): Promise<void> {
