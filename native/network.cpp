@@ -199,20 +199,6 @@ Plan plan_network(const Network& network, int batch_size) {
   return Planner(network, batch_size).plan();
 }
 
-void require_chain(const Plan& plan) {
-  for (size_t i = 0; i < plan.layers.size(); ++i) {
-    const Layer& layer = plan.layers[i];
-    const bool chain = plan.inputs[i] == std::vector<int>{static_cast<int>(i)};
-    if (chain && layer.kind != OpKind::relu6 && !layer.same_padding &&
-        !layer.frozen && !layer.frozen_statistics &&
-        layer.learning_rate_factor == 1) {
-      continue;
-    }
-    throw Error(layer_prefix(layer.kind, i) +
-                "this device can not run it yet; take another device.");
-  }
-}
-
 int feature_value(const Plan& plan) {
   for (size_t i = plan.layers.size(); i-- > 0;) {
     if (plan.layers[i].kind != OpKind::dense) continue;

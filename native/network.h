@@ -53,9 +53,6 @@ std::string layer_prefix(OpKind kind, size_t index);
 // whatever cannot run; `batch_size` bounds the size of the activations.
 Plan plan_network(const Network& network, int batch_size);
 
-// Refuses a graph that a chain of layers does not do.
-void require_chain(const Plan& plan);
-
 // What the last dense layer reads, before dropout: the features of an image.
 int feature_value(const Plan& plan);
 

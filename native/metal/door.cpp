@@ -21,15 +21,16 @@ void visit_weight(const Door& door, Visit visit) {
 
 }  // namespace
 
-Shape counted_shape(const Network& network, const Plan& plan, size_t layer) {
-  for (size_t i = layer; i-- > 0;) {
-    if (network.layers[i].kind == OpKind::flatten) return plan.shapes[i];
-    if (network.layers[i].kind == OpKind::dense) break;
+Shape counted_shape(const Plan& plan, int value) {
+  while (plan.shapes[value].flat) {
+    const OpKind kind = plan.layers[value - 1].kind;
+    if (kind == OpKind::dense) break;
+    value = plan.inputs[value - 1][0];
   }
-  return plan.shapes[layer];
+  return plan.shapes[value];
 }
 
-std::vector<Door> doors(const Network& network, const Plan& plan) {
+std::vector<Door> doors(const Plan& plan) {
   std::vector<Door> all;
   for (const Parameter& parameter : plan.parameters) {
     Door door;
@@ -44,7 +45,7 @@ std::vector<Door> doors(const Network& network, const Plan& plan) {
       door.width = parameter.shape[3];
       door.device_shape = {door.height, door.width, door.channels, door.out};
     } else if (parameter.shape.size() == 2) {  // [out, in]
-      const Shape counted = counted_shape(network, plan, layer);
+      const Shape counted = counted_shape(plan, plan.inputs[layer][0]);
       door.weight = true;
       door.out = parameter.shape[0];
       door.channels = counted.channels;
@@ -57,6 +58,15 @@ std::vector<Door> doors(const Network& network, const Plan& plan) {
     all.push_back(door);
   }
   return all;
+}
+
+void from_image(const Shape& shape, const float* device, float* planes) {
+  const int64_t pixels = int64_t{shape.height} * shape.width;
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    for (int64_t i = 0; i < pixels; ++i) {
+      planes[c * pixels + i] = device[i * shape.channels + c];
+    }
+  }
 }
 
 void to_device(const Door& door, const float* torch, float* device) {

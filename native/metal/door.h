@@ -20,14 +20,17 @@ struct Door {
   std::vector<int64_t> device_shape;
 };
 
-std::vector<Door> doors(const Network& network, const Plan& plan);
+std::vector<Door> doors(const Plan& plan);
+
+// Values of one image from the device's order to C, H, W.
+void from_image(const Shape& shape, const float* device, float* planes);
 
 void to_device(const Door& door, const float* torch, float* device);
 void from_device(const Door& door, const float* device, float* torch);
 
-// The shape whose elements a flat activation counts in H, W, C order: that of
-// the flatten before it, or {features, 1, 1} behind a dense layer.
-Shape counted_shape(const Network& network, const Plan& plan, size_t layer);
+// The shape whose elements a value counts in H, W, C order: of flat features
+// that of the image they were, or {features, 1, 1} behind a dense layer.
+Shape counted_shape(const Plan& plan, int value);
 
 // 1 where dropout of `layer` keeps, in device order (N, H, W, C).
 void fill_dropout_mask(uint64_t seed, size_t layer, uint64_t step, int count,

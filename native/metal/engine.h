@@ -24,6 +24,9 @@ class Engine {
   // The others wait for the steps in flight, and for their own end.
   virtual std::string predict(const uint8_t* images, int count,
                               float* logits) noexcept = 0;
+  // A value of the Plan, count x its shape in C, H, W order.
+  virtual std::string activations(const uint8_t* images, int count, int value,
+                                  float* output) noexcept = 0;
   virtual std::string gradients(const Batch& batch, float* gradients,
                                 float* logits, StepResult* result) noexcept = 0;
   // PyTorch layout, Plan order. What is null is not asked for, and kept.

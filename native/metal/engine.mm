@@ -4,6 +4,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <mutex>
 
 #include "limits.h"
@@ -27,7 +28,7 @@ struct Slot {
 class MetalEngine final : public Engine {
  public:
   MetalEngine(const SessionOptions& options, const Plan& plan)
-      : options_(options), plan_(plan), doors_(doors(options.network, plan)) {}
+      : options_(options), plan_(plan), doors_(doors(plan)) {}
   ~MetalEngine() override;
 
   std::string open(const float* parameters);
@@ -36,6 +37,8 @@ class MetalEngine final : public Engine {
                     std::function<void(StepResult)> done) noexcept override;
   std::string predict(const uint8_t* images, int count,
                       float* logits) noexcept override;
+  std::string activations(const uint8_t* images, int count, int value,
+                          float* output) noexcept override;
   std::string gradients(const Batch& batch, float* gradients, float* logits,
                         StepResult* result) noexcept override;
   std::string get(std::vector<float>* parameters,
@@ -45,7 +48,15 @@ class MetalEngine final : public Engine {
   int64_t memory_bytes() const noexcept override { return memory_; }
 
  private:
+  // An executable up to a value, and what it fills.
+  struct Inference {
+    Executable executable;
+    Storage output;
+    Arranged feeds, results;
+  };
+
   std::vector<Value> train_feeds() const;
+  std::string compile_inference(int value, Inference* inference);
   std::string allocate(Slot* slot);
   std::string out_of_memory() const;
   std::string run_now(const Executable& executable, const Arranged& feeds,
@@ -72,6 +83,7 @@ class MetalEngine final : public Engine {
   Owned<id<MTLCommandQueue>> queue_;
   NetworkGraph network_;  // outlives the executables below
   Executable train_, predict_, gradients_, load_, read_;
+  std::map<int, Inference> inferences_;  // by value, made when first asked for
   std::vector<Value> load_feeds_, gradient_targets_;
   Value load_target_;
   std::vector<Slot> slots_;
@@ -324,6 +336,44 @@ std::string MetalEngine::predict(const uint8_t* images, int count,
   std::memcpy(
       logits, logits_.bytes(),
       static_cast<size_t>(count) * options_.network.classes * sizeof(float));
+  return "";
+}
+
+std::string MetalEngine::compile_inference(int value, Inference* inference) {
+  const Value target =
+      network_.graph.cast(network_.evaluated[value], MPSDataTypeFloat32);
+  const std::string failed = inference->executable.compile(
+      network_.graph, {network_.images}, {target}, nil);
+  if (!failed.empty()) return failed;
+  if (!inference->output.allocate(target)) return out_of_memory();
+  inference->feeds = inference->executable.arrange_feeds({&slots_[0].images});
+  inference->results =
+      inference->executable.arrange_results({&inference->output});
+  return "";
+}
+
+std::string MetalEngine::activations(const uint8_t* images, int count,
+                                     int value, float* output) noexcept {
+  drain();
+  if (!broken_.empty()) return broken_;
+  const size_t image = static_cast<size_t>(options_.network.input.size());
+  std::memcpy(slots_[0].images.bytes(), images,
+              static_cast<size_t>(count) * image);
+  std::string failed;
+  Inference& inference = inferences_[value];
+  @autoreleasepool {
+    if (!inference.executable) failed = compile_inference(value, &inference);
+    if (failed.empty()) {
+      failed =
+          run_now(inference.executable, inference.feeds, inference.results);
+    }
+  }
+  if (!failed.empty()) return failed;
+  const Shape shape = counted_shape(plan_, value);
+  const auto* found = static_cast<const float*>(inference.output.bytes());
+  for (int64_t n = 0; n < count; ++n) {
+    from_image(shape, found + n * shape.size(), output + n * shape.size());
+  }
   return "";
 }
 

@@ -26,7 +26,13 @@ NormalizeGradient normalize_gradient(Graph& graph, const Value& dy,
                                      const Value& weight, const Value& rows,
                                      const Value& n);
 
-// With statistics from elsewhere, [C] each.
+// With statistics from elsewhere, [C] each, and its gradient.
+Normalized normalize_with(Graph& graph, const Value& x, const Value& mean,
+                          const Value& variance, double epsilon);
+NormalizeGradient normalize_with_gradient(Graph& graph, const Value& dy,
+                                          const Value& inverse,
+                                          const Value& normalized,
+                                          const Value& weight);
 Value normalize_with(Graph& graph, const Value& x, const Value& mean,
                      const Value& variance, const Value& weight,
                      const Value& bias, double epsilon);

@@ -30,6 +30,23 @@ NormalizeGradient normalize_gradient(Graph& g, const Value& dy,
   return result;
 }
 
+Normalized normalize_with(Graph& g, const Value& x, const Value& mean,
+                          const Value& variance, double epsilon) {
+  Normalized result{mean, variance, {}, {}};
+  const Value deviation = g.sqrt(g.offset(variance, epsilon));
+  result.inverse = g.div(g.constant(1), deviation);
+  result.normalized = g.mul(g.sub(x, mean), result.inverse);
+  return result;
+}
+
+NormalizeGradient normalize_with_gradient(Graph& g, const Value& dy,
+                                          const Value& inverse,
+                                          const Value& normalized,
+                                          const Value& weight) {
+  return {g.mul(dy, g.mul(inverse, weight)),
+          g.sum(g.mul(dy, normalized), {0, 1, 2}), g.sum(dy, {0, 1, 2})};
+}
+
 Value normalize_with(Graph& g, const Value& x, const Value& mean,
                      const Value& variance, const Value& weight,
                      const Value& bias, double epsilon) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "door.h"
+
 namespace birbs::metal {
 
 namespace {
@@ -39,13 +41,25 @@ void check_window(const std::string& what, const Window& window) {
 
 }  // namespace
 
-void check_limits(const Network& network, const Plan& plan, int batch_size) {
+void check_limits(const Plan& plan, int batch_size) {
   for (size_t i = 0; i < plan.shapes.size(); ++i) {
     const Shape& shape = plan.shapes[i];
     const std::string what =
         i == 0 ? "the images" : "layer " + std::to_string(i);
     check_tensor(what, {batch_size, shape.height, shape.width, shape.channels});
-    if (i > 0) check_window(what, network.layers[i - 1].window);
+    if (i > 0) check_window(what, plan.layers[i - 1].window);
+  }
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    if (plan.layers[i].kind != OpKind::add || !plan.shapes[i + 1].flat)
+      continue;
+    auto counted = [&](size_t k) {
+      return counted_shape(plan, plan.inputs[i][k]);
+    };
+    // Flattened images lie in another order than what a dense layer gives.
+    if (counted(0) == counted(1)) continue;
+    throw Error(layer_prefix(OpKind::add, i) +
+                "Metal adds features that were images of one shape; add before "
+                "flatten.");
   }
   for (const Parameter& parameter : plan.parameters) {
     check_tensor(parameter.name, {parameter.size});

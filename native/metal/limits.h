@@ -7,7 +7,7 @@
 // buffer is touched. Plain C++; throws Error.
 namespace birbs::metal {
 
-void check_limits(const Network& network, const Plan& plan, int batch_size);
+void check_limits(const Plan& plan, int batch_size);
 void check_limits(const Operation& operation,
                   const std::vector<TensorView>& inputs,
                   const std::vector<std::vector<int64_t>>& outputs);

@@ -30,9 +30,8 @@ class MetalSession final : public Session {
       : options_(options),
         plan_(plan_network(options.network, options.batch_size)) {
     check_session_options(options);
-    metal::check_limits(options.network, plan_, options.batch_size);
+    metal::check_limits(plan_, options.batch_size);
     const std::vector<float> parameters = init_parameters(plan_, options.seed);
-    require_chain(plan_);
     std::string failed;
     engine_ = metal::make_engine(options_, plan_, parameters.data(), &failed);
     throw_if(failed);
@@ -58,8 +57,10 @@ class MetalSession final : public Session {
     throw_if(engine_->predict(images, count, logits));
   }
 
-  void activations(const uint8_t*, int, int, float*) override {
-    throw Error("features: the device metal has none yet; take the cpu.");
+  void activations(const uint8_t* images, int count, int value,
+                   float* output) override {
+    check_images(options_, images, count);
+    throw_if(engine_->activations(images, count, value, output));
   }
 
   StepResult gradients(const Batch& batch, float* gradients,

@@ -67,7 +67,8 @@ struct NetworkGraph {
   Value train_logits;            // float32 [B, classes]
   std::vector<Value> gradients;  // Plan order; tensor nil: not trainable
   Owned<NSMutableArray<MPSGraphOperation*>*> updates;
-  Value logits;  // float32 [B, classes], evaluation mode
+  Value logits;                  // float32 [B, classes], evaluation mode
+  std::vector<Value> evaluated;  // every value of the Plan, evaluation mode
 };
 
 // `parameters` in Plan order and PyTorch layout. Half: compute in float16 with

@@ -1,6 +1,7 @@
 #include "network_graph.h"
 
 #include "formulas.h"
+#include "optimizer.h"
 
 namespace birbs::metal {
 
@@ -8,7 +9,7 @@ namespace {
 
 // What backward needs of a layer.
 struct Saved {
-  Value input;
+  std::vector<Value> inputs;
   Value normalized,
       inverse;  // batch norm: (x - mean) / deviation, 1 / deviation
   Value kept;   // dropout: mask / (1 - rate)
@@ -33,16 +34,22 @@ class Builder {
 
  private:
   using Kind = OpKind;
-  const Layer& layer(size_t i) const { return options_.network.layers[i]; }
+  const Layer& layer(size_t i) const { return plan_.layers[i]; }
+  // The values of the plan; of a training forward pass it is saved what
+  // backward needs.
+  std::vector<Value> walk(bool train, std::vector<Saved>* saved);
+  void pass_gradient(int value, const Value& gradient);
   // The variable of "<layer name>.<suffix>", or null.
   const Value* parameter(size_t i, const char* suffix) const;
   size_t parameter_index(size_t i, const char* suffix) const;
   Value weight(size_t i) const;
 
   Value normalized_images();
-  Value forward(size_t i, const Value& x, bool train, Saved* saved);
+  Value forward(size_t i, const std::vector<Value>& inputs, bool train,
+                Saved* saved);
   Value backward(size_t i, const Value& dy, const Saved& saved);
   Value batch_norm(size_t i, const Value& x, Saved* saved);
+  Value scaled(size_t i, const Value& normalized);
   Value batch_norm_inference(size_t i, const Value& x);
   Value batch_norm_backward(size_t i, const Value& dy, const Saved& saved);
   Value convolution_backward(size_t i, const Value& dy, const Saved& saved);
@@ -64,9 +71,10 @@ class Builder {
   const bool half_;
   NetworkGraph& out_;
   Graph& g_;
-  Value valid_rows_;                                 // [B, 1, 1, 1]
-  Value finite_;                                     // half only
-  Value step_size_, second_scale_;                   // Adam's, of this step
+  Value valid_rows_;                // [B, 1, 1, 1]
+  Value finite_;                    // half only
+  Value step_size_, second_scale_;  // Adam's, of this step
+  std::vector<Value> value_gradients_;
   std::vector<std::pair<Value, Value>> statistics_;  // running, its new value
 };
 
@@ -149,17 +157,18 @@ void Builder::feeds() {
   out_.labels = g_.placeholder({batch}, MPSDataTypeInt32);
   out_.valid = g_.placeholder({batch}, MPSDataTypeFloat32);
   out_.scalar = g_.placeholder({scalars}, MPSDataTypeFloat32);
-  for (size_t i = 0; i < network.layers.size(); ++i) {
-    if (network.layers[i].kind != Kind::dropout) continue;
-    const Shape shape = counted_shape(network, plan_, i);
+  for (size_t i = 0; i < plan_.layers.size(); ++i) {
+    if (layer(i).kind != Kind::dropout) continue;
+    const int value = plan_.inputs[i][0];
+    const Shape shape = counted_shape(plan_, value);
     // Shaped as the activation is on the device.
-    const Shape& inside = plan_.shapes[i];
+    const Shape& inside = plan_.shapes[value];
     const bool flat = inside != shape || inside.height * inside.width == 1;
     const Dims dims =
         flat ? Dims{batch, shape.size()}
              : Dims{batch, shape.height, shape.width, shape.channels};
-    out_.dropouts.push_back({i, shape, network.layers[i].rate,
-                             g_.placeholder(dims, MPSDataTypeUInt8)});
+    out_.dropouts.push_back(
+        {i, shape, layer(i).rate, g_.placeholder(dims, MPSDataTypeUInt8)});
   }
   valid_rows_ = g_.reshape(out_.valid, {batch, 1, 1, 1});
 }
@@ -176,9 +185,11 @@ Value Builder::normalized_images() {
   return g_.cast(g_.add(scaled, g_.constants(shift, {1, 1, 1, 3})), compute_);
 }
 
-Value Builder::forward(size_t i, const Value& x, bool train, Saved* saved) {
+Value Builder::forward(size_t i, const std::vector<Value>& inputs, bool train,
+                       Saved* saved) {
   const Layer& l = layer(i);
-  if (saved != nullptr) saved->input = x;
+  const Value& x = inputs[0];
+  if (saved != nullptr) saved->inputs = inputs;
   switch (l.kind) {
     case Kind::conv2d: {
       const Value y = g_.conv2d(x, weight(i), l.window, l.groups);
@@ -192,6 +203,10 @@ Value Builder::forward(size_t i, const Value& x, bool train, Saved* saved) {
       return train ? batch_norm(i, x, saved) : batch_norm_inference(i, x);
     case Kind::relu:
       return g_.relu(x);
+    case Kind::relu6:
+      return g_.relu6(x);
+    case Kind::add:
+      return g_.add(x, inputs[1]);
     case Kind::max_pool2d:
       return g_.max_pool2d(x, l.window);
     case Kind::avg_pool2d:
@@ -217,7 +232,7 @@ Value Builder::forward(size_t i, const Value& x, bool train, Saved* saved) {
 
 Value Builder::backward(size_t i, const Value& dy, const Saved& saved) {
   const Layer& l = layer(i);
-  const Value& x = saved.input;
+  const Value& x = saved.inputs[0];
   switch (l.kind) {
     case Kind::conv2d:
       return convolution_backward(i, dy, saved);
@@ -227,6 +242,8 @@ Value Builder::backward(size_t i, const Value& dy, const Saved& saved) {
       return batch_norm_backward(i, dy, saved);
     case Kind::relu:
       return g_.relu_gradient(dy, x);
+    case Kind::relu6:
+      return g_.relu6_gradient(dy, x);
     case Kind::max_pool2d:
       return g_.max_pool2d_gradient(dy, x, l.window);
     case Kind::avg_pool2d:
@@ -246,26 +263,32 @@ Value Builder::backward(size_t i, const Value& dy, const Saved& saved) {
 Value Builder::convolution_backward(size_t i, const Value& dy,
                                     const Saved& saved) {
   const Layer& l = layer(i);
-  const size_t p = parameter_index(i, "weight");
-  set_gradient(
-      p, g_.conv2d_weight_gradient(dy, saved.input, out_.variables[p].shape,
-                                   l.window, l.groups));
-  if (l.bias) {
+  if (!l.frozen) {
+    const size_t p = parameter_index(i, "weight");
+    set_gradient(p, g_.conv2d_weight_gradient(dy, saved.inputs[0],
+                                              out_.variables[p].shape, l.window,
+                                              l.groups));
+  }
+  if (l.bias && !l.frozen) {
     set_gradient(parameter_index(i, "bias"),
                  g_.sum(g_.cast(dy, MPSDataTypeFloat32), {0, 1, 2}));
   }
-  if (i == 0) return dy;  // nobody needs the gradient of the images
-  return g_.conv2d_input_gradient(dy, weight(i), saved.input.shape, l.window,
-                                  l.groups);
+  if (!plan_.learns[plan_.inputs[i][0]]) return dy;  // nobody needs it
+  return g_.conv2d_input_gradient(dy, weight(i), saved.inputs[0].shape,
+                                  l.window, l.groups);
 }
 
 Value Builder::dense_backward(size_t i, const Value& dy, const Saved& saved) {
-  set_gradient(parameter_index(i, "weight"),
-               g_.matmul(g_.transpose(saved.input, 0, 1), dy));
-  if (layer(i).bias) {
+  const Layer& l = layer(i);
+  if (!l.frozen) {
+    set_gradient(parameter_index(i, "weight"),
+                 g_.matmul(g_.transpose(saved.inputs[0], 0, 1), dy));
+  }
+  if (l.bias && !l.frozen) {
     set_gradient(parameter_index(i, "bias"),
                  g_.sum(g_.cast(dy, MPSDataTypeFloat32), {0}));
   }
+  if (!plan_.learns[plan_.inputs[i][0]]) return dy;
   return g_.matmul(dy, g_.transpose(weight(i), 0, 1));
 }
 
@@ -276,6 +299,14 @@ Value Builder::elements(const Value& x) {
 
 Value Builder::batch_norm(size_t i, const Value& x, Saved* saved) {
   const Layer& l = layer(i);
+  if (l.running_statistics()) {
+    const Normalized given = normalize_with(
+        g_, g_.cast(x, MPSDataTypeFloat32), *parameter(i, "running_mean"),
+        *parameter(i, "running_var"), l.epsilon);
+    saved->inverse = given.inverse;
+    saved->normalized = given.normalized;
+    return scaled(i, given.normalized);
+  }
   const Value n = elements(x);
   const Normalized batch =
       normalize(g_, g_.cast(x, MPSDataTypeFloat32), valid_rows_, n, l.epsilon);
@@ -292,8 +323,12 @@ Value Builder::batch_norm(size_t i, const Value& x, Saved* saved) {
   };
   remember("running_mean", batch.mean);
   remember("running_var", g_.mul(batch.variance, g_.div(n, degrees)));
-  const Value scaled = g_.mul(batch.normalized, *parameter(i, "weight"));
-  return g_.cast(g_.add(scaled, *parameter(i, "bias")), compute_);
+  return scaled(i, batch.normalized);
+}
+
+Value Builder::scaled(size_t i, const Value& normalized) {
+  const Value wide = g_.mul(normalized, *parameter(i, "weight"));
+  return g_.cast(g_.add(wide, *parameter(i, "bias")), compute_);
 }
 
 Value Builder::batch_norm_inference(size_t i, const Value& x) {
@@ -306,11 +341,18 @@ Value Builder::batch_norm_inference(size_t i, const Value& x) {
 
 Value Builder::batch_norm_backward(size_t i, const Value& dy,
                                    const Saved& saved) {
-  const NormalizeGradient gradient = normalize_gradient(
-      g_, g_.cast(dy, MPSDataTypeFloat32), saved.inverse, saved.normalized,
-      *parameter(i, "weight"), valid_rows_, elements(saved.input));
-  set_gradient(parameter_index(i, "weight"), gradient.dweight);
-  set_gradient(parameter_index(i, "bias"), gradient.dbias);
+  const Value wide = g_.cast(dy, MPSDataTypeFloat32);
+  const Value& weight = *parameter(i, "weight");
+  const NormalizeGradient gradient =
+      layer(i).running_statistics()
+          ? normalize_with_gradient(g_, wide, saved.inverse, saved.normalized,
+                                    weight)
+          : normalize_gradient(g_, wide, saved.inverse, saved.normalized,
+                               weight, valid_rows_, elements(saved.inputs[0]));
+  if (!layer(i).frozen) {
+    set_gradient(parameter_index(i, "weight"), gradient.dweight);
+    set_gradient(parameter_index(i, "bias"), gradient.dbias);
+  }
   return g_.cast(gradient.dx, compute_);
 }
 
@@ -332,8 +374,14 @@ void Builder::assign(const Value& variable, const Value& value) {
 void Builder::move(size_t p, const Value& gradient) {
   const Optimizer& o = options_.optimizer;
   const Value& w = out_.variables[p];
+  const ParameterGroup group = group_of(o, plan_, plan_.parameters[p]);
+  const bool decays = group.decays && o.weight_decay != 0;
+  // A factor of 1 changes nothing, and costs nothing.
+  auto rated = [&](const Value& rate) {
+    return group.rate_factor == 1 ? rate : g_.scale(rate, group.rate_factor);
+  };
   Value g = gradient;
-  if (o.weight_decay != 0 && o.kind != OptimizerKind::adamw) {
+  if (decays && o.kind != OptimizerKind::adamw) {
     g = g_.add(g, g_.scale(w, o.weight_decay));
   }
   if (o.kind == OptimizerKind::sgd) {
@@ -342,7 +390,7 @@ void Builder::move(size_t p, const Value& gradient) {
       assign(moment(0, p), buffer);
       g = o.nesterov ? g_.add(g, g_.scale(buffer, o.momentum)) : buffer;
     }
-    assign(w, g_.sub(w, g_.mul(g, scalar(scalar_learning_rate))));
+    assign(w, g_.sub(w, g_.mul(g, rated(scalar(scalar_learning_rate)))));
     return;
   }
   const Value first =
@@ -351,12 +399,18 @@ void Builder::move(size_t p, const Value& gradient) {
                               g_.scale(g_.square(g), 1 - o.beta2));
   assign(moment(0, p), first);
   assign(moment(1, p), second);
-  const Value kept = o.kind == OptimizerKind::adamw && o.weight_decay != 0
-                         ? g_.mul(w, scalar(scalar_keep))
-                         : w;
+  Value kept = w;
+  if (decays && o.kind == OptimizerKind::adamw) {
+    // 1 - factor * (1 - keep)
+    const Value keep = group.rate_factor == 1
+                           ? scalar(scalar_keep)
+                           : g_.offset(rated(scalar(scalar_keep)),
+                                       1 - double{group.rate_factor});
+    kept = g_.mul(w, keep);
+  }
   const Value deviation =
       g_.offset(g_.mul(g_.sqrt(second), second_scale_), o.epsilon);
-  const Value step = g_.div(g_.mul(first, step_size_), deviation);
+  const Value step = g_.div(g_.mul(first, rated(step_size_)), deviation);
   assign(w, g_.sub(kept, step));
 }
 
@@ -411,31 +465,48 @@ void Builder::update(const CrossEntropy& loss, const Value& correct) {
       g_.concat({loss.loss, correct, norm, skipped, loss.of_images}, 0);
 }
 
+std::vector<Value> Builder::walk(bool train, std::vector<Saved>* saved) {
+  std::vector<Value> values{normalized_images()};
+  for (size_t i = 0; i < plan_.layers.size(); ++i) {
+    std::vector<Value> inputs;
+    for (int value : plan_.inputs[i]) inputs.push_back(values[value]);
+    values.push_back(forward(i, inputs, train, saved ? &(*saved)[i] : nullptr));
+  }
+  return values;
+}
+
+// A value that several layers read gets the sum of their gradients.
+void Builder::pass_gradient(int value, const Value& gradient) {
+  if (!plan_.learns[value]) return;
+  Value& sum = value_gradients_[value];
+  sum = sum.tensor == nil ? gradient : g_.add(sum, gradient);
+}
+
 void Builder::training() {
-  const size_t count = options_.network.layers.size();
+  const size_t count = plan_.layers.size();
   out_.gradients.resize(plan_.parameters.size());
   out_.updates =
       Owned<NSMutableArray<MPSGraphOperation*>*>([[NSMutableArray alloc] init]);
   std::vector<Saved> saved(count);
-  Value x = normalized_images();
-  for (size_t i = 0; i < count; ++i) x = forward(i, x, true, &saved[i]);
-  out_.train_logits = g_.cast(x, MPSDataTypeFloat32);
+  out_.train_logits = g_.cast(walk(true, &saved).back(), MPSDataTypeFloat32);
   const CrossEntropy loss =
       cross_entropy(g_, out_.train_logits, out_.labels, out_.valid,
                     options_.class_weights, options_.label_smoothing);
   Value dy = half_ ? g_.mul(loss.gradient, out_.scaling[scaling_loss_scale])
                    : loss.gradient;
-  dy = g_.cast(dy, compute_);
-  for (size_t i = count; i-- > 0;) dy = backward(i, dy, saved[i]);
+  value_gradients_.resize(plan_.shapes.size());
+  pass_gradient(plan_.last_value(), g_.cast(dy, compute_));
+  for (size_t i = count; i-- > 0;) {
+    if (!plan_.learns[i + 1]) continue;
+    const Value dx = backward(i, value_gradients_[i + 1], saved[i]);
+    for (int value : plan_.inputs[i]) pass_gradient(value, dx);
+  }
   update(loss, correct(out_.train_logits));
 }
 
 void Builder::evaluation() {
-  Value x = normalized_images();
-  for (size_t i = 0; i < options_.network.layers.size(); ++i) {
-    x = forward(i, x, false, nullptr);
-  }
-  out_.logits = g_.cast(x, MPSDataTypeFloat32);
+  out_.evaluated = walk(false, nullptr);
+  out_.logits = g_.cast(out_.evaluated.back(), MPSDataTypeFloat32);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ function assertParameters({ parameters }: NativeSession, actual: Float32Array, e
   }
 }
 
-describe.each(devices.filter((device) => device !== 'metal'))('%s', (device) => {
+describe.each(devices)('%s', (device) => {
   describe.each(cases)('$name', (network) => {
     const { name, runs, parameters } = network;
 

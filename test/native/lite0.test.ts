@@ -75,7 +75,7 @@ async function answer(device: DeviceName, description: Network): Promise<Float32
   return logits;
 }
 
-describe.skipIf(!found).each(devices.filter((device) => device !== 'metal'))('%s', (device) => {
+describe.skipIf(!found).each(devices)('%s', (device) => {
   test('photos and the synthetic image at 224 x 224: logits and features', { timeout: 60_000 }, async () => {
     const pixels = await Promise.all(
       expected.images.map(({ name }) =>

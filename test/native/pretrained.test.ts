@@ -67,7 +67,7 @@ function assertScaled(found: Float32Array, first: number[], norm: number, what: 
   assertClose([Math.hypot(...scaled(found))], [Math.sqrt(found.length)], tolerance, `norm of ${what}`);
 }
 
-describe.each(devices.filter((device) => device !== 'metal'))('%s', (device) => {
+describe.each(devices)('%s', (device) => {
   test.each(networks)('$name answers what timm answers', { timeout: 60_000 }, async ({ name, network }) => {
     const { tensors, answers } = expected[name]!;
     let values: Float32Array | undefined;
