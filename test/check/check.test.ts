@@ -336,7 +336,8 @@ describe('the command', () => {
     expect(told.stdout).toContain('Left out of training\n      1  Can’t be read\n');
     expect(told.stdout).toContain(`Pictures of all this are in ${page}\n`);
     expectSafe(readFileSync(page, 'utf8'));
-    const json = await run('check.ts', ['--data', join(folder, 'a'), '--json', '--cache', cache]);
+    const small = ['--image-size', '64'];
+    const json = await run('check.ts', ['--data', join(folder, 'a'), '--json', '--cache', cache, ...small]);
     expect(JSON.parse(json.stdout)).toMatchObject({
       images: 45,
       readable: 44,
