@@ -29,9 +29,9 @@ void add(const float* part, float* sum, int64_t size) {
 
 }  // namespace
 
-int ConvolutionDescs::references() const {
-  return is_reference(forward) + (backward && is_reference(*backward)) +
-         (weights && is_reference(*weights));
+int ConvolutionDescs::slowness() const {
+  return slowness_of(forward) + (backward ? slowness_of(*backward) : 0) +
+         (weights ? slowness_of(*weights) : 0);
 }
 
 // What follows the convolution in the same kernel, where there is no backward.
@@ -103,15 +103,15 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
       {desc(unsettled.in, any), desc(unsettled.middle, any)},
       {desc(unsettled.in, plain), desc(unsettled.middle, any)},
       {desc(unsettled.in, plain), desc(unsettled.middle, plain)}};
-  int fewest = 4;
+  int least = std::numeric_limits<int>::max();
   for (const auto& [source, target] : candidates) {
     const auto descs = describe_convolution(layer, unsettled, source, target);
     const auto from = layout_of(descs.forward.src_desc(), unsettled.in.shape,
                                 unsettled.images);
     const auto to = layout_of(descs.forward.dst_desc(), unsettled.middle.shape,
                               unsettled.images);
-    if (!from || !to || descs.references() >= fewest) continue;
-    fewest = descs.references();
+    if (!from || !to || descs.slowness() >= least) continue;
+    least = descs.slowness();
     node.in = *from;
     node.middle = *to;
     node.weights = descs.forward.weights_desc();
@@ -119,7 +119,7 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
     // on the images around it.
     const bool alone = node.inference && is_matrix_product(descs.forward);
     node.images = alone ? 1 : unsettled.images;
-    if (fewest == 0) break;
+    if (least == 0) break;
   }
 }
 

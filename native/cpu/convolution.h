@@ -13,8 +13,8 @@ struct ConvolutionDescs {
   std::optional<dnnl::convolution_backward_data::primitive_desc> backward;
   std::optional<dnnl::convolution_backward_weights::primitive_desc> weights;
 
-  // How many of them are oneDNN's slow reference code.
-  int references() const;
+  // 0 if all of them are made for this shape and layout.
+  int slowness() const;
 };
 
 // With weights in whatever layout suits each primitive. `source` and `target`

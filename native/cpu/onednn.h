@@ -132,16 +132,18 @@ inline memory::format_tag plain_weights(int groups) {
   return groups > 1 ? memory::format_tag::goihw : memory::format_tag::oihw;
 }
 
-// Whether oneDNN has only its slow reference code for this.
-template <typename PrimitiveDesc>
-bool is_reference(const PrimitiveDesc& desc) {
-  return std::string(desc.impl_info_str()).starts_with("ref");
-}
-
 // Whether oneDNN computes this as a general product of matrices.
 template <typename PrimitiveDesc>
 bool is_matrix_product(const PrimitiveDesc& desc) {
   return std::string(desc.impl_info_str()).find("gemm") != std::string::npos;
+}
+
+// 0 for a kernel made for the shape and layout; products of matrices are slower
+// (most of all for depthwise convolutions), oneDNN's reference code far slower.
+template <typename PrimitiveDesc>
+int slowness_of(const PrimitiveDesc& desc) {
+  if (std::string(desc.impl_info_str()).starts_with("ref")) return 100;
+  return is_matrix_product(desc) ? 1 : 0;
 }
 
 // A primitive with its arguments, ready to run.

@@ -266,6 +266,11 @@ describe.each(devices)('%s', (device) => {
       await expect(session.trainStep(four, new Int32Array(4), rate)).rejects.toThrow(/learning ?rate/i);
     }
     await expect(session.predict(images, 5)).rejects.toThrow(/1 to 4.*5/s);
+    await expect(session.features(images, 5)).rejects.toThrow(/1 to 4.*5/s);
+    await expect(session.features(four, 4, 'fc9')).rejects.toThrow(
+      'expected the name of a layer, found "fc9"',
+    );
+    expect(await session.features(four, 4, 'fc2')).toEqual(await session.predict(four, 4));
     await expect(session.setParameters(new Float32Array(size - 1))).rejects.toThrow(`${size}`);
     await expect(session.setOptimizerState({ step: 1, values: new Float32Array(size) })).rejects.toThrow(
       `expected ${2 * size} values, found ${size}`,
