@@ -34,7 +34,9 @@ export function runLimited(
   files: string[],
 ): Promise<{ code: number | null; output: string }> {
   const own = Object.entries(process.env).filter(([name]) => !/^VITEST|_MAX_CPU_ISA$/.test(name));
-  const args = [vitest, 'run', '--config', 'test/vitest.config.ts', '--reporter=dot', ...files];
+  // The oldest instructions take longer.
+  const options = ['--config', 'test/vitest.config.ts', '--reporter=dot', '--testTimeout=180000'];
+  const args = [vitest, 'run', ...options, ...files];
   const child = spawn(process.execPath, args, {
     cwd: root,
     // Versions of oneDNN before 2.5 know the second name only.
@@ -57,7 +59,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const limit of chosen.length > 0 ? chosen : [...(await limitsHere()), undefined]) {
     const { code, output } = await runLimited(limit, files.length > 0 ? files : all);
     if (code !== 0) process.stdout.write(output);
-    const counts = /Tests .*/.exec(output)?.[0] ?? 'no tests ran';
+    const counts = /^ +(Tests .*)/m.exec(output)?.[1] ?? 'no tests ran';
     process.stdout.write(`${limit ?? 'no limit'}: ${counts}\n`);
     if (code !== 0) process.exitCode = 1;
   }
