@@ -205,7 +205,7 @@ Napi::Value SessionObject::train_step(const Napi::CallbackInfo& info) {
       // A device may read the batch until it is done.
       const auto done = [reply, given](StepResult result) {
         if (!result.error.empty()) {
-          return reply.reject(birbs::Error(result.error));
+          return reply.reject(result.error, result.code);
         }
         reply.resolve([result = std::move(result)](Napi::Env env) {
           return step_object(env, result);

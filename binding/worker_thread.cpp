@@ -160,13 +160,16 @@ void Reply::resolve(Answer answer) const {
 }
 
 void Reply::reject(const std::exception& error) const {
+  reject(birbs::message_of(error), birbs::code_of(error));
+}
+
+void Reply::reject(const std::string& error, const char* code) const {
   auto shared = call_->shared.lock();
   if (!shared) return;
   std::lock_guard lock(shared->mutex);
   if (std::exchange(call_->answered, true)) return;
-  call_->error = birbs::message_of(error);
-  call_->code = birbs::code_of(error);
-  if (call_->error.empty()) call_->error = "unknown error";
+  call_->error = error.empty() ? "unknown error" : error;
+  call_->code = code;
   shared->send(*call_);
 }
 

@@ -17,6 +17,8 @@ class Reply {
  public:
   void resolve(Answer answer) const;
   void reject(const std::exception& error) const;
+  // `code` as Node.js names it, or null.
+  void reject(const std::string& error, const char* code) const;
 
   struct Call;
   explicit Reply(std::shared_ptr<Call> call) : call_(std::move(call)) {}

@@ -48,9 +48,10 @@ struct Batch {
 };
 
 struct StepResult {
-  std::string error;  // empty: the step ran
-  double loss = 0;    // as torch.nn.functional.cross_entropy, reduction mean
-  int correct = 0;    // before the update
+  std::string error;           // empty: the step ran
+  const char* code = nullptr;  // of the error, see failure.h; or null
+  double loss = 0;  // as torch.nn.functional.cross_entropy, reduction mean
+  int correct = 0;  // before the update
   // Of each image, -log of the probability of its label in the same forward
   // pass, in nats; without class weights and label smoothing.
   std::vector<float> image_losses;

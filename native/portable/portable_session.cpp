@@ -125,6 +125,7 @@ void PortableSession::train_step(const Batch& batch, float learning_rate,
   } catch (const std::exception& error) {
     result = {};
     result.error = message_of(error);
+    result.code = code_of(error);
   }
   done(std::move(result));
 }
