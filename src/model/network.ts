@@ -95,16 +95,3 @@ export interface PresetOptions {
   /** Default `cover`. */
   fit?: Fit;
 }
-
-/** [height, width] of a size. */
-export function pair(size: Size): [number, number] {
-  return typeof size === 'number' ? [size, size] : size;
-}
-
-/** [top, bottom, left, right] of a padding. */
-export function sides(padding: Sides): [number, number, number, number] {
-  if (typeof padding === 'number') return [padding, padding, padding, padding];
-  if (padding.length === 4) return padding;
-  const [vertical, horizontal] = padding;
-  return [vertical, vertical, horizontal, horizontal];
-}
