@@ -143,6 +143,8 @@ async function prepare(run: Run): Promise<Prepared> {
   const epochs = epochsOf(options, choice);
   // For run.json, and whoever resumes it.
   Object.assign(options, { network: name, imageSize, epochs });
+  // Weights that can't be used are refused before any image is read.
+  await startValues(choice, { classNames: ['bird', 'not-bird'], fit: options.fit, tuned: false });
   const { data, birds, notBirds, val, fit, cacheLimit, updateLock, verify, valFraction, seed } = options;
   const loading = loadDataset({
     ...{ data, birds, notBirds, validation: val, imageSize, fit, cacheDir, cacheLimit },

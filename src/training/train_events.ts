@@ -40,9 +40,9 @@ export interface StartEvent {
   stepsPerEpoch: number;
   /** Seconds that the run may take; null: any. */
   budget: number | null;
-  /** Of these gone so far: for reading, and for the processes before. */
+  /** Seconds of the budget already used, including data loading and earlier processes. */
   spent: number;
-  /** Epochs and steps done before, of a run that is gone on with. */
+  /** Epochs and steps done before a resume; null for a new run. */
   resumed: { step: number; epoch: number } | null;
   /** What a person should know: what is not as it was, that it runs on battery. */
   remarks: string[];
