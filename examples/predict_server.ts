@@ -1,19 +1,14 @@
 /**
- * A web server that classifies the image in the body of a POST request:
+ * A web server that classifies the image in the body of a POST request.
  *   npx tsx examples/predict_server.ts runs/example 3000
  *   curl --data-binary @photo.jpg localhost:3000
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { predict } from 'birbs-metal';
+import { createPredictor } from 'birbs-metal';
 
 const [model = 'runs/example', port = '3000'] = process.argv.slice(2);
-const folder = await mkdtemp(join(tmpdir(), 'predict-server-'));
 const LARGEST_IMAGE = 20e6;
-let requests = 0;
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -26,22 +21,11 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** `predict` reads files, so the image is one for a moment. */
-async function classify(image: Buffer): Promise<object> {
-  const file = join(folder, `${requests++}`);
-  await writeFile(file, image);
-  try {
-    const { value } = await predict(file, { model }).next();
-    const { file: _, ...answer } = value!;
-    return answer;
-  } finally {
-    await rm(file);
-  }
-}
-
+// Loads the network once; requests that come at the same time go through it together.
+const predictor = await createPredictor(model);
 const server = createServer(async (request, response) => {
   const answer = await readBody(request)
-    .then(classify)
+    .then((image) => predictor.predict(image))
     .catch((error: Error) => ({ error: error.message }));
   response.statusCode = 'error' in answer ? 400 : 200;
   response.setHeader('content-type', 'application/json');
@@ -52,5 +36,5 @@ server.listen(Number(port), '127.0.0.1', () => {
 });
 
 process.on('SIGTERM', () => {
-  server.close(() => void rm(folder, { recursive: true }));
+  server.close(() => void predictor.dispose());
 });

@@ -40,7 +40,9 @@ export {
 export * as ops from './model/ops.ts';
 export { birbs, birbsBn, type NetworkName, networks } from './model/presets.ts';
 export type { PredictOptions, TrainOptions } from './options.ts';
-export { type Prediction, predict, type Verdict } from './predict.ts';
+export { predict } from './predict.ts';
+export type { Prediction, Verdict } from './predictor/prediction.ts';
+export { createPredictor, type Predictor, type PredictorOptions } from './predictor/predictor.ts';
 export { type TrainHooks, train, trainEvents } from './train.ts';
 export type { NoticeEvent } from './training/notices.ts';
 export type { DataEvent } from './training/plan.ts';

@@ -11,7 +11,8 @@ import { loadAddon } from '../src/model/addon.ts';
 import type { Network } from '../src/model/network.ts';
 import { networkShapes } from '../src/model/network_shapes.ts';
 import { birbs, birbsBn } from '../src/model/presets.ts';
-import { type Prediction, predict, type Verdict } from '../src/predict.ts';
+import { predict } from '../src/predict.ts';
+import type { Prediction, Verdict } from '../src/predictor/prediction.ts';
 import { picture, pictureFolder, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('predict');

@@ -1,0 +1,82 @@
+/** A model on a device: pixels in, verdicts out. */
+import { availableParallelism } from 'node:os';
+import { UserError } from '../base/errors.ts';
+import { decodeImage } from '../data/decode.ts';
+import { scaled } from '../metrics/calibration.ts';
+import { softmax } from '../metrics/metrics.ts';
+import { loadAddon, type NativeSession } from '../model/addon.ts';
+import { chooseDevice } from '../model/device.ts';
+import type { Network } from '../model/network.ts';
+import { activationCount, networkShapes } from '../model/network_shapes.ts';
+import { completeOptions, type PredictOptions, predictOptions } from '../options.ts';
+import { loadModel, type Model } from './load_model.ts';
+import { type Reading, type Verdict, verdictOf } from './prediction.ts';
+
+/** Values between the layers that one batch may have: half a gigabyte. */
+const ACTIVATIONS = 2 ** 27;
+/** More images at once are not faster. */
+const LARGEST_BATCH = 32;
+
+export interface Classifier {
+  model: Model;
+  reading: Reading;
+  /** "oneDNN 3.5.3" */
+  device: string;
+  session: NativeSession;
+  /** Images that `classify` takes at most. */
+  batchSize: number;
+  /**
+   * Decodes an image to the pixels of the network.
+   * @returns uint8 [height, width, 3]
+   * @throws UserError with the reason alone, as `decodeImage` does
+   */
+  decode(bytes: Uint8Array): Promise<Uint8Array>;
+  /** @param images 1 to `batchSize`, as `decode` returns them; the verdicts are in their order */
+  classify(images: Uint8Array[]): Promise<Verdict[]>;
+  /** Frees the native memory once the queued calls have ended. Twice is fine. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Loads a model onto a device.
+ * @param given options of `predict` by name
+ * @throws UserError when an option is wrong, there is no model, or it can't run
+ */
+export async function openClassifier(given: Partial<PredictOptions>): Promise<Classifier> {
+  const options = completeOptions(predictOptions, given);
+  const model = await loadModel(options);
+  const { network, calibration } = model;
+  const { classNames, input } = network;
+  const reading = { classNames, calibration, unsure: options.unsure };
+  const { session, batchSize, device } = await openSession(network, model.values, options);
+  return {
+    ...{ model, reading, device, session, batchSize },
+    decode: (bytes) => decodeImage(bytes, { size: input.height, fit: input.fit }),
+    async classify(images) {
+      const logits = await session.predict(Buffer.concat(images), images.length);
+      const probabilities = softmax(scaled(logits, calibration.temperature), classNames.length);
+      return images.map((_, row) => verdictOf(reading, probabilities, row));
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+async function openSession(
+  network: Network,
+  values: Float32Array,
+  options: Pick<PredictOptions, 'device' | 'threads'>,
+) {
+  const addon = loadAddon();
+  const device = chooseDevice(options.device, await addon.devices());
+  const fitting = Math.floor(ACTIVATIONS / activationCount(networkShapes(network)));
+  const batchSize = Math.min(LARGEST_BATCH, Math.max(1, fitting));
+  const threads = options.threads ?? availableParallelism();
+  const optimizer = { kind: 'sgd' } as const;
+  const session = await addon
+    .createSession({ device: device.name, network, seed: 0, batchSize, threads, optimizer })
+    .catch((error: Error) => {
+      throw new UserError(error.message);
+    });
+  await session.setParameters(values);
+  return { session, batchSize, device: device.description };
+}
