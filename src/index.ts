@@ -53,6 +53,6 @@ export type {
   StartEvent,
   SweepEvent,
   TrainEvent,
-  UntoldEvent,
+  UndeliveredAlertsEvent,
 } from './training/train_events.ts';
 export type { EpochEvent, RollbackEvent, StepEvent } from './training/training_events.ts';

@@ -2,7 +2,7 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkAddresses } from './alerts/open_alerts.ts';
-import { attend } from './alerts/with_alerts.ts';
+import { withAlerts } from './alerts/with_alerts.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
@@ -88,7 +88,7 @@ async function trainAlone(
   await saveDescription(folder, description);
   onEvent({ type: 'device', ...device, ...nameSources(options, asked) });
 
-  return attend(folder, options, onEvent, async (tell, remarks) => {
+  return withAlerts(folder, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
     const run: Run = { folder, given, options, device, description, resumed, clock, tell, signal, paused };
     const prepared = await prepare(run).catch((error) => leaveUnbegun(run, error));
@@ -402,7 +402,7 @@ async function explain(error: unknown, record: RunRecord, folder: string): Promi
 async function withResume(error: unknown, folder: string): Promise<unknown> {
   if (!(error instanceof SaveError && error.isDiskFull && (await hasCheckpoint(folder)))) return error;
   return new UserError(
-    `${error.problem}; what was saved before is intact: free some space and go on with --resume ${quote(folder)}`,
+    `${error.problem}; files saved before are intact; free some space and continue with --resume ${quote(folder)}`,
   );
 }
 

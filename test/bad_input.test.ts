@@ -195,7 +195,7 @@ test('a disk that fills while saving: named, exit code 1, what was saved stays g
     const words = ['--data', 'good', '--cache', 'cache-disk', '--epochs', '50', '--run', 'disk/run'];
     const { code, stderr } = await train(...words);
     expect(stderr).toMatch(
-      /^Error: Could not save disk\/run\/\S+: the disk is full \(\d\.\d MB were needed\); what was saved before is intact: free some space and go on with --resume disk\/run\n$/,
+      /^Error: Could not save disk\/run\/\S+: the disk is full \(\d\.\d MB were needed\); files saved before are intact; free some space and continue with --resume disk\/run\n$/,
     );
     expect(code).toBe(1);
     const files = readdirSync(at('disk/run'));

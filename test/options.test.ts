@@ -82,7 +82,7 @@ describe('the command line', () => {
       '--checkpoint-minutes: expected a number from 0.01 to 1440, but found 10000',
     ],
     [['--device', 'gpu'], '--device: expected one of auto, metal, cpu, portable, but found "gpu"'],
-    [['--data', ''], '--data: expected one or more texts, but found [""]'],
+    [['--data', ''], '--data: expected one or more non-empty strings, but found [""]'],
     [['--augment=yes'], '--augment takes no value, but found "yes"'],
     [['photos'], 'Expected only options, but found "photos"; if these are your images, say --data photos'],
   ];

@@ -120,7 +120,7 @@ describe('going on', () => {
     const command = `ulimit -f 400; exec "$0" --import tsx src/train.ts --resume '${resume}' --ui none`;
     const ended = spawnSync('bash', ['-c', command, process.execPath], { encoding: 'utf8' });
     expect(ended.stderr.trim()).toMatch(
-      /^Error: Could not save .*: the disk is full \(.* MB were needed\); what was saved before is intact: free some space and go on with --resume \S*full-disk$/,
+      /^Error: Could not save .*: the disk is full \(.* MB were needed\); files saved before are intact; free some space and continue with --resume \S*full-disk$/,
     );
     expect(ended.status).toBe(1);
     expect(bytes('full-disk', 'state.safetensors').equals(before)).toBe(true);

@@ -1,11 +1,11 @@
-/** A call for help, or the news that there is nothing to help with. */
+/** A message about a run for a person who is not watching it. */
 
 export const severities = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof severities)[number];
 
-export interface Page {
+export interface Alert {
   severity: Severity;
-  /** What it is about; the same kind is not told again and again. */
+  /** What it is about. Alerts of one kind are sent at most once per `repeatMs`. */
   kind: string;
   /** One line. */
   title: string;

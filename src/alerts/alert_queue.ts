@@ -1,72 +1,72 @@
-/** Sends pages in the background: the same one not twice, and again while nobody answers. */
+/** Sends alerts in the background: repeats are held back, failed deliveries are retried. */
 
-import { type Page, type Severity, severities } from './alert.ts';
+import { type Alert, type Severity, severities } from './alert.ts';
 import { type Channel, Later, Refused } from './channels.ts';
 
-export interface Pager {
-  /** Takes a page; returns at once. */
-  page(page: Omit<Page, 'at'>): void;
-  /** Waits a little for what is on its way; returns a sentence for each that was not delivered. */
+export interface AlertQueue {
+  /** Queues an alert; returns at once. */
+  send(alert: Omit<Alert, 'at'>): void;
+  /** Waits up to `closeMs` for pending deliveries; returns a sentence for each alert that was not delivered. */
   close(): Promise<string[]>;
 }
 
-export interface PagerTimes {
-  /** The same kind is told again after so long. */
+export interface AlertTimes {
+  /** Alerts of one kind are at least this far apart. */
   repeatMs: number;
-  /** Before the second try; doubled for each further one. */
+  /** Delay before the first retry; doubled for each further one. */
   retryMs: number;
   longestRetryMs: number;
-  /** What `close` waits. */
+  /** How long `close` waits for deliveries. */
   closeMs: number;
 }
 
-const TIMES: PagerTimes = { repeatMs: 600_000, retryMs: 1000, longestRetryMs: 300_000, closeMs: 10_000 };
-/** Pages that wait for one channel; the oldest give way. */
+const TIMES: AlertTimes = { repeatMs: 600_000, retryMs: 1000, longestRetryMs: 300_000, closeMs: 10_000 };
+/** Alerts that wait for one channel; when there are more, the oldest are dropped. */
 const MOST_WAITING = 100;
 
-/** @param least pages below this severity are not sent */
-export function openPager(channels: Channel[], least: Severity, times: PagerTimes = TIMES): Pager {
+/** @param lowest alerts below this severity are not sent */
+export function openAlertQueue(channels: Channel[], lowest: Severity, times: AlertTimes = TIMES): AlertQueue {
   const queues = channels.map((channel) => new Queue(channel, times));
-  const told = new Map<string, { at: number; held: number }>();
+  const sent = new Map<string, { at: number; held: number }>();
   return {
-    page(page) {
-      if (severities.indexOf(page.severity) < severities.indexOf(least)) return;
+    send(alert) {
+      if (severities.indexOf(alert.severity) < severities.indexOf(lowest)) return;
       const now = performance.now();
-      const last = told.get(page.kind);
+      const last = sent.get(alert.kind);
       if (last && now - last.at < times.repeatMs) {
         last.held += 1;
         return;
       }
-      told.set(page.kind, { at: now, held: 0 });
-      const more = last && last.held > 0 ? ` (and ${last.held} more of the kind since)` : '';
-      const whole = { ...page, text: page.text + more, at: new Date().toISOString() };
+      sent.set(alert.kind, { at: now, held: 0 });
+      const more = last && last.held > 0 ? ` (and ${last.held} more of this kind since the last alert)` : '';
+      const whole = { ...alert, text: alert.text + more, at: new Date().toISOString() };
       for (const queue of queues) queue.add(whole);
     },
     async close() {
-      const lost = await Promise.all(queues.map((queue) => queue.close()));
-      return lost.flat();
+      const undelivered = await Promise.all(queues.map((queue) => queue.close()));
+      return undelivered.flat();
     },
   };
 }
 
-/** The pages for one channel, one after the other. */
+/** The alerts for one channel, delivered in order. */
 class Queue {
   readonly #channel: Channel;
-  readonly #times: PagerTimes;
-  readonly #waiting: Page[] = [];
+  readonly #times: AlertTimes;
+  readonly #waiting: Alert[] = [];
   #running: Promise<void> | undefined;
   #problem = '';
   #refused: string[] = [];
   #closing = false;
   #wake = () => {};
 
-  constructor(channel: Channel, times: PagerTimes) {
+  constructor(channel: Channel, times: AlertTimes) {
     this.#channel = channel;
     this.#times = times;
   }
 
-  add(page: Page): void {
-    this.#waiting.push(page);
+  add(alert: Alert): void {
+    this.#waiting.push(alert);
     if (this.#waiting.length > MOST_WAITING) this.#waiting.shift();
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -75,16 +75,16 @@ class Queue {
 
   async #run(): Promise<void> {
     for (let tries = 0; this.#waiting.length > 0; ) {
-      const page = this.#waiting[0]!;
+      const alert = this.#waiting[0]!;
       try {
-        await this.#channel.deliver(page);
-        this.#done(page);
+        await this.#channel.deliver(alert);
+        this.#done(alert);
         tries = 0;
       } catch (error) {
         this.#problem = (error as Error).message;
         if (error instanceof Refused) {
-          this.#refused.push(this.#sentence(page));
-          this.#done(page);
+          this.#refused.push(this.#sentence(alert));
+          this.#done(alert);
           continue;
         }
         const pause = Math.min(this.#times.longestRetryMs, this.#times.retryMs * 2 ** tries++);
@@ -94,12 +94,12 @@ class Queue {
     }
   }
 
-  #done(page: Page): void {
-    const place = this.#waiting.indexOf(page);
+  #done(alert: Alert): void {
+    const place = this.#waiting.indexOf(alert);
     if (place >= 0) this.#waiting.splice(place, 1);
   }
 
-  /** Ends early when the pager is closed. */
+  /** Ends early when the queue is closed. */
   #pause(milliseconds: number): Promise<void> {
     if (this.#closing) return Promise.resolve();
     return new Promise((resolve) => {
@@ -111,7 +111,7 @@ class Queue {
     });
   }
 
-  /** What waits for a later try gets one more now. */
+  /** Alerts that wait for a retry are tried once more now. */
   async close(): Promise<string[]> {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => {
@@ -122,10 +122,10 @@ class Queue {
     this.#closing = true;
     await Promise.race([running, enough]);
     clearTimeout(timer);
-    return [...this.#refused, ...this.#waiting.map((page) => this.#sentence(page))];
+    return [...this.#refused, ...this.#waiting.map((alert) => this.#sentence(alert))];
   }
 
-  #sentence({ title }: Page): string {
-    return `Not told: "${title}" (${this.#channel.name}: ${this.#problem || 'no answer yet'})`;
+  #sentence({ title }: Alert): string {
+    return `Not delivered: "${title}" (${this.#channel.name}: ${this.#problem || 'no answer yet'})`;
   }
 }

@@ -1,19 +1,19 @@
-/** The ways a page may go: a webhook, a command, a notification of the Mac. */
+/** Where alerts are sent: a webhook, a command, the notification centre of macOS. */
 import { execFile, spawn } from 'node:child_process';
 import { request } from '../base/request.ts';
-import type { Page, Severity } from './alert.ts';
+import type { Alert, Severity } from './alert.ts';
 
-/** Delivers a page. Rejects with {@link Refused} where trying again is in vain, else with any error. */
+/** Delivers an alert. Rejects with {@link Refused} if a retry would be pointless, with any other error if not. */
 export interface Channel {
-  /** For a person; holds no secret. */
+  /** Shown to the user; holds no secret. */
   name: string;
-  deliver(page: Page): Promise<void>;
+  deliver(alert: Alert): Promise<void>;
 }
 
-/** The other side does not want it. */
+/** The receiver rejected the alert for good. */
 export class Refused extends Error {}
 
-/** The other side wants it later. */
+/** The receiver asked to be retried later. */
 export class Later extends Error {
   readonly seconds: number;
 
@@ -26,18 +26,18 @@ export class Later extends Error {
 export const shapes = ['auto', 'json', 'slack', 'discord', 'ntfy'] as const;
 export type Shape = (typeof shapes)[number];
 
-/** A server that does not answer is given up after so long. */
+/** Time limit of a request. */
 const ANSWER_MS = 10_000;
 
-/** Posts to `url`; its shape is told by the host where it is `auto`. The URL may hold a secret and is never told. */
+/** Posts to `url`. With `auto`, the host decides the shape. The URL may hold a secret and is never shown. */
 export function webhook(url: URL, shape: Shape): Channel {
   const encode = encoders[shape === 'auto' ? shapeOf(url) : shape];
   return {
     name: 'the webhook (BIRBS_WEBHOOK)',
-    async deliver(page) {
-      const { body, headers } = encode(page);
+    async deliver(alert) {
+      const { body, headers } = encode(alert);
       const signal = AbortSignal.timeout(ANSWER_MS);
-      // A page goes where it was sent to and nowhere else.
+      // A redirect could send the alert to another host.
       const answer = await request(url, { method: 'POST', body, headers, signal, redirect: 'manual' }).catch(
         (error: Error) => {
           throw new Error(causeOf(error));
@@ -45,12 +45,12 @@ export function webhook(url: URL, shape: Shape): Channel {
       );
       await answer.body?.cancel();
       if (answer.ok) return;
-      const told = `it answered ${answer.status}`;
+      const reason = `it answered ${answer.status}`;
       const after = Number(answer.headers.get('retry-after'));
       if (answer.status === 429 || answer.status === 503)
-        throw new Later(told, Number.isFinite(after) ? after : 0);
-      if (answer.status < 500 && answer.status !== 408) throw new Refused(told);
-      throw new Error(told);
+        throw new Later(reason, Number.isFinite(after) ? after : 0);
+      if (answer.status < 500 && answer.status !== 408) throw new Refused(reason);
+      throw new Error(reason);
     },
   };
 }
@@ -58,7 +58,7 @@ export function webhook(url: URL, shape: Shape): Channel {
 /** Why a request failed, without its address. */
 function causeOf(error: Error): string {
   const cause = error.cause as NodeJS.ErrnoException | undefined;
-  return cause?.code ?? (error.name === 'TimeoutError' ? 'no answer' : 'it can not be reached');
+  return cause?.code ?? (error.name === 'TimeoutError' ? 'no answer' : 'it cannot be reached');
 }
 
 function shapeOf({ hostname }: URL): Exclude<Shape, 'auto'> {
@@ -68,14 +68,14 @@ function shapeOf({ hostname }: URL): Exclude<Shape, 'auto'> {
   return isOf('ntfy.sh') ? 'ntfy' : 'json';
 }
 
-type Encoder = (page: Page) => { body: string; headers: Record<string, string> };
+type Encoder = (alert: Alert) => { body: string; headers: Record<string, string> };
 
 const asJson = (value: unknown) => ({
   body: JSON.stringify(value),
   headers: { 'content-type': 'application/json' },
 });
 
-/** Of a Discord message. */
+/** Characters of a Discord message. */
 const DISCORD_LIMIT = 2000;
 const NTFY_PRIORITIES: Record<Severity, string> = { info: '3', warning: '4', critical: '5' };
 
@@ -85,7 +85,7 @@ const encoders: Record<Exclude<Shape, 'auto'>, Encoder> = {
   discord: ({ title, text }) =>
     asJson({
       content: `**${title}**\n${text}`.slice(0, DISCORD_LIMIT),
-      // File names may look like @everyone.
+      // File names may contain @everyone.
       allowed_mentions: { parse: [] },
     }),
   ntfy: ({ title, text, severity, kind }) => ({
@@ -104,19 +104,19 @@ function ascii(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
-/** A command that takes longer is ended. */
+/** A command that takes longer is killed. */
 const COMMAND_MS = 30_000;
 
-/** Runs a command of the user's in a shell: the page as JSON on its standard input. */
+/** Runs the user's command in a shell, with the alert as JSON on its standard input. */
 export function command(line: string): Channel {
   return {
     name: 'the command of --page-command',
-    deliver: (page) =>
+    deliver: (alert) =>
       new Promise((resolve, reject) => {
         const child = spawn(line, { shell: true, stdio: ['pipe', 'ignore', 'ignore'], timeout: COMMAND_MS });
-        // It need not read.
+        // The command may close its standard input without reading it.
         child.stdin.on('error', () => {});
-        child.stdin.end(`${JSON.stringify(page)}\n`);
+        child.stdin.end(`${JSON.stringify(alert)}\n`);
         child.on('error', reject);
         child.on('close', (code, signal) =>
           code === 0 ? resolve() : reject(new Refused(`it ended with ${code ?? signal}`)),
@@ -130,7 +130,7 @@ export const notification: Channel = {
   name: 'the notification',
   deliver: ({ title, text }) =>
     new Promise((resolve, reject) => {
-      // Text goes in as an argument: what is in a file's name is no script.
+      // The texts are arguments, so that a file name cannot become part of the script.
       const script = 'on run {text, title}\ndisplay notification text with title title\nend run';
       execFile('osascript', ['-e', script, text, title], { timeout: ANSWER_MS }, (error) =>
         error ? reject(new Refused('osascript failed')) : resolve(),

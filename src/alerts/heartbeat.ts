@@ -1,17 +1,17 @@
-/** A sign of life for somebody else to wait for: who hears nothing any more calls for help. */
+/** Pings of a monitoring service, which alerts the user when they stop. */
 import { request } from '../base/request.ts';
 
 const BEAT_MS = 60_000;
 const ANSWER_MS = 10_000;
 
 export interface Heartbeat {
-  /** The last sign: that it ended well, or `/fail` behind the address if not. */
+  /** Sends the last ping; with `/fail` behind the URL if the run failed. */
   end(well: boolean): Promise<void>;
 }
 
 /**
- * Asks for `url` now and every minute, as healthchecks.io and its like expect it. A server that does not answer is
- * nobody's trouble here: it is the one who calls.
+ * Requests `url` now and every minute, as healthchecks.io and similar services expect. Failed requests are ignored: the
+ * service notices missing pings itself.
  */
 export function startHeartbeat(url: URL, everyMs = BEAT_MS): Heartbeat {
   const beat = async (address: URL) => {

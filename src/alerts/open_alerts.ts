@@ -1,18 +1,18 @@
-/** What is told to whom: from options and environment to channels. */
+/** Opens the alert channels that options and environment ask for. */
 
 import { UserError } from '../base/errors.ts';
 import type { Severity } from './alert.ts';
-import { openPager, type Pager } from './alert_queue.ts';
+import { type AlertQueue, openAlertQueue } from './alert_queue.ts';
 import { type Channel, command, notification, type Shape, webhook } from './channels.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
 
-export interface Paging {
-  pager: Pager;
+export interface Alerts {
+  queue: AlertQueue;
   heartbeat: Heartbeat | undefined;
 }
 
 export interface AlertOptions {
-  /** Shape of what the webhook gets. */
+  /** Format of the webhook's body. */
   page: Shape;
   /** Alerts below this severity are not sent. */
   pageFrom: Severity;
@@ -20,25 +20,25 @@ export interface AlertOptions {
 }
 
 /**
- * Opens what the options and the environment ask for: `BIRBS_WEBHOOK` and `BIRBS_HEARTBEAT` are addresses that may hold
- * secrets, so they come from the environment alone and are neither told nor stored.
- * @throws UserError, exit code 2, when one of them is no http address
+ * Opens the channels and the heartbeat. `BIRBS_WEBHOOK` and `BIRBS_HEARTBEAT` are URLs that may hold secrets: they come
+ * from the environment only and are neither shown nor stored.
+ * @throws UserError, exit code 2, if one of them is not an http or https URL
  */
-export function openPaging(
+export function openAlerts(
   { page, pageFrom, pageCommand }: AlertOptions,
   env: NodeJS.ProcessEnv = process.env,
   platform: string = process.platform,
-): Paging {
+): Alerts {
   const hook = addressOf(env, 'BIRBS_WEBHOOK');
   const beat = addressOf(env, 'BIRBS_HEARTBEAT');
   const channels: Channel[] = [];
   if (hook) channels.push(webhook(hook, page));
   if (pageCommand !== undefined) channels.push(command(pageCommand));
   if (platform === 'darwin') channels.push(notification);
-  return { pager: openPager(channels, pageFrom), heartbeat: beat && startHeartbeat(beat) };
+  return { queue: openAlertQueue(channels, pageFrom), heartbeat: beat && startHeartbeat(beat) };
 }
 
-/** @throws UserError, exit code 2, when the environment holds what is no address; before anything is begun */
+/** Checks the environment early. @throws UserError, exit code 2, if a variable is not an http or https URL */
 export function checkAddresses(env: NodeJS.ProcessEnv = process.env): void {
   for (const name of ['BIRBS_WEBHOOK', 'BIRBS_HEARTBEAT']) addressOf(env, name);
 }
@@ -48,9 +48,9 @@ function addressOf(env: NodeJS.ProcessEnv, name: string): URL | undefined {
   if (!text) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
-  // Not shown: there may be a secret in it.
+  // The value may hold a secret, so it is not shown.
   throw new UserError(
-    `Expected ${name} to be an http or https address, but it is none; correct it or unset it`,
+    `Expected ${name} to be an http or https URL, but found something else; correct it or unset it`,
     2,
   );
 }

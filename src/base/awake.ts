@@ -2,19 +2,19 @@
 import { execFile, spawn } from 'node:child_process';
 
 export interface Awake {
-  /** What a person should know: that it runs on battery. */
+  /** A warning for the user if the Mac runs on battery. */
   note: string | undefined;
   end(): void;
 }
 
 /**
- * Starts `caffeinate` for as long as this process lives (idle and disk sleep, not the display's) and asks `pmset` for
- * the power. On other systems, and where these are missing, nothing happens.
+ * Runs `caffeinate` as long as this process lives (prevents idle and disk sleep, not display sleep) and asks `pmset`
+ * for the power source. Does nothing on other systems, or where these programs are missing.
  */
 export async function stayAwake(platform: string = process.platform): Promise<Awake> {
   if (platform !== 'darwin') return { note: undefined, end() {} };
   const child = spawn('caffeinate', ['-i', '-m', '-w', String(process.pid)], { stdio: 'ignore' });
-  // Without it the Mac may sleep, and the training goes on when it wakes.
+  // Without caffeinate the Mac may sleep; the training continues when it wakes.
   child.on('error', () => {});
   child.unref();
   return { note: await batteryNote(), end: () => void child.kill() };
@@ -27,7 +27,7 @@ function batteryNote(): Promise<string | undefined> {
       resolve(
         error || left === undefined
           ? undefined
-          : `On battery, ${left}% left: plug it in, or the training ends with it; what was saved can be gone on with`,
+          : `On battery, ${left}% left: connect the power adapter, or the training stops when the battery is empty (it can be resumed from the last checkpoint)`,
       );
     });
   });

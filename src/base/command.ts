@@ -1,4 +1,4 @@
-/** How a command of ours starts and ends: interrupts, broken pipes, errors, exit codes. */
+/** Start and end of a command: signals, broken pipes, errors, exit codes. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isBundled } from '../setup/addon_place.mjs';
@@ -6,10 +6,10 @@ import { UserError } from './errors.ts';
 import { checkAddressSpace, memoryProblem } from './memory_limit.ts';
 import { printable } from './words.ts';
 
-/** Whether the module at `url` is what Node was told to run. */
+/** Whether the module at `url` is the script that Node.js runs. */
 export function isMain(url: string): boolean {
   const script = process.argv[1];
-  if (!script || isBundled) return false; // in a bundle every module has the URL of the whole
+  if (!script || isBundled) return false; // in a bundle every module has the URL of the bundle
   try {
     return realpathSync(script) === realpathSync(fileURLToPath(url));
   } catch {
@@ -19,12 +19,12 @@ export function isMain(url: string): boolean {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Milliseconds in which a second signal is an echo of the first. */
+/** A second signal within this time (ms) counts as the same Ctrl-C. */
 const ECHO = 300;
 
 /**
- * Runs a command to its exit code. The first Ctrl-C aborts the signal and lets the command end in its own way, the
- * second ends at once. A reader of the output that went away (`| head`) is an interrupt too, and no error.
+ * Runs a command and sets the exit code. The first Ctrl-C aborts the signal, so that the command can end cleanly; the
+ * second exits at once. A closed output (`| head`) counts as an interrupt, not as an error.
  */
 export async function runCommand(
   command: (words: string[], signal: AbortSignal) => Promise<number>,
@@ -32,16 +32,16 @@ export async function runCommand(
   const controller = new AbortController();
   let first = 0;
   const interrupt = () => {
-    // npm and tsx pass on a Ctrl-C that the terminal has sent to all of us: that is still one.
+    // npm and tsx forward a Ctrl-C that the terminal has already sent to all processes of the group.
     if (controller.signal.aborted && performance.now() - first > ECHO) process.exit(130);
     first ||= performance.now();
     controller.abort();
   };
-  // SIGHUP: the terminal was closed, or the connection to it.
+  // SIGHUP: the terminal or its connection was closed.
   for (const signal of SIGNALS) process.on(signal, interrupt);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A terminal that was closed is gone in its own way.
+      // EIO: the terminal was closed.
       if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       controller.abort();
     });
@@ -62,10 +62,10 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
   return error instanceof UserError ? error.exitCode : 1;
 }
 
-/** A mistake of the user is a sentence; anything else is a mistake of ours, and its stack helps. */
+/** A user's mistake is shown as one sentence. Anything else is a bug, so its stack is shown. */
 function describe(error: unknown): string {
   if (error instanceof UserError) return `Error: ${error.message.split('\n').map(printable).join('\n')}`;
   const memory = memoryProblem(error);
   if (memory) return `Error: ${printable(memory)}`;
-  return `This should not have happened: ${error instanceof Error ? error.stack : String(error)}`;
+  return `Internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`;
 }

@@ -1,4 +1,4 @@
-/** A mistake of the user or of the data: one sentence, shown without a stack trace. Exit code 2 is wrong usage. */
+/** A mistake in the usage or in the data: one sentence, shown without a stack trace. Exit code 2 means wrong usage. */
 export class UserError extends Error {
   override name = 'UserError';
   constructor(

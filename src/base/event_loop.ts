@@ -1,13 +1,13 @@
-/** Long computations in short pieces, so that the event loop goes on. */
+/** Splits long computations so that the event loop stays responsive. */
 
-/** Longest piece. */
-const PIECE_MS = 10;
+/** Longest time between two yields. */
+const SLICE_MS = 10;
 
-/** Returns what a loop awaits now and then: it lets others run once 10 ms have passed since they last did. */
+/** Returns a function for a loop to await: it yields to the event loop when 10 ms have passed since the last yield. */
 export function breather(): () => Promise<void> | undefined {
   let begin = performance.now();
   return () => {
-    if (performance.now() - begin < PIECE_MS) return undefined;
+    if (performance.now() - begin < SLICE_MS) return undefined;
     return new Promise((resolve) =>
       setImmediate(() => {
         begin = performance.now();

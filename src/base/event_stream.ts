@@ -1,15 +1,15 @@
-/** Events told by calls, as an async iterator. */
+/** Turns event callbacks into an async iterator. */
 
-/** While so many wait for their reader, those that the next of their kind replaces are left out. */
+/** When this many events wait for their reader, events that a later one replaces are dropped. */
 const MOST_WAITING = 1000;
 
 /**
- * Runs `work` and yields what it tells, in order; returns what it returns. Leaving the loop aborts the work and waits
- * for its end.
- * @param isPassing whether an event may be left out when its reader is slow
+ * Runs `work`, yields the events that it emits, in order, and returns its result. Leaving the loop aborts the work and
+ * waits for it to end.
+ * @param isPassing whether an event may be dropped when its reader is slow
  */
 export async function* streamEvents<E, R>(
-  work: (tell: (event: E) => void, signal: AbortSignal) => Promise<R>,
+  work: (emit: (event: E) => void, signal: AbortSignal) => Promise<R>,
   isPassing: (event: E) => boolean,
   signal?: AbortSignal,
 ): AsyncGenerator<E, R> {
@@ -28,7 +28,7 @@ export async function* streamEvents<E, R>(
     ended = true;
     wake();
   });
-  // Told where it is awaited.
+  // The rejection is handled where the promise is awaited; this avoids an unhandledRejection until then.
   running.catch(() => {});
   try {
     for (;;) {

@@ -1,4 +1,4 @@
-/** Which process a file belongs to, by its name, and whether that process is gone. */
+/** Which process a file belongs to, by its name, and whether that process still runs. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-/** Process numbers mean the same within it: this machine, and on Linux this container. */
+/** Scope of process ids: this machine, and on Linux this PID namespace (container). */
 const host = shortHash(`${hostname()} ${processSpace()}`);
 
 function shortHash(text: string): string {
@@ -21,12 +21,12 @@ function processSpace(): string {
   }
 }
 
-/** In place of a start that can't be found out. */
+/** Placeholder for an unknown start time. */
 const UNKNOWN = '00000000';
 
 /**
- * The start of a process, as a hash: numbers are used again, after a restart of the machine all of them. Undefined when
- * it is gone, or has ended and waits for its parent to ask.
+ * Hash of a process's start time, since process ids are reused, in particular after a reboot. Undefined if the process
+ * does not exist or is a zombie.
  */
 function birthOf(pid: number): string | undefined {
   try {
@@ -44,7 +44,7 @@ function birthOf(pid: number): string | undefined {
 
 function startOnLinux(pid: number): [state: string, start: string] {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name of the program, in brackets, may contain anything.
+  // The program's name, in parentheses, may contain any character.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return [fields[0]!, `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')} ${fields[19]}`];
 }
@@ -58,7 +58,7 @@ function startByPs(pid: number): [state: string, start: string] {
 
 let ownTag: string | undefined;
 
-/** Names that end in it (an ending may follow) belong to the process: host, number and start. */
+/** Suffix of the names of files that belong to a process: host, process id and start time. An extension may follow. */
 export function ownerTag(pid = process.pid): string {
   const make = () => `${host}-${pid}-${birthOf(pid) ?? UNKNOWN}`;
   if (pid !== process.pid) return make();
@@ -68,12 +68,12 @@ export function ownerTag(pid = process.pid): string {
 
 const TAG = /-([0-9a-f]{8})-(\d{1,9})-([0-9a-f]{8})(?:\.\w+)?$/;
 
-/** A name that no other file has, and that says which process it belongs to. */
+/** A unique file name that contains the {@link ownerTag} of this process. */
 export function newName(): string {
   return `${Date.now().toString(36)}-${randomBytes(4).toString('hex')}-${ownerTag()}`;
 }
 
-/** The number of the process that a name belongs to, and whether it is one of this machine. */
+/** The id of the process that a file name belongs to, and whether it is a process of this machine. */
 export function ownerOf(name: string): { pid: number; isHere: boolean } | undefined {
   const [, ownHost, pid] = TAG.exec(name) ?? [];
   return pid === undefined ? undefined : { pid: Number(pid), isHere: ownHost === host };
@@ -82,10 +82,10 @@ export function ownerOf(name: string): { pid: number; isHere: boolean } | undefi
 export const DAY_MS = 24 * 3600 * 1000;
 
 /**
- * Whether the process that a file or folder belongs to is gone. Of one on another machine, and where the name does not
- * say which it is, the silence decides.
+ * Whether the process that a file or folder belongs to no longer runs. For a process on another machine, or a name
+ * without a process, the age of the file decides.
  * @param silentMs time since the file was last touched
- * @param foreignMs silence from which on such a process counts as gone
+ * @param foreignMs the age from which the file of such a process counts as abandoned
  */
 export function isAbandoned(name: string, silentMs: number, foreignMs = DAY_MS): boolean {
   const [, ownHost, pid, birth] = TAG.exec(name) ?? [];
@@ -101,10 +101,9 @@ export async function silenceOf(path: string): Promise<number> {
 }
 
 /**
- * Removes what processes that are gone have left unfinished in a folder (`.NAME.tmp`), and files that `isOrphan` says
- * belong to nothing.
+ * Removes temporary files (`.NAME.tmp`) of dead processes from a folder, and abandoned files for which `isOrphan` holds.
  * @param foreignMs see {@link isAbandoned}
- * @returns the names that are still there
+ * @returns the names of the remaining files
  */
 export async function removeLeftovers(
   folder: string,
@@ -125,7 +124,7 @@ export async function removeLeftovers(
 
 const untilExit = new Set<string>();
 
-/** Has a file removed when this process ends, if it ends by itself; returns what takes that back. */
+/** Removes a file when this process exits (not when it is killed). Returns a function that cancels this. */
 export function removeAtExit(path: string): () => void {
   if (untilExit.size === 0) process.on('exit', removeAll);
   untilExit.add(path);

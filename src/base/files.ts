@@ -1,18 +1,18 @@
-/** The one way a file is written: whole, or not at all. */
+/** Atomic writes of files. */
 import { type FileHandle, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from './errors.ts';
 import { newName, removeLeftovers } from './file_owner.ts';
 
-/** Where what will be `name` is written; see `removeLeftovers`. */
+/** The path of a temporary file; see `removeLeftovers`. */
 export function temporaryPath(folder: string, name: string): string {
   return join(folder, `.${name}.tmp`);
 }
 
 /**
- * Writes under a temporary name beside the file, syncs, renames, syncs the folder: whatever happens, `path` holds
- * either what it held or all of `content` (its parts one after the other, not to be changed meanwhile). Removes what
- * processes that are gone have left unfinished in the folder.
+ * Writes a temporary file beside `path`, syncs it, renames it and syncs the folder, so that `path` always holds either
+ * its old content or all of `content` (parts are concatenated and must not change meanwhile). Also removes temporary
+ * files of dead processes from the folder.
  * @throws the error of the file system; see {@link saveFile}
  */
 export async function writeFileWhole(
@@ -32,7 +32,7 @@ export async function writeFileWhole(
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
-  // Not every file system lets a folder be synced; the file itself is.
+  // Some file systems can't sync a folder; the file itself is synced.
   await withFile(folder, 'r', (open) => open.sync()).catch(() => {});
 }
 
@@ -49,11 +49,11 @@ async function withFile<T>(path: string, flags: string, use: (file: FileHandle) 
   }
 }
 
-/** A file that the user asked for could not be written. */
+/** A file could not be written. */
 export class SaveError extends UserError {
   readonly code: string;
   readonly isDiskFull: boolean;
-  /** What went wrong, without what to do. */
+  /** What went wrong, without the remedy. */
   readonly problem: string;
 
   constructor(path: string, bytes: number, cause: unknown) {
@@ -62,14 +62,14 @@ export class SaveError extends UserError {
     const reason = isDiskFull ? `the disk is full (${(bytes / 1e6).toFixed(1)} MB were needed)` : code;
     const problem = `Could not save ${path}: ${reason}`;
     const remedy = isDiskFull
-      ? 'what was saved before is intact, free some space and try again'
-      : 'choose a folder that you may write to';
+      ? 'files saved before are intact; free some space and try again'
+      : 'choose a folder that is writable';
     super(`${problem}; ${remedy}`);
     [this.code, this.isDiskFull, this.problem, this.cause] = [code, isDiskFull, problem, cause];
   }
 }
 
-/** {@link writeFileWhole} for what a user asked for. @throws SaveError (a full disk, no permission) */
+/** {@link writeFileWhole} with errors for the user. @throws SaveError (disk full, no permission) */
 export async function saveFile(path: string, content: string | Uint8Array | Uint8Array[]): Promise<void> {
   await writeFileWhole(path, content).catch((error) => {
     throw new SaveError(
@@ -80,15 +80,15 @@ export async function saveFile(path: string, content: string | Uint8Array | Uint
   });
 }
 
-/** Writes a value as JSON; as {@link saveFile}. */
+/** Writes a value as JSON with {@link saveFile}. */
 export async function saveJson(folder: string, name: string, value: unknown): Promise<void> {
   await saveFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Notes that a file is used now: what is unused for longest is evicted first. */
+/** Sets the modification time of a file to now: the least recently used file is evicted first. */
 export async function touch(path: string): Promise<void> {
   const now = new Date();
-  // One that was evicted this moment is found missing later.
+  // If the file has just been evicted, its reader notices.
   await utimes(path, now, now).catch(() => {});
 }
 

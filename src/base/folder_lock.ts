@@ -1,20 +1,20 @@
-/** A folder that one process at a time may use. */
+/** Locks of folders, so that one process at a time uses them. */
 import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAbandoned, newName, ownerOf, removeAtExit } from './file_owner.ts';
 
-/** The process that has locked a folder. */
+/** The process that holds a lock. */
 export interface Holder {
   pid: number;
-  /** Absent: this machine. */
+  /** Undefined: this machine. */
   host: string | undefined;
-  /** When it locked the folder, by ISO 8601. */
+  /** When it locked the folder (ISO 8601). */
   since: string | undefined;
 }
 
-/** A process that lives has locked the folder. */
+/** The folder is locked by a running process. */
 export class FolderLocked extends Error {
   readonly holder: Holder;
 
@@ -24,17 +24,17 @@ export class FolderLocked extends Error {
   }
 }
 
-/** A process shows this often that it lives ... */
+/** A holder rewrites its lock file this often. */
 const BEAT_MS = 20_000;
-/** ... and nothing else is known of one on another machine: silent for this long, it counts as gone. */
+/** A holder on another machine counts as dead when its lock file is older than this. */
 export const LOCK_FOREIGN_MS = 180_000;
 const TRIES = 12;
 
 /**
- * Locks a folder until the returned function is called or this process is gone. Each process that wants it creates a
- * file of its own and then looks for those of others: of two, at least one sees the other and withdraws. It tries again
- * unless the other has the folder already.
- * @throws FolderLocked; the error of the file system where the folder can't be written to
+ * Locks a folder until the returned function is called or this process ends. Each process creates a file of its own and
+ * then looks for files of others: of two processes, at least one sees the other and withdraws. It retries unless the
+ * other already holds the lock. This needs no atomic operation but creating a file, so it also works over NFS.
+ * @throws FolderLocked; the error of the file system if the folder is not writable
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   for (let tries = 1; ; tries++) {
@@ -51,17 +51,17 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
       await claim.withdraw();
       throw error;
     }
-    // Two that came at the same moment must not meet again.
+    // A random delay, so that two processes do not collide again.
     await sleep(Math.random() * 50 * tries);
   }
 }
 
-/** Whether a file belongs to the lock of its folder. */
+/** Whether a file is a lock file of its folder. */
 export function isLockFile(name: string): boolean {
   return name.startsWith('.lock-');
 }
 
-/** The file of this process: while it is there, and its process lives, nobody else has the folder. */
+/** The lock file of this process. */
 class Claim {
   readonly path: string;
   readonly #file: FileHandle;
@@ -72,7 +72,7 @@ class Claim {
 
   private constructor(path: string, file: FileHandle, keep: () => void) {
     [this.path, this.#file, this.#keep] = [path, file, keep];
-    // Written, not touched: a file server sets its time by its own clock. A folder that is gone is reported elsewhere.
+    // A write makes a file server set the time by its own clock; utimes would not. A removed folder is reported elsewhere.
     this.#beat = setInterval(() => void this.#write().catch(() => {}), BEAT_MS).unref();
   }
 
@@ -92,14 +92,14 @@ class Claim {
     }
   }
 
-  /** The folder is ours: others need not try again. */
+  /** Marks the lock as held: others stop retrying. */
   async confirm(): Promise<void> {
     this.#isConfirmed = true;
     await this.#write();
   }
 
   async #write(): Promise<void> {
-    // Always of the same length.
+    // The text always has the same length.
     const confirmed = Number(this.#isConfirmed);
     await this.#file.write(JSON.stringify({ host: hostname(), since: this.#since, confirmed }), 0);
   }
@@ -112,9 +112,9 @@ class Claim {
   }
 }
 
-/** Whoever else has the folder or wants it; removes the files of processes that are gone. */
+/** Another process that holds or wants the lock, if any; removes the lock files of dead processes. */
 async function claimBeside(folder: string, own: Claim): Promise<OtherClaim | undefined> {
-  // Both times are of the clock of the file system.
+  // Both times come from the clock of the file system.
   const now = (await stat(own.path)).mtimeMs;
   for (const name of (await readdir(folder)).filter(isLockFile)) {
     const path = join(folder, name);

@@ -1,4 +1,4 @@
-/** What package.json says of this package. */
+/** package.json of this package. */
 import { readFileSync } from 'node:fs';
 
 interface PackageJson {

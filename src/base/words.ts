@@ -1,9 +1,9 @@
-/** Words and numbers as a person reads them; a dash where there is none. */
+/** Numbers, times and names formatted for people; a dash for a missing number. */
 
-/** Controls of C0 and C1, and what turns the direction of writing: a name could steer the terminal with them. */
+/** Control characters (C0, C1) and bidirectional overrides, with which a name could manipulate the terminal. */
 const CONTROLS = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A line that may hold names from outside, as it can be shown in a terminal. */
+/** Makes a line safe for a terminal if it contains names from outside. */
 export function printable(line: string): string {
   return line.replace(CONTROLS, '\ufffd');
 }
@@ -16,7 +16,7 @@ export function count(n: number): string {
   return Number.isFinite(n) ? Math.round(n).toLocaleString('en-US') : '–';
 }
 
-/** To three digits that count, without a power of ten where that can be. */
+/** Three significant digits, without an exponent unless very small or large. */
 export function digits(n: number): string {
   if (!Number.isFinite(n)) return '–';
   const size = Math.abs(n);
@@ -25,7 +25,7 @@ export function digits(n: number): string {
   return size >= 1000 ? count(n) : String(Number(n.toPrecision(3)));
 }
 
-/** "2026-11-23 03:12", in the time zone of this machine. */
+/** "2026-11-23 03:12", in local time. */
 export function moment(iso: string): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return iso;
@@ -40,13 +40,13 @@ export function duration(seconds: number): string {
   return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
-/** Of bytes: "0.3 MB", "4.2 GB". */
+/** Formats bytes: "0.3 MB", "4.2 GB". */
 export function megabytes(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
   return bytes >= 1e7 ? `${count(bytes / 1e6)} MB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** A word for a shell, in quotes where it needs them. */
+/** Quotes a word for a shell if necessary. */
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

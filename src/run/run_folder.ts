@@ -10,7 +10,7 @@ import { quote } from '../base/words.ts';
 import type { LogLine } from '../training/train_events.ts';
 
 /** What a run leaves that ended before its first checkpoint. */
-const UNBEGUN = ['run.json', 'report.html', 'find-lr.json', 'untold.json'];
+const UNBEGUN = ['run.json', 'report.html', 'find-lr.json', 'undelivered_alerts.json'];
 
 /**
  * Makes the folder of a run.

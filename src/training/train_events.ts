@@ -21,7 +21,7 @@ export type TrainEvent =
   | RollbackEvent
   | NoticeEvent
   | CheckpointEvent
-  | UntoldEvent
+  | UndeliveredAlertsEvent
   | { type: 'end'; run: string; results: Results };
 
 /** The first step is about to be taken. */
@@ -63,8 +63,8 @@ export interface CheckpointEvent {
 }
 
 /** Alerts that could not be delivered. */
-export interface UntoldEvent {
-  type: 'untold';
+export interface UndeliveredAlertsEvent {
+  type: 'undeliveredAlerts';
   messages: string[];
 }
 

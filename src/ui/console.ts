@@ -119,7 +119,7 @@ function eventLines(event: Lasting, predict: string): string[] {
       ];
     case 'notice':
       return [`Step ${event.step}: ${event.message}`];
-    case 'untold':
+    case 'undeliveredAlerts':
       return event.messages;
     case 'end':
       return endLines(event.results, event.run, predict);

@@ -26,13 +26,13 @@ test('caffeinate runs for this process, without the display, and ends with the t
   );
   vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
   const awake = await stayAwake('darwin');
-  expect(awake.note).toMatch(/^On battery, 41% left: plug it in/);
+  expect(awake.note).toMatch(/^On battery, 41% left: connect the power adapter/);
   await vi.waitFor(() => expect(readFileSync(words, 'utf8')).toBe(`-i -m -w ${process.pid}\n`), 5000);
   awake.end();
   await vi.waitFor(() => expect(readFileSync(words, 'utf8')).toContain('ended'), 5000);
 });
 
-test('plugged in there is nothing to tell; without the tools nothing happens', async () => {
+test('plugged in there is no note; without the tools nothing happens', async () => {
   script('pmset', `echo "Now drawing from 'AC Power'"; echo " -InternalBattery-0 (id=1)	100%; charged"`);
   vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
   const plugged = await stayAwake('darwin');

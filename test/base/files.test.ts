@@ -23,7 +23,7 @@ test('replaces a file whole and leaves nothing beside it', async () => {
 test('a folder that is not there is named', async () => {
   const path = join(folder, 'gone', 'a.json');
   await expect(saveFile(path, 'x')).rejects.toThrow(
-    `Could not save ${path}: ENOENT; choose a folder that you may write to`,
+    `Could not save ${path}: ENOENT; choose a folder that is writable`,
   );
 });
 
@@ -60,7 +60,7 @@ describe('a full disk', () => {
 
   function expectIntact(path: string, answer: string) {
     expect(answer.trim()).toBe(
-      `UserError: Could not save ${path}: the disk is full (3.0 MB were needed); what was saved before is intact, free some space and try again`,
+      `UserError: Could not save ${path}: the disk is full (3.0 MB were needed); files saved before are intact; free some space and try again`,
     );
     expect(readFileSync(path, 'utf8')).toBe('good');
     expect(readdirSync(join(path, '..'))).toEqual(['last.safetensors']);

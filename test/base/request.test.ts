@@ -118,7 +118,7 @@ test('a proxy that refuses, or is not there, is named; without its password', as
   vi.stubEnv('HTTPS_PROXY', `http://wren:pass@127.0.0.1:${proxy.port}`);
   await expect(ask('https://hub.example/', {}, settings)).rejects.toMatchObject({
     name: 'UserError',
-    message: `The proxy 127.0.0.1:${proxy.port} does not lead to hub.example (it answers 407); put the right name and password into HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT), or ask who runs it`,
+    message: `The proxy 127.0.0.1:${proxy.port} refused the connection to hub.example (status 407); check the user name and password in HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT), or ask its administrator`,
   });
   const broken = await startProxy(0, 502);
   vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${broken.port}`);
@@ -135,6 +135,6 @@ test('a proxy that refuses, or is not there, is named; without its password', as
   await expect(ask('https://hub.example/', {}, settings)).rejects.toMatchObject({
     name: 'UserError',
     message:
-      'Expected an address such as http://proxy.example.com:3128 in HTTPS_PROXY, but found something else; set it right or unset it',
+      'Expected a URL such as http://proxy.example.com:3128 in HTTPS_PROXY, but found something else; correct it or unset it',
   });
 });

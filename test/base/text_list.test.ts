@@ -23,7 +23,7 @@ test('one text, several, or anything that yields them', () => {
   expect(textList([])).toEqual([]);
   for (const wrong of ['', [''], [1], 1, null, undefined, {}, Buffer.from('a'), [['a']]])
     expect(() => textList(wrong, 'predict: '), String(wrong)).toThrow(
-      /^predict: expected one or more texts, but found /,
+      /^predict: expected one or more non-empty strings, but found /,
     );
 });
 
@@ -36,7 +36,7 @@ test('predict takes one file', async () => {
   for await (const prediction of predict(photo, { model })) found.push(prediction.file);
   expect(found).toEqual([photo]);
   await expect(predict(3 as never).next()).rejects.toThrow(
-    'predict: expected one or more texts, but found 3',
+    'predict: expected one or more non-empty strings, but found 3',
   );
   await expect(predict(photo, model as never).next()).rejects.toThrow('Expected options by name');
 });
@@ -55,7 +55,7 @@ describe('sources', () => {
     await expect(train({ ...common, ...sources })).rejects.toThrow(refused);
     await expect(drain(trainEvents({ ...common, ...sources }))).rejects.toThrow(refused);
     await expect(train({ ...common, data: 3 as never })).rejects.toThrow(
-      '--data: expected one or more texts, but found 3',
+      '--data: expected one or more non-empty strings, but found 3',
     );
   });
 
@@ -64,7 +64,7 @@ describe('sources', () => {
     const rest = { imageSize: 16, fit: 'cover', cacheDir: folder } as const;
     await expect(loadDataset({ ...sources, ...rest, [role]: missing })).rejects.toThrow(refused);
     await expect(loadDataset({ ...sources, ...rest, [role]: 3 })).rejects.toThrow(
-      `${role}: expected one or more texts, but found 3`,
+      `${role}: expected one or more non-empty strings, but found 3`,
     );
   });
 
