@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describeOptions, predictOptions, trainOptions } from '../src/options.ts';
+import { describeOptions, exportOptions, predictOptions, trainOptions } from '../src/options.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const index = join(root, 'src/index.ts');
@@ -104,7 +104,7 @@ function markdownOf(comment: string): string {
 /** The declaration, or for options the table from which they are read. */
 function section({ name, comment, text }: Declaration, prefix = ''): string {
   const prose = comment === '' ? '' : `${markdownOf(comment)}\n\n`;
-  const table = new Map(Object.entries({ trainOptions, predictOptions })).get(
+  const table = new Map(Object.entries({ trainOptions, predictOptions, exportOptions })).get(
     /Values<typeof (\w+)>/.exec(text)?.[1] ?? '',
   );
   if (!table) return `### ${prefix}${name}\n\n${prose}\`\`\`ts\n${text}\n\`\`\`\n`;

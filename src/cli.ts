@@ -12,10 +12,11 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal data [PRESET] [options]      fetch and verify images, say what is inside
   birbs-metal data check SOURCE ...        say what is wrong with images
   birbs-metal predict [options] FILE ...   say what is in an image
+  birbs-metal export [RUN] [options]       write a trained network as ONNX
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
   birbs-metal setup [--force]              build the native addon if the install could not
 
-  birbs-metal train --help (data, predict, doctor --help) lists the options, --version prints the version.`;
+  birbs-metal train --help (data, predict, export, doctor --help) lists the options, --version prints the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
   const [train, predict] = ['npx birbs-metal train', 'npx birbs-metal predict'];
@@ -29,6 +30,10 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
       });
     case 'predict':
       return (await import('./predict.ts')).predictCommand(words, signal, { command: predict });
+    case 'export':
+      return (await import('./export.ts')).exportCommand(words, signal, {
+        command: 'npx birbs-metal export',
+      });
     case 'doctor':
       return (await import('./doctor.ts')).doctorCommand(words, signal, {
         command: 'npx birbs-metal doctor',
@@ -45,7 +50,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, data, predict, doctor or setup, but found ${found}; see birbs-metal --help`,
+    `Expected train, data, predict, export, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
 }

@@ -15,6 +15,7 @@ export {
   type Safetensors,
 } from './export/safetensors.ts';
 export { encodeWeights, type ForeignNetwork, loadWeights, type Weights } from './export/weights.ts';
+export { type ExportedFile, exportModel } from './export.ts';
 export { type CalibrationReport, calibrate } from './metrics/calibration.ts';
 export { confidenceIntervals, type Interval, type Intervals } from './metrics/intervals.ts';
 export { computeMetrics, type Metrics, softmax } from './metrics/metrics.ts';
@@ -39,7 +40,7 @@ export {
 } from './model/network_shapes.ts';
 export * as ops from './model/ops.ts';
 export { birbs, birbsBn, type NetworkName, networks } from './model/presets.ts';
-export type { PredictOptions, TrainOptions } from './options.ts';
+export type { ExportOptions, PredictOptions, TrainOptions } from './options.ts';
 export { predict } from './predict.ts';
 export type { Prediction, Verdict } from './predictor/prediction.ts';
 export { createPredictor, type Predictor, type PredictorOptions } from './predictor/predictor.ts';

@@ -31,6 +31,8 @@ export type Values<T extends Table> = { [K in keyof T]: T[K] extends Option<infe
 export type TrainOptions = Values<typeof trainOptions>;
 /** Options of `predict`, and of the command of that name. */
 export type PredictOptions = Values<typeof predictOptions>;
+/** Options of `exportModel`, and of the command `export`. */
+export type ExportOptions = Values<typeof exportOptions>;
 export type DataOptions = Values<typeof dataOptions>;
 type Ui = 'tui' | 'plain' | 'json' | 'none';
 
@@ -137,6 +139,15 @@ export const predictOptions = {
   calibration: flag(true, 'use the temperature and threshold fitted on the validation images'),
 };
 
+/** Of `export`: those of `predict` that say which model, and what to write. */
+export const exportOptions = {
+  format: choice(['onnx'], 'onnx', 'what to write'),
+  weights: choice(['fp32', 'fp16'], 'fp32', 'width of the stored weights; fp16 halves the file'),
+  out: text('FILE', 'where to write it; default beside the weights'),
+  ...pick(predictOptions, ['model', 'network', 'classes', 'imageSize', 'calibration']),
+  json: flag(false, 'print one JSON object'),
+};
+
 export const doctorOptions = {
   device: choice(['metal', 'cpu', 'portable'] as const, 'metal', 'device to check'),
   bench: flag(true, 'measure training speed at the end'),
@@ -231,6 +242,22 @@ below that. Chosen on the validation images, all three do a little worse on othe
 
 Ends with 0 when every image was read, 1 when one was not, 2 for a wrong option.`;
 
+export const exportUsage = (
+  command: string,
+) => `Writes a trained network in another format, for use without birbs-metal.
+
+  ${command} [RUN|FILE] [options]
+  ${command} runs/garden --format onnx
+  ${command} runs/garden --weights fp16 --out garden.onnx
+
+Options
+${helpLines(exportOptions)}
+
+onnx: one file for onnxruntime and whatever else reads opset 17. Pixels in (uint8, RGB), probabilities out: what lies
+between is in the file. The file is read back and has to answer as the network does before it appears.
+
+Ends with 0 when the file is written, 1 when it could not be, 2 for a wrong option.`;
+
 export const doctorUsage = (
   command: string,
 ) => `Says whether a device computes what plain C++ on the CPU computes.
@@ -312,6 +339,19 @@ export function parsePredict(words: string[], command: string): CommandLine<type
   if ('values' in line && line.files.length === 0)
     throw new UserError(`Expected an image or a folder of images; for example: ${command} photo.jpg`, 2);
   return line;
+}
+
+/** Reads `export` options; the model may be named without `--model`. */
+export function parseExport(words: string[], command: string): CommandLine<typeof exportOptions> {
+  return parse(exportOptions, words, exportUsage(command), (given, files) => {
+    const [model = given.model, ...more] = files;
+    if (more.length > 0 || (files.length > 0 && given.model !== undefined))
+      throw new UserError(
+        `Expected one model, but found ${[...files, given.model ?? []].flat().join(' and ')}; export them one by one`,
+        2,
+      );
+    return completeOptions(exportOptions, { ...given, model });
+  });
 }
 
 /** Reads `doctor` options; files have no place there. */

@@ -1,0 +1,160 @@
+/** The command that writes a trained network in another format. */
+import { stat } from 'node:fs/promises';
+import { dirname, extname, join } from 'node:path';
+import { isMain, runCommand } from './base/command.ts';
+import { UserError } from './base/errors.ts';
+import { saveFile } from './base/files.ts';
+import { checkAddressSpace } from './base/memory_limit.ts';
+import { megabytes, printable } from './base/words.ts';
+import { compareExport, type Difference, generatedImages, imagesToCompare } from './export/compare_export.ts';
+import { exportMetadata, type Origin } from './export/export_metadata.ts';
+import type { ExportedModel, RunExported } from './export/exported_model.ts';
+import { encodeOnnx } from './export/onnx/encode_onnx.ts';
+import { openOnnx } from './export/onnx/run_onnx.ts';
+import { plainGraph } from './export/plain_graph.ts';
+import { nodeSnippet, pythonSnippet } from './export/snippets.ts';
+import { networkShapes } from './model/network_shapes.ts';
+import { completeOptions, type ExportOptions, exportOptions, parseExport } from './options.ts';
+import { type Classifier, openClassifier } from './predictor/classifier.ts';
+import { readDescription } from './run/run_folder.ts';
+import { validationImages } from './run/validation_images.ts';
+
+/** A file that {@link exportModel} has written. */
+export interface ExportedFile {
+  path: string;
+  bytes: number;
+  /** How far its answers are from those of the network, on the images that both were asked about. */
+  checked: Difference & { images: number; on: 'validation images' | 'generated images' };
+  /** What a person should know. */
+  remarks: string[];
+  /** Programs that use the file, by language. */
+  snippets: Record<string, string>;
+}
+
+/** A format: its file, how that is read back, and programs that use it. */
+interface Format {
+  extension: string;
+  description: string;
+  encode(model: ExportedModel): Uint8Array[];
+  open(bytes: Uint8Array): RunExported;
+  snippets(model: ExportedModel, path: string): Record<string, string>;
+}
+
+const formats: Record<ExportOptions['format'], Format> = {
+  onnx: {
+    extension: '.onnx',
+    description: 'ONNX, opset 17',
+    encode: encodeOnnx,
+    open: openOnnx,
+    snippets: (model, path) => ({ Python: pythonSnippet(model, path), 'Node.js': nodeSnippet(model, path) }),
+  },
+};
+
+/**
+ * Writes a trained network in another format. The file is read back and has to answer as the network does before it
+ * appears.
+ * @param given options by name; the defaults are those of the command
+ * @throws UserError when an option is wrong, there is no model, or the file would answer something else
+ */
+export async function exportModel(given: Partial<ExportOptions> = {}): Promise<ExportedFile> {
+  checkAddressSpace();
+  const options = completeOptions(exportOptions, given);
+  const { format: name, weights: width, out, ...which } = options;
+  const format = formats[name];
+  const classifier = await openClassifier({ ...which, device: 'cpu' });
+  try {
+    const { path: source, network, values, calibration, metadata } = classifier.model;
+    const path = out ?? join(dirname(source), `${baseName(source)}${format.extension}`);
+    await checkTarget(path, source);
+    const origin = await originOf(dirname(source), metadata);
+    const model: ExportedModel = {
+      ...{ network, calibration, width, graph: plainGraph(network, values) },
+      metadata: exportMetadata(network, calibration, origin),
+    };
+    const content = format.encode(model);
+    const remarks: string[] = [];
+    const checked = await check(classifier, model, format.open(Buffer.concat(content)), remarks);
+    await saveFile(path, content);
+    const bytes = content.reduce((sum, { length }) => sum + length, 0);
+    return { path, bytes, checked, remarks, snippets: format.snippets(model, path) };
+  } finally {
+    await classifier.dispose();
+  }
+}
+
+function baseName(path: string): string {
+  return path
+    .slice(dirname(path).length)
+    .replace(/^[/\\]/, '')
+    .slice(0, -extname(path).length || undefined);
+}
+
+async function checkTarget(path: string, source: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found && !found.isFile())
+    throw new UserError(`Expected --out to name a file, but ${path} is none; add a file name`, 2);
+  if (found && (await stat(source)).ino === found.ino)
+    throw new UserError(`Expected --out to name another file than the weights ${source}`, 2);
+}
+
+/** What the weights and the run beside them say. */
+async function originOf(folder: string, { dataHash }: Record<string, string>): Promise<Origin> {
+  const description = await readDescription(folder);
+  const pretrained = typeof description === 'string' ? undefined : description.pretrained;
+  return { dataHash, pretrained: pretrained as Origin['pretrained'] };
+}
+
+/** Milliseconds that the search for validation images may take. */
+const PATIENCE = 20_000;
+
+async function check(
+  { session, model: { path, network }, batchSize }: Classifier,
+  model: ExportedModel,
+  run: RunExported,
+  remarks: string[],
+): Promise<ExportedFile['checked']> {
+  const work = networkShapes(network).multiplyAdds.reduce((a, b) => a + b, 0);
+  const most = Math.min(batchSize, imagesToCompare(work));
+  let on: ExportedFile['checked']['on'] = 'validation images';
+  const search = validationImages(dirname(path), network, most, AbortSignal.timeout(PATIENCE));
+  const images = await search.catch((error: Error) => {
+    on = 'generated images';
+    const reason = error.name === 'TimeoutError' ? `took more than ${PATIENCE / 1000} s` : error.message;
+    remarks.push(`Checked on generated images, as the validation images are not at hand: ${reason}.`);
+    return generatedImages(network.input, most);
+  });
+  const logits = await session.predict(Buffer.concat(images), images.length);
+  return { ...compareExport(model, run, images, logits), images: images.length, on };
+}
+
+/** The command: prints what was written and a program that uses it, and answers with the exit code. */
+export async function exportCommand(
+  words: string[],
+  _signal: AbortSignal,
+  { command = 'npx tsx src/export.ts' } = {},
+): Promise<number> {
+  const line = parseExport(words, command);
+  if ('print' in line) {
+    process.stdout.write(`${line.print}\n`);
+    return 0;
+  }
+  const { format, weights, json } = line.values;
+  const file = await exportModel(line.values);
+  if (json) {
+    process.stdout.write(`${JSON.stringify(file)}\n`);
+    return 0;
+  }
+  const { path, bytes, checked, remarks, snippets } = file;
+  const logits =
+    checked.logits === undefined ? '' : `, logits by ${checked.logits.toPrecision(1)} of the largest`;
+  process.stdout.write(
+    `${printable(path)}: ${formats[format].description}, ${weights === 'fp16' ? 'float16' : 'float32'} weights, ${megabytes(bytes)}\n` +
+      `Read back and compared with the CPU on ${checked.images} ${checked.on}: probabilities differ by at most ${checked.probabilities.toPrecision(1)}${logits}.\n`,
+  );
+  for (const remark of remarks) process.stdout.write(`${printable(remark)}\n`);
+  for (const [language, text] of Object.entries(snippets))
+    process.stdout.write(`\n${language}:\n\n${text.replace(/^(?=.)/gm, '    ')}\n`);
+  return 0;
+}
+
+if (isMain(import.meta.url)) void runCommand(exportCommand);

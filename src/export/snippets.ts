@@ -1,0 +1,62 @@
+/** Programs that use an exported file, with the image preparation that its network was trained on. */
+import type { ExportedModel } from './exported_model.ts';
+
+type Model = Pick<ExportedModel, 'network' | 'calibration'>;
+
+/** With onnxruntime, Pillow and NumPy. */
+export function pythonSnippet({ network: { input, classNames }, calibration }: Model, file: string): string {
+  const { width, height, fit } = input;
+  const size = `(${width}, ${height})`;
+  const square = {
+    cover: `ImageOps.fit(image, ${size}, Image.LANCZOS)`,
+    contain: `ImageOps.pad(image, ${size}, Image.LANCZOS, color="white")`,
+    fill: `image.resize(${size}, Image.LANCZOS)`,
+  }[fit];
+  const answer =
+    calibration.threshold === undefined
+      ? ['guess = p.argmax()', 'certainty = p[guess]']
+      : [
+          `t = ${calibration.threshold}  # from this probability of ${JSON.stringify(classNames[0])} on, it is the answer`,
+          'a, b = p[0] * (1 - t), p[1] * t',
+          'guess, certainty = (0 if a >= b else 1), max(a, b) / (a + b)',
+        ];
+  return `# pip install onnxruntime pillow numpy
+import json, numpy as np, onnxruntime as ort
+from PIL import Image, ImageOps
+
+session = ort.InferenceSession(${JSON.stringify(file)})
+labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
+image = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGBA")
+image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+pixels = np.asarray(${square}, np.uint8)[None]
+p = session.run(["probabilities"], {"image": pixels})[0][0].astype(float)
+${answer.join('\n')}
+print(labels[guess] if certainty >= ${calibration.unsureBelow} else "unsure", dict(zip(labels, p)))`;
+}
+
+/** With onnxruntime-node and sharp: the pixels are those of training, byte for byte. */
+export function nodeSnippet({ network: { input, classNames }, calibration }: Model, file: string): string {
+  const { width, height, fit } = input;
+  const { threshold: t, unsureBelow } = calibration;
+  const answer =
+    t === undefined
+      ? ['const guess = p.indexOf(Math.max(...p));', 'const certainty = p[guess];']
+      : [
+          `const t = ${t}; // from this probability of ${JSON.stringify(classNames[0])} on, it is the answer`,
+          'const [a, b] = [p[0] * (1 - t), p[1] * t];',
+          'const [guess, certainty] = [a >= b ? 0 : 1, Math.max(a, b) / (a + b)];',
+        ];
+  return `// npm install onnxruntime-node sharp
+import ort from 'onnxruntime-node';
+import sharp from 'sharp';
+
+const session = await ort.InferenceSession.create(${JSON.stringify(file)});
+const labels = ${JSON.stringify(classNames)};
+const pixels = await sharp('photo.jpg').autoOrient()
+  .resize(${width}, ${height}, { fit: '${fit}', background: '#fff' })
+  .flatten({ background: '#fff' }).toColourspace('srgb').raw().toBuffer();
+const image = new ort.Tensor('uint8', new Uint8Array(pixels), [1, ${height}, ${width}, 3]);
+const p = [...(await session.run({ image })).probabilities.data];
+${answer.join('\n')}
+console.log(certainty >= ${unsureBelow} ? labels[guess] : 'unsure', p);`;
+}
