@@ -9,7 +9,7 @@ import { count } from './base/words.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { type NetworkName, networks } from './model/presets.ts';
 import { schedules } from './training/schedule.ts';
-import { judges } from './training/stopping.ts';
+import { selectionMetrics } from './training/stopping.ts';
 
 /** One option: how its value is read from the command line and checked, and its line of help. */
 interface Option<T> {
@@ -77,7 +77,11 @@ export const trainOptions = {
   labelSmoothing: number(0, [0, 0.9], 'label smoothing: share of each label spread over all classes'),
   clipNorm: number(0, [0, 1e6], 'clip gradients to this norm; 0: off'),
   ema: number(0, [0, 0.99999], 'decay per step of a moving average of the weights; 0: off'),
-  metric: choice(judges, 'balancedAccuracy', 'metric that picks the best epoch and drives --patience'),
+  metric: choice(
+    selectionMetrics,
+    'balancedAccuracy',
+    'metric that picks the best epoch and drives --patience',
+  ),
   patience: integer(0, [0, 100_000], 'stop after this many epochs without improvement; 0: never'),
   minChange: number(0, [0, 100], 'smallest improvement of --metric that counts'),
   rollbacks: integer(10, [0, 1000], 'rollbacks after loss jumps before the run fails; 0: none'),

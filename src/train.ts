@@ -283,13 +283,13 @@ function headTraining(
   images: Images,
   { values }: Snapshot,
 ): HeadTraining {
-  const { balance, metric: judge, minChange, threads, cache, fit } = options;
+  const { balance, metric, minChange, threads, cache, fit } = options;
   const { name, imageSize } = choice;
   const { batchSize, stepsPerEpoch } = plan;
   return {
     ...{ session, images, dataset, train: split.train, val: split.val, clock, signal },
     extractor: extractorOf(session, values, { name, imageSize, fit, batchSize }),
-    ...{ balanced: balance !== 'none', epochs, stepsPerEpoch, judge, minChange, threads },
+    ...{ balanced: balance !== 'none', epochs, stepsPerEpoch, metric, minChange, threads },
     cacheDir: cache,
     onProgress: (progress) => tell(reading(progress)),
   };
@@ -320,7 +320,7 @@ async function epochTraining(
   return {
     ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },
     ...{ schedule, augmentation, seed, canary, clock, patience, minChange, timed, rollbacks, paused },
-    ...{ judge: options.metric, budget: options.time, average: options.ema },
+    ...{ metric: options.metric, budget: options.time, average: options.ema },
     checkpointSeconds: options.checkpointMinutes * 60,
   };
 }

@@ -84,7 +84,7 @@ describe('going on', () => {
       if (event.type === 'start') remarks = event.remarks;
     };
     await train({ resume: join(folder, 'damaged') }, { onEvent });
-    expect(remarks).toEqual([expect.stringMatching(/checksum is another.*going on from .*previous/)]);
+    expect(remarks).toEqual([expect.stringMatching(/checksum is another.*resuming from .*previous/)]);
     expect(bytes('damaged', 'last.safetensors').equals(bytes('adamw-whole', 'last.safetensors'))).toBe(true);
   });
 
@@ -94,7 +94,7 @@ describe('going on', () => {
     await trainUntil('changed', 14, { data: [own] });
     const resume = join(folder, 'changed');
     await expect(train({ resume, batchSize: 16 })).rejects.toThrow(
-      /go on with its own options, but --batch-size is 16 where the run has 8; leave it out, or say --force$/,
+      /keep its own options, but --batch-size is 16 where the run has 8; leave it out, or add --force$/,
     );
     await expect(train({ resume, run: join(folder, 'other') })).rejects.toThrow(
       /found --run .*leave it out$/,
@@ -102,14 +102,14 @@ describe('going on', () => {
     rmSync(join(own, 'not-bird', readdirSync(join(own, 'not-bird'))[0]!));
     await expect(train({ resume })).rejects.toThrow(/run again with --update-lock to accept$/);
     await expect(train({ resume, updateLock: true })).rejects.toThrow(
-      /the images are not those that it was trained on/,
+      /the images differ from those it was trained on/,
     );
     let remarks: string[] = [];
     const onEvent = (event: TrainEvent) => {
       if (event.type === 'start') remarks = event.remarks;
     };
     const results = await train({ resume, force: true, epochs: 3, updateLock: true }, { onEvent });
-    expect(remarks).toEqual([expect.stringMatching(/^--force: the images are not .*; epoch 2 begins anew$/)]);
+    expect(remarks).toEqual([expect.stringMatching(/^--force: the images differ .*; epoch 2 is restarted$/)]);
     expect(results).toMatchObject({ status: 'done', epochs: 3 });
   });
 
@@ -196,7 +196,7 @@ describe('the guard', () => {
       if (step > 30) await session.setParameters((await session.getParameters()).fill(Number.NaN));
     };
     await expect(trainPoisoned('hopeless', always)).rejects.toThrow(
-      /^At step \d+ the loss is NaN; the training went back 10 times, .*try a tenth/,
+      /^At step \d+ the loss is NaN after 10 rollbacks .*try a tenth/,
     );
     const results = JSON.parse(bytes('hopeless', 'results.json').toString());
     expect(results).toMatchObject({ status: 'failed' });

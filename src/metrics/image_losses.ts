@@ -15,7 +15,7 @@ export interface LabelledImages {
   /** Of all images. */
   labels: Int32Array;
   classes: number;
-  /** Positions of those that are not learnt. */
+  /** Positions of the validation images. */
   validation: Uint32Array;
   /** Whether training shows or weighs rare classes above their share. */
   balanced: boolean;

@@ -13,7 +13,7 @@ import type { Position, Snapshot } from '../training/training_state.ts';
 export const STATE = 'state.safetensors';
 export const PREVIOUS_STATE = 'state.previous.safetensors';
 
-/** A checkpoint as it is read back. */
+/** A checkpoint that was read from disk. */
 export interface Checkpoint extends Snapshot {
   network: Network;
   /** Of the data set that it was trained on; see `Dataset.hash`. */
@@ -24,7 +24,7 @@ export interface Checkpoint extends Snapshot {
 
 /** What the files beside a checkpoint can be written again from. */
 export interface RunState {
-  /** `run.json`, without what is found out anew. */
+  /** `run.json`, without the parts that every start determines again. */
   description: object;
   /** The lines of `metrics.jsonl`; absent where there are very many. */
   log?: string[] | undefined;
@@ -101,7 +101,7 @@ function* checkpointParts(checkpoint: Checkpoint): Generator<void, Uint8Array[]>
 
 /**
  * The newest checkpoint of a run that is whole; undefined where the run was ended before it had any.
- * @param onDamage told the sentence about a newest one that is not whole
+ * @param onDamage receives a sentence if the newest one is damaged
  * @throws UserError when there are checkpoints, but none is whole
  */
 export async function newestCheckpoint(
@@ -115,7 +115,7 @@ export async function newestCheckpoint(
     try {
       const checkpoint = await loadCheckpoint(path);
       for (const problem of problems)
-        onDamage(`${problem}; going on from ${path}, step ${checkpoint.position.step}`);
+        onDamage(`${problem}; resuming from ${path}, step ${checkpoint.position.step}`);
       return checkpoint;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -126,7 +126,7 @@ export async function newestCheckpoint(
   throw new UserError(`${problems.join('; ')}; train again in a new folder`);
 }
 
-/** Whether there is anything to resume. */
+/** Whether a folder has a checkpoint to resume from. */
 export async function hasCheckpoint(folder: string): Promise<boolean> {
   const found = await Promise.all(
     [STATE, PREVIOUS_STATE].map((name) => stat(join(folder, name)).catch(() => undefined)),
@@ -136,7 +136,7 @@ export async function hasCheckpoint(folder: string): Promise<boolean> {
 
 /**
  * Reads back what {@link encodeCheckpoint} wrote.
- * @throws UserError when the file is damaged or is none
+ * @throws UserError if the file is damaged or not a checkpoint
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const { metadata, tensors } = await readSafetensors(path);

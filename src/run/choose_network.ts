@@ -101,8 +101,8 @@ function notPretrained(network: string): UserError {
 function scratchRemark(name: keyof typeof pretrainedModels, reason: string): string {
   const { megabytes } = pretrainedModels[name];
   return (
-    `Training from scratch, as the pretrained weights of ${name} (${megabytes} MB) can't be had: ${reason}. ` +
-    'Of few photos a network learns much less this way; with --pretrained FILE.safetensors you can name weights that you have'
+    `Training from scratch, because the pretrained weights of ${name} (${megabytes} MB) are not available: ${reason}. ` +
+    'With few photos this gives a much weaker model; if you have the weights, name them with --pretrained FILE.safetensors'
   );
 }
 
@@ -110,7 +110,7 @@ function scratchRemark(name: keyof typeof pretrainedModels, reason: string): str
 export interface BuildOptions {
   classNames: string[];
   fit: Fit;
-  /** Whether the layers below the head learn as well. */
+  /** Whether the layers below the head are trained as well. */
   tuned: boolean;
 }
 

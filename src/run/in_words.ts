@@ -3,7 +3,7 @@ import { count, duration } from '../base/words.ts';
 import type { TrainOptions } from '../options.ts';
 import { BATCH_SIZE, type Plan } from '../training/plan.ts';
 
-/** One line of what was given; none where nothing was. */
+/** One line that repeats the given options in words; undefined if none were given. */
 export function numbersInWords(given: Partial<TrainOptions>, { stepsPerEpoch }: Plan): string[] {
   const { warmup, time, patience, checkpointMinutes, canary, cacheLimit } = given;
   const parts = [

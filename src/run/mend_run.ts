@@ -1,4 +1,4 @@
-/** What is damaged or missing in the folder of a run: put right from its checkpoints, or told. */
+/** Repairs damaged or missing files of a run folder from its checkpoints, or reports them. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
@@ -12,7 +12,7 @@ import { parseLog, readLog } from './run_folder.ts';
 /** Takes a sentence for the user. */
 type Remark = (sentence: string) => void;
 
-/** The lines of the log, as the checkpoint has them if it does; says so where those on disk are others. */
+/** The lines of the log: those of the checkpoint if it has them, with a remark if those on disk differ. */
 export async function mendLog(folder: string, checkpoint: Checkpoint, remark: Remark): Promise<LogLine[]> {
   const { run, position } = checkpoint;
   if (run?.log) return parseLog(await keptLog(folder, run.log, remark));
@@ -20,7 +20,7 @@ export async function mendLog(folder: string, checkpoint: Checkpoint, remark: Re
   const epochs = lines.filter(({ type }) => type === 'epoch').length;
   if (epochs < position.epoch)
     remark(
-      `metrics.jsonl lacks ${position.epoch - epochs} of ${position.epoch} epochs: curves and report are without them`,
+      `metrics.jsonl lacks ${position.epoch - epochs} of ${position.epoch} epochs: curves and report lack them`,
     );
   return lines;
 }
@@ -31,12 +31,12 @@ async function keptLog(folder: string, log: string[], remark: Remark): Promise<s
   const lost = log.filter((line) => !onDisk.has(stablePart(line))).length;
   if (lost > 0) {
     const found = text === undefined ? 'is missing' : `is damaged (${lost} of ${log.length} lines)`;
-    remark(`metrics.jsonl ${found}: written again from the checkpoint`);
+    remark(`metrics.jsonl ${found}: restored from the checkpoint`);
   }
   return log;
 }
 
-/** Of findings only the best and the last are kept, and of an old epoch not all that is of each class. */
+/** The part of a line that never changes: findings are kept for the best and last epoch only, and old epochs lose per-class metrics. */
 function stablePart(line: string): string {
   try {
     const { validation: _, ...rest } = JSON.parse(line);
@@ -47,8 +47,8 @@ function stablePart(line: string): string {
 }
 
 /**
- * Sees to it that the best weights are those of the best epoch. Where no checkpoint has them, the best is counted anew
- * from the last validation on, and that is told.
+ * Makes sure that the best weights are those of the best epoch. If no checkpoint has them, the search for the best epoch
+ * restarts at the last validation, with a remark.
  * @returns the checkpoint to resume from
  */
 export async function mendWeights(
@@ -58,26 +58,26 @@ export async function mendWeights(
   remark: Remark,
 ): Promise<Checkpoint> {
   const last = await problemOf(join(folder, 'last.safetensors'));
-  if (last) remark(`last.safetensors ${last}: written again from the checkpoint`);
+  if (last) remark(`last.safetensors ${last}: restored from the checkpoint`);
   const { best, step } = checkpoint.position;
   const problem = best && (await problemOf(join(folder, 'best.safetensors'), best.epoch));
   if (!problem) return checkpoint;
-  // The run begins with saving its checkpoint, and with it the weights that are its best.
+  // On resume the run saves its checkpoint first, and with it its best weights.
   if (checkpoint.run?.isBest) {
-    remark(`best.safetensors ${problem}: written again from the checkpoint`);
+    remark(`best.safetensors ${problem}: restored from the checkpoint`);
     return checkpoint;
   }
   const previous = await loadCheckpoint(join(folder, PREVIOUS_STATE)).catch(() => undefined);
   if (previous?.run?.isBest && previous.position.best?.epoch === best.epoch) {
     await saveWeights(join(folder, 'best.safetensors'), previous.network, previous, bestNotes(previous, log));
-    remark(`best.safetensors ${problem}: written again from the checkpoint before the last`);
+    remark(`best.safetensors ${problem}: restored from the checkpoint before the last`);
     return checkpoint;
   }
   const validated = log.findLast((line) => line.type === 'epoch');
   const isHere = validated?.step === step;
   remark(
-    `best.safetensors ${problem}, and no checkpoint has the weights of epoch ${best.epoch}: the best is counted anew, ` +
-      `beginning with ${isHere ? `epoch ${validated.epoch}` : 'the next validation'}`,
+    `best.safetensors ${problem}, and no checkpoint has the weights of epoch ${best.epoch}: the search for the best epoch restarts ` +
+      `with ${isHere ? `epoch ${validated.epoch}` : 'the next validation'}`,
   );
   return {
     ...checkpoint,
@@ -89,7 +89,7 @@ export async function mendWeights(
   };
 }
 
-/** As the process that saved the checkpoint wrote them. */
+/** The metadata that the process which saved the checkpoint would have written. */
 function bestNotes({ position, run }: Checkpoint, log: LogLine[]): Record<string, string> {
   return {
     ...run?.origin,
@@ -104,7 +104,7 @@ async function problemOf(path: string, epoch?: number): Promise<string | undefin
     const { metadata } = await loadWeights(path);
     const found =
       epoch === undefined ? null : (JSON.parse(metadata.metrics ?? 'null') as EpochMetrics | null);
-    // A later one was saved right before the run was killed, and will be saved again.
+    // A later epoch was saved right before the run was killed, and will be saved again.
     return found && found.epoch < epoch! ? `is of epoch ${found.epoch} and not of epoch ${epoch}` : undefined;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -1,4 +1,4 @@
-/** What a run has to tell: its log, its checkpoints, its incidents, its results; kept in the run folder as it goes. */
+/** The record of a run in its folder: log, checkpoints, incidents, results. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveFile, saveJson } from '../base/files.ts';
@@ -26,11 +26,11 @@ import { pastOf } from './resumed_history.ts';
 import { parseLog, readLog, saveLog } from './run_folder.ts';
 import { encodeMetricsCsv, epochScalars, stepScalars } from './scalars.ts';
 
-/** The report of a run, as the record asks for it. */
+/** The report of a run, as the record uses it. */
 export interface RunReport {
-  /** Whether the one on disk is old. */
+  /** Whether the report on disk is out of date. */
   isDue(): boolean;
-  /** Writes it anew. Not while batches are asked for: it looks at pixels. */
+  /** Rewrites the report. Must not run while batches are being read, since it reads pixels. */
   write(
     lines: LogLine[],
     results: Omit<Results, 'status'> & { status: Results['status'] | 'running' },
@@ -40,21 +40,21 @@ export interface RunReport {
 
 export interface RunFacts extends AdviceFacts {
   folder: string;
-  /** Is written now and then, and at the end. */
+  /** Written from time to time, and at the end. */
   report?: RunReport;
   network: Network;
   dataHash: string;
-  /** What holds the images, where something does. */
+  /** The lock file that pins the images, if any. */
   lock?: { root: string } | undefined;
   /** `run.json`. */
   description: object;
-  /** Of a run that is resumed, as its checkpoint has it; absent: the log on disk holds. */
+  /** From the checkpoint of a resumed run; if absent, the log on disk is used. */
   before?: Pick<RunState, 'log' | 'isBest'> | undefined;
   majorityAccuracy: number;
   clock: Stopwatch;
 }
 
-/** What the record takes. */
+/** The events that the record takes. */
 export type RecordEvent =
   | StepEvent
   | EpochEvent
@@ -64,25 +64,25 @@ export type RecordEvent =
   | SnapshotEvent;
 
 export interface RunRecord {
-  /** The epochs of before, of a run that is gone on with. */
+  /** The epochs before the resume, if the run was resumed. */
   readonly history: EpochEvent[];
-  /** The same and its steps, for curves. */
+  /** The epochs and steps before the resume, for plotting. */
   readonly past: PastEvent;
-  /** Takes note of an event; saves the log and a checkpoint with each snapshot, while training goes on. */
+  /** Records an event; on a snapshot, saves the log and a checkpoint in the background. */
   add(event: RecordEvent): Promise<void>;
   /**
-   * Saves what is not saved yet, `results.json` and the report.
-   * @param reason a sentence for the report: why it failed
+   * Saves pending data, `results.json` and the report.
+   * @param reason why the run failed, as a sentence for the report
    */
   end(status: Results['status'], stopped?: Stop, reason?: string): Promise<Results>;
 }
 
-/** Steps that are told and kept: the first, then every twentieth. */
+/** Whether a step is logged: the first and every 20th. */
 export function isTold(step: number): boolean {
   return step === 1 || step % 20 === 0;
 }
 
-/** Begins the record of a run, or goes on with it; the state that it begins with is its first checkpoint. */
+/** Starts the record of a new or resumed run and saves `start` as its first checkpoint. */
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
   const { folder, network, dataHash, clock, lock, report, description, before } = facts;
   const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
@@ -110,14 +110,14 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
     const { best } = snapshot.position;
     await saveWeights(join(folder, 'last.safetensors'), network, snapshot, {
       ...{ ...origin, ...texts.last },
-      // Who takes these weights where the best are missing should know.
+      // Lets a reader notice that the best weights are missing.
       ...(best ? { bestEpoch: String(best.epoch) } : {}),
     });
   };
   const save = async (snapshot: Snapshot) => {
     const isBest = bestIsNew;
     bestIsNew = false;
-    // Not more than one is on its way; a trouble of the one before is told here.
+    // At most one save is in progress; an error of the previous one is thrown here.
     await clock.during('saving', saving);
     position = snapshot.position;
     saving = write(snapshot, isBest, textsOf(lines, position.best?.epoch));
@@ -166,7 +166,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
         case 'epoch':
           final = { epoch: event.epoch, ...event.validation };
           bestIsNew ||= event.isBest;
-          // An epoch that ended early is validated once more where it is gone on with.
+          // An epoch that ended early is validated again after a resume.
           lines = lines.filter((line) => line.type !== 'epoch' || line.epoch !== event.epoch);
           lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });

@@ -40,7 +40,7 @@ export function resolveOptions(options: TrainOptions) {
     learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
     weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
     cache: options.cache ?? cacheFolder(),
-    // Time alone: as many epochs as it has room for, the learning rate led by the clock.
+    // With --time alone, the number of epochs is open and the learning rate follows the clock.
     timed: time !== undefined && epochs === undefined && fineTune === undefined,
     lock: options.lock ?? LOCK_FILE,
   };
@@ -61,7 +61,7 @@ export function checkNetwork(
     );
   if (findLr && isPretrained(network))
     throw new UserError(
-      `Expected --find-lr with a network that learns from scratch, but found --network ${network}; leave it out`,
+      `Expected --find-lr with a network that is trained from scratch, but found --network ${network}; leave it out`,
       2,
     );
 }

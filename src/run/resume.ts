@@ -1,4 +1,4 @@
-/** Going on with a run where it was ended. */
+/** Resuming a run. */
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.ts';
@@ -11,30 +11,31 @@ import { type Checkpoint, hasCheckpoint, newestCheckpoint } from './checkpoint.t
 import { mendLog, mendWeights } from './mend_run.ts';
 import { readDescription } from './run_folder.ts';
 
-/** A run that is gone on with. */
+/** A run that is resumed. */
 export interface Resumed {
   folder: string;
   options: TrainOptions;
-  /** Absent where the run was ended before it had any. */
+  /** Undefined if the run ended before its first checkpoint. */
   checkpoint: Checkpoint | undefined;
-  /** What is not as it was, and ignored by `--force` or put right: sentences. */
+  /** Sentences about differences that were repaired, or ignored because of `--force`. */
   remarks: string[];
-  /** `run.json` as it was. */
+  /** The saved `run.json`. */
   description: Record<string, unknown>;
-  /** The folder that its relative paths start from, where it is not the working directory. */
+  /** The folder that its relative paths start from, if it is not the working directory. */
   root: string | undefined;
 }
 
-/** What may differ from the run as it was begun. */
+/** Options that may be changed on resume. */
 const FREE: (keyof TrainOptions)[] = [
   ...(['resume', 'force', 'ui', 'device', 'threads', 'cache', 'epochs', 'time', 'patience'] as const),
   ...(['checkpointMinutes', 'lock', 'updateLock', 'verify', 'page', 'pageFrom', 'pageCommand'] as const),
 ];
 
 /**
- * Reads the run in the folder that `--resume` names; its options hold, but for those that do not change what is learnt.
- * @param lock takes the folder for this process
- * @throws UserError when it is none, when an option differs (without `--force`) or when no checkpoint is whole
+ * Opens the run in the folder that `--resume` names. Its saved options apply; only those that do not affect the result
+ * of training may be changed.
+ * @param lock locks the folder for this process
+ * @throws UserError if it is not a run, an option differs (without `--force`) or no checkpoint is intact
  */
 export async function openRun(
   asked: Partial<TrainOptions>,
@@ -43,7 +44,7 @@ export async function openRun(
   const folder = asked.resume!;
   if (asked.run !== undefined && asked.run !== folder)
     throw new UserError(
-      `Expected --resume ${folder} to go on in its own folder, but found --run ${asked.run}; leave it out`,
+      `Expected --resume ${folder} to continue in its own folder, but found --run ${asked.run}; leave it out`,
       2,
     );
   const found = await readDescription(folder);
@@ -58,7 +59,7 @@ export async function openRun(
   const root = rootOf(description);
   const given = root === undefined ? asked : withOwnPaths(asked);
   const { timed, ...saved } = description.options as Record<string, unknown>;
-  // Where the time decided, the number of epochs was not asked for.
+  // With --time alone, the number of epochs was not given by the user.
   if (timed === true) delete saved.epochs;
   const known = Object.entries(saved).filter(([name]) => Object.hasOwn(trainOptions, name));
   const before = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
@@ -71,7 +72,7 @@ export async function openRun(
       const differs = `--${kebab(name)} is ${JSON.stringify(value)} where the run has ${JSON.stringify(before[name])}`;
       if (!options.force)
         throw new UserError(
-          `Expected --resume ${folder} to go on with its own options, but ${differs}; leave it out, or say --force`,
+          `Expected --resume ${folder} to keep its own options, but ${differs}; leave it out, or add --force`,
           2,
         );
       remarks.push(`--force: ${differs}`);
@@ -81,7 +82,7 @@ export async function openRun(
   return { folder, options, checkpoint, remarks, description, root };
 }
 
-/** The newest checkpoint that is whole, with the weights and the log beside it as they should be. */
+/** The newest intact checkpoint, after repairing the weights and the log beside it. */
 async function soundCheckpoint(
   folder: string,
   remark: (message: string) => void,
@@ -91,7 +92,7 @@ async function soundCheckpoint(
   return mendWeights(folder, checkpoint, await mendLog(folder, checkpoint, remark), remark);
 }
 
-/** `run.json`, or what the checkpoint knows of it. */
+/** `run.json`, or its copy in the checkpoint if it is damaged. */
 function checkedDescription(
   folder: string,
   found: Record<string, unknown> | string,
@@ -102,7 +103,7 @@ function checkedDescription(
   const kept = checkpoint?.run?.description as Record<string, unknown> | undefined;
   if (!kept)
     throw new UserError(`Expected ${folder} to hold the options of a run, but ${found}; train again`);
-  remark(`In ${folder} ${found}: written again from the checkpoint`);
+  remark(`In ${folder} ${found}: restored from the checkpoint`);
   return kept;
 }
 
@@ -110,7 +111,7 @@ function rootOf({ workingDirectory: root }: Record<string, unknown>): string | u
   return typeof root === 'string' && root !== process.cwd() ? root : undefined;
 }
 
-/** What is given now starts from the working directory, what was given then from that of the run. */
+/** Paths given now are relative to the working directory, saved ones to the working directory of the run. */
 function withOwnPaths(given: Partial<TrainOptions>): Partial<TrainOptions> {
   const { lock, cache } = given;
   return {
@@ -121,8 +122,9 @@ function withOwnPaths(given: Partial<TrainOptions>): Partial<TrainOptions> {
 }
 
 /**
- * Where the training goes on: the position of the checkpoint, or with `--force` and other data the begin of its epoch.
- * @throws UserError when data or network are not those of the checkpoint (without `--force`), or the weights don't fit
+ * Where training continues: at the position of the checkpoint, or, with `--force` and other data, at the start of its
+ * epoch.
+ * @throws UserError if data or network differ from the checkpoint's (without `--force`), or the weights do not fit
  */
 export function resumePosition(
   { checkpoint, options, remarks, folder }: Resumed & { checkpoint: Checkpoint },
@@ -132,23 +134,23 @@ export function resumePosition(
   const changed: string[] = [];
   if (found.dataHash !== checkpoint.dataHash)
     changed.push(
-      `the images are not those that it was trained on (${found.dataHash.slice(0, 12)}, not ${checkpoint.dataHash.slice(0, 12)})`,
+      `the images differ from those it was trained on (${found.dataHash.slice(0, 12)}, not ${checkpoint.dataHash.slice(0, 12)})`,
     );
-  if (!isDeepStrictEqual(found.network, checkpoint.network)) changed.push('its network is another');
+  if (!isDeepStrictEqual(found.network, checkpoint.network)) changed.push('the network differs');
   if (changed.length > 0 && !options.force)
     throw new UserError(
-      `Expected to go on with ${folder} as it was, but ${changed.join(' and ')}; train in a new folder, or say --force`,
+      `Expected to resume ${folder} unchanged, but ${changed.join(' and ')}; train in a new folder, or add --force`,
     );
   const shapes = (network: Network) => networkShapes(network).parameters;
   if (!isDeepStrictEqual(shapes(found.network), shapes(checkpoint.network)))
     throw new UserError(
-      `Expected the weights of ${folder} to fit the network, but they are of another shape; train in a new folder`,
+      `Expected the weights of ${folder} to fit the network, but their shapes differ; train in a new folder`,
     );
   const places = position.batch - position.epoch * found.stepsPerEpoch;
   const moved = places < 0 || places > found.stepsPerEpoch;
   if (changed.length === 0 && !moved) return position;
   remarks.push(
-    `--force: ${changed.join(' and ') || 'epochs are of another length'}; epoch ${position.epoch + 1} begins anew`,
+    `--force: ${changed.join(' and ') || 'epochs have another length'}; epoch ${position.epoch + 1} is restarted`,
   );
   const guard = { ...position.guard, skipped: [] };
   return { ...position, batch: position.epoch * found.stepsPerEpoch, sums: noSums(), guard };

@@ -1,4 +1,4 @@
-/** What a run that is gone on with has behind it, for who draws its curves. */
+/** The steps and epochs before a resume, for plotting. */
 import type { LogLine, PastEvent } from '../training/train_events.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
 

@@ -46,7 +46,7 @@ async function checkUnused(folder: string): Promise<void> {
   if (isRun && found.every((name) => UNBEGUN.includes(name))) return;
   if (isRun)
     throw new UserError(
-      `Expected a new or empty folder for --run, but ${folder} holds a run; go on with it by --resume ${quote(folder)}, or choose another`,
+      `Expected a new or empty folder for --run, but ${folder} already holds a run; resume it with --resume ${quote(folder)}, or choose another folder`,
       2,
     );
   if (found.length > 0)
@@ -90,15 +90,15 @@ function timestamp(): string {
   return local.toISOString().slice(0, 19).replace('T', '_').replaceAll(':', '-');
 }
 
-/** Writes all lines of the log anew: the file never ends in half a line. */
+/** Rewrites the whole log, so that it never ends in half a line. */
 export async function saveLog(folder: string, lines: string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
   await saveFile(join(folder, 'metrics.jsonl'), text);
 }
 
 /**
- * The lines of the log up to a step, as they were written; none where there is no log.
- * @param onDamage told the sentence about lines that can't be read
+ * The lines of the log up to a step; empty if there is no log.
+ * @param onDamage receives a sentence about unreadable lines
  */
 export async function readLog(
   folder: string,
@@ -114,7 +114,7 @@ export async function readLog(
   return read.filter((line) => line.step <= step);
 }
 
-/** What is no line of ours is left out: it was written by something else, or cut off as it was copied. */
+/** Parses the lines of a log; lines that are not ours or are truncated are dropped. */
 export function parseLog(lines: string[]): LogLine[] {
   return lines.flatMap((line) => {
     try {
@@ -126,14 +126,14 @@ export function parseLog(lines: string[]): LogLine[] {
   });
 }
 
-/** Writes `run.json`, with a checksum of what is in it. */
+/** Writes `run.json` with a checksum of its content. */
 export async function saveDescription(folder: string, description: object): Promise<void> {
   await saveJson(folder, 'run.json', { ...description, checksum: checksumOf(description) });
 }
 
 /**
- * `run.json`; one without a checksum is of an older version.
- * @returns what is wrong with it, as the end of a sentence, where it can't be used
+ * Reads `run.json`; older versions wrote none of today's checksum.
+ * @returns its content, or the end of a sentence that says why it can't be used
  */
 export async function readDescription(folder: string): Promise<Record<string, unknown> | string> {
   const text = await readFile(join(folder, 'run.json'), 'utf8').catch(

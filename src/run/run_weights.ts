@@ -1,4 +1,4 @@
-/** Which weights of a run are asked. */
+/** Which weights file of a run is used. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
@@ -12,7 +12,7 @@ const LAST = 'last.safetensors';
 
 /**
  * The weights file in a run folder: the best, or the last of a run that had no best yet.
- * @throws UserError when there is none, or the best that there were are missing
+ * @throws UserError if there is none, or the best weights existed but are missing
  */
 export async function weightsIn(folder: string): Promise<string> {
   if (await exists(join(folder, BEST))) return join(folder, BEST);

@@ -1,4 +1,4 @@
-/** The numbers of an epoch under the names that tables and charts have for them. */
+/** The metrics of steps and epochs by their names in tables and charts. */
 
 import type { Metrics } from '../metrics/metrics.ts';
 import type { EpochEvent, StepEvent } from '../training/training_events.ts';
@@ -14,13 +14,13 @@ const METRICS = [
   'averagePrecision',
 ] as const satisfies (keyof Metrics)[];
 
-/** Of one step, for charts. */
+/** The scalars of a step, for charts. */
 export function stepScalars(event: StepEvent): Record<string, number> {
   const { loss, accuracy, learningRate, gradientNorm, imagesPerSecond } = event;
   return prefixed('step', { loss, accuracy, learningRate, gradientNorm, imagesPerSecond });
 }
 
-/** Of one epoch, for charts. */
+/** The scalars of an epoch, for charts. */
 export function epochScalars(event: EpochEvent): Record<string, number> {
   const { trainLoss: loss, trainAccuracy: accuracy, imagesPerSecond } = event;
   const validation = Object.fromEntries(METRICS.map((name) => [name, event.validation[name]]));
@@ -30,7 +30,7 @@ export function epochScalars(event: EpochEvent): Record<string, number> {
   };
 }
 
-/** `metrics.csv`: a line an epoch, by RFC 4180; what is no number is left empty. */
+/** The content of `metrics.csv`: one line per epoch (RFC 4180); NaN and infinity become empty fields. */
 export function encodeMetricsCsv(epochs: EpochEvent[]): string {
   const counted = [
     'epoch',

@@ -7,7 +7,7 @@ export interface AdviceFacts {
   precision: 'fp32' | 'fp16';
   /** Whether the data is larger than its cache. */
   streams: boolean;
-  /** Whether only the head of a pretrained network learns. */
+  /** Whether only the head of a pretrained network is trained. */
   headOnly: boolean;
 }
 

@@ -27,7 +27,7 @@ export interface Canary {
   dispose(): Promise<void>;
 }
 
-/** The device computes wrong numbers: what it learns from here on is worth nothing. */
+/** The device computes wrong numbers, so training on it is stopped. */
 export class CanaryError extends UserError {}
 
 const IMAGES = 8;
@@ -59,7 +59,7 @@ export async function openCanary(options: CanaryOptions): Promise<Canary> {
       if (worst <= TOLERANCE[precision] || lost) return;
       throw new CanaryError(
         `Expected the logits of the GPU within ${TOLERANCE[precision]} of the CPU's (of the largest of them), but at step ` +
-          `${step} they are ${worst.toPrecision(3)} apart (logits${at}); the run is saved as it is, but trust no weights of ` +
+          `${step} they are ${worst.toPrecision(3)} apart (logits${at}); the run is saved, but do not trust the weights of ` +
           'this device: run `npx birbs-metal doctor`, paste its table into an issue, and train with --device cpu',
       );
     },

@@ -27,7 +27,7 @@ export interface TrainingImages {
   seed: number;
 }
 
-/** The images of an epoch, in the order in which they are learnt. */
+/** The images of an epoch in training order. */
 export async function epochPositions(training: TrainingImages, epoch: number): Promise<Uint32Array> {
   const { images, dataset, train, balance, rounds, seed } = training;
   const draws: Uint32Array[] = [];

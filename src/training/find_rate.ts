@@ -1,4 +1,4 @@
-/** Looks for a learning rate: a short training in which it grows with every step. */
+/** Learning rate finder: a short training in which the rate grows with every step. */
 import type { Images } from '../data/images.ts';
 import type { NativeSession } from '../model/addon.ts';
 
@@ -11,7 +11,7 @@ export interface RateSweep {
 export interface SweepOptions {
   session: NativeSession;
   images: Images;
-  /** Positions of the training images, in the order of an epoch; begun anew when all were taken. */
+  /** Positions of the training images, in the order of an epoch; starts over when all were used. */
   order: Uint32Array;
   batchSize: number;
   signal?: AbortSignal | undefined;
@@ -20,7 +20,7 @@ export interface SweepOptions {
 const RATES = { first: 1e-6, last: 10, steps: 120 };
 /** Of the moving average of the losses. */
 const SMOOTHING = 0.9;
-/** The sweep ends when the smoothed loss is so many times the least. */
+/** The sweep ends when the smoothed loss exceeds this multiple of its minimum. */
 const DIVERGED = 4;
 /** Points left out at both ends when the steepest is looked for: averages of few losses, and the way up. */
 const MARGIN = 10;

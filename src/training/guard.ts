@@ -1,24 +1,24 @@
-/** Whether a training step went wrong, judged by the steps before it; pure. */
+/** Detects bad training steps by comparing them with the steps before. Pure functions. */
 
-/** What the guard knows; all of it is in a checkpoint. */
+/** The state of the guard; saved in checkpoints. */
 export interface GuardState {
-  /** Of the learning rate: halved by each rollback. */
+  /** Multiplies the learning rate; halved by each rollback. */
   factor: number;
-  /** Batches that are left out, by their number over the whole run. */
+  /** Skipped batches, by their number in the whole run. */
   skipped: number[];
   rollbacks: number;
   /** Batches since the last rollback. */
   calm: number;
-  /** Losses and gradient norms of the last batches. */
+  /** Losses of recent batches. */
   losses: number[];
   norms: number[];
 }
 
-/** What is known of a step when it has ended. */
+/** The results of a step. */
 export interface StepValues {
   loss: number;
   gradientNorm: number;
-  /** Of the batch. */
+  /** Images in the batch. */
   images: number;
 }
 
@@ -26,59 +26,59 @@ export function newGuard(): GuardState {
   return { factor: 1, skipped: [], rollbacks: 0, calm: 0, losses: [], norms: [] };
 }
 
-/** Batches that make up the recent range. */
+/** Number of recent batches that are compared with. */
 const RECENT = 100;
-/** With fewer there is no range yet. */
+/** With fewer batches, jumps are not detected yet. */
 const LEAST = 20;
 /**
- * A loss is out of range above so many times the worst of the recent ones, and of the loss of pure guessing; more for
- * small batches, where a single image that it is surely wrong about weighs much.
+ * A loss above this multiple of both the largest recent loss and the loss of guessing is a jump. The limit is higher for
+ * small batches, where a single confidently wrong image weighs more.
  */
 const lossJump = (images: number) => 3 + 24 / images;
-/** A loss is out of any range above so many times that of guessing. */
+/** A loss above this multiple of the loss of guessing always counts as a jump. */
 const LOSS_LIMIT = 50;
-/** A gradient is out of range above so many times the largest of the recent ones, if its loss is the worst as well. */
+/** A gradient norm above this multiple of the largest recent one is a jump, if the loss is the largest as well. */
 const NORM_JUMP = 20;
-/** After so many batches in peace a lowered learning rate is doubled again. */
-const PEACE = 100;
+/** After this many batches without a rollback, a lowered learning rate is doubled again. */
+const CALM_BATCHES = 100;
 
 /**
- * What is wrong with a step, in words; undefined when nothing is.
- * @param classes of the network: guessing has a loss of their natural logarithm
+ * What is wrong with a step, as text; undefined if nothing is.
+ * @param classes number of classes; guessing has a loss of ln(classes)
  */
 export function trouble(guard: GuardState, { loss, gradientNorm, images }: StepValues, classes: number) {
   if (!Number.isFinite(loss)) return { kind: 'loss-not-finite', message: `the loss is ${loss}` } as const;
   if (Number.isNaN(gradientNorm))
-    return { kind: 'gradient-not-finite', message: 'the gradient is no number' } as const;
+    return { kind: 'gradient-not-finite', message: 'the gradient is NaN' } as const;
   const guessing = Math.log(classes);
   if (loss > LOSS_LIMIT * guessing)
     return {
       kind: 'loss-jump',
-      message: `the loss is ${loss.toPrecision(3)}, where guessing has ${guessing.toPrecision(3)}`,
+      message: `the loss is ${loss.toPrecision(3)}, while guessing gives ${guessing.toPrecision(3)}`,
     } as const;
   if (guard.losses.length < LEAST) return undefined;
   const worst = Math.max(...guard.losses);
   if (loss > lossJump(images) * Math.max(worst, guessing)) {
-    const message = `the loss jumped to ${loss.toPrecision(3)}, where the worst of the last ${guard.losses.length} was ${worst.toPrecision(3)}`;
+    const message = `the loss jumped to ${loss.toPrecision(3)}; the largest of the last ${guard.losses.length} was ${worst.toPrecision(3)}`;
     return { kind: 'loss-jump', message } as const;
   }
   const largest = Math.max(...guard.norms);
   if (loss > worst && gradientNorm > NORM_JUMP * largest) {
-    const message = `the gradient norm jumped to ${gradientNorm.toPrecision(3)}, where the largest of the last ${guard.norms.length} was ${largest.toPrecision(3)}`;
+    const message = `the gradient norm jumped to ${gradientNorm.toPrecision(3)}; the largest of the last ${guard.norms.length} was ${largest.toPrecision(3)}`;
     return { kind: 'gradient-jump', message } as const;
   }
   return undefined;
 }
 
-/** Takes note of a step that went well. */
+/** Records a good step. */
 export function afterStep(guard: GuardState, { loss, gradientNorm }: Omit<StepValues, 'images'>): void {
   guard.losses.push(loss);
-  // A float16 step that overflowed is left out by the loss scale and says nothing of the network.
+  // A float16 step that overflowed is skipped by the loss scaling and says nothing about the network.
   if (Number.isFinite(gradientNorm)) guard.norms.push(gradientNorm);
   if (guard.losses.length > RECENT) guard.losses.shift();
   if (guard.norms.length > RECENT) guard.norms.shift();
   guard.calm += 1;
-  if (guard.factor < 1 && guard.calm >= PEACE) {
+  if (guard.factor < 1 && guard.calm >= CALM_BATCHES) {
     guard.factor = Math.min(1, 2 * guard.factor);
     guard.calm = 0;
   }

@@ -7,7 +7,7 @@ import { computeMetrics, imageLosses } from '../metrics/metrics.ts';
 import type { NativeSession, ParameterInfo } from '../model/addon.ts';
 import { type FeatureExtractor, featuresOf } from './features.ts';
 import { fitHead, type Head } from './head.ts';
-import { afterEpoch, isBetter, type Judge } from './stopping.ts';
+import { afterEpoch, isBetter, type SelectionMetric } from './stopping.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import type { EpochEvent, EvaluatedEvent, SnapshotEvent, StepEvent } from './training_events.ts';
 import { type Snapshot, startPosition } from './training_state.ts';
@@ -27,7 +27,7 @@ export interface HeadTraining {
   epochs: number;
   /** Batches of an epoch of fine-tuning. */
   stepsPerEpoch: number;
-  judge: Judge;
+  metric: SelectionMetric;
   minChange: number;
   threads: number;
   cacheDir: string;
@@ -46,7 +46,7 @@ export async function* trainHead(
   training: HeadTraining,
   seed: number,
 ): AsyncGenerator<StepEvent | EpochEvent | EvaluatedEvent | SnapshotEvent, Snapshot> {
-  const { session, dataset, train, val, balanced, threads, clock, judge, minChange, signal } = training;
+  const { session, dataset, train, val, balanced, threads, clock, metric, minChange, signal } = training;
   const classes = dataset.classNames.length;
   const positions = Uint32Array.from([...train, ...val]);
   const before = clock.split;
@@ -70,9 +70,9 @@ export async function* trainHead(
 
   const batch = training.stepsPerEpoch;
   const position = { ...startPosition(seed), epoch: 1, batch, step: 1, images: train.length };
-  const isBest = isBetter(judge, validation[judge], null);
+  const isBest = isBetter(metric, validation[metric], null);
   if (isBest) position.best = { epoch: 1, ...validation };
-  position.patience = afterEpoch(position.patience, judge, validation, minChange);
+  position.patience = afterEpoch(position.patience, metric, validation, minChange);
   position.time = clock.split;
   const seconds = position.time.device - before.device;
   const rate = { learningRate: 0, imagesPerSecond: train.length / Math.max(seconds, 1e-3) };

@@ -12,28 +12,28 @@ export interface NoticeEvent {
 }
 
 export interface Watch {
-  /** What is noticed with this event; each kind once until it has passed. */
+  /** The notices of this event; each kind is reported once until its condition clears. */
   note(event: StepEvent | EpochEvent): Promise<NoticeEvent[]>;
 }
 
-/** Epochs over which a training loss should move, and by which share. */
+/** Epochs over which the training loss should change, and by which fraction. */
 const STUCK = { epochs: 5, share: 0.01 };
 /** Epochs of a rising validation loss beside a falling training loss. */
 const OVERFITTING_EPOCHS = 5;
-/** Validations in a row with one answer only. */
+/** Consecutive validations with a single answer. */
 const ONE_ANSWER_EPOCHS = 3;
-/** Steps that are averaged, the share of the best pace so far that is slow, and for how many averages in a row. */
+/** Steps per average, the fraction of the best pace that counts as slow, and how many slow averages in a row. */
 const PACE = { steps: 50, slow: 1 / 3, times: 3 };
-/** Free space below which saving is in danger. */
+/** Free disk space below which checkpoints may fail. */
 const LEAST_FREE_BYTES = 500 * 2 ** 20;
-/** Milliseconds from one look at the disk to the next. */
+/** Time between two checks of the disk. */
 const DISK_MS = 60_000;
 
 /**
  * @param folder of the run
  * @param classNames in the order of the confusion matrix
- * @param history the epochs of before, of a run that is gone on with: what was told of them is not told again
- * @param freeBytes how much room there is; given by tests
+ * @param history the epochs before a resume: notices about them are not repeated
+ * @param freeBytes free space of the disk; tests replace it
  */
 export function openWatch(
   folder: string,
@@ -41,25 +41,25 @@ export function openWatch(
   history: EpochEvent[] = [],
   freeBytes = freeBytesOf,
 ): Watch {
-  const told = new Set<NoticeEvent['kind']>();
+  const reported = new Set<NoticeEvent['kind']>();
   const epochs: EpochEvent[] = [];
-  const judge = (event: EpochEvent) => {
+  const ofEpoch = (event: EpochEvent) => {
     epochs.push(event);
-    return fresh(told, [
+    return fresh(reported, [
       ['loss-stuck', stuck(epochs)],
       ['overfitting', overfitting(epochs)],
       ['one-answer', oneAnswer(epochs, classNames)],
     ]);
   };
-  for (const event of history) judge(event);
+  for (const event of history) ofEpoch(event);
   const pace = newPace();
   let looked = Number.NEGATIVE_INFINITY;
   return {
     async note(event) {
-      const found = event.type === 'epoch' ? judge(event) : fresh(told, [['slow', pace(event)]]);
+      const found = event.type === 'epoch' ? ofEpoch(event) : fresh(reported, [['slow', pace(event)]]);
       if (performance.now() - looked > DISK_MS) {
         looked = performance.now();
-        found.push(...fresh(told, [['disk-filling', fullDisk(folder, await freeBytes(folder))]]));
+        found.push(...fresh(reported, [['disk-filling', fullDisk(folder, await freeBytes(folder))]]));
       }
       const { epoch, step } = event;
       return found.map(([kind, message]) => ({ type: 'notice', kind, message, epoch, step }));
@@ -69,12 +69,12 @@ export function openWatch(
 
 type Kind = NoticeEvent['kind'];
 
-/** What is told now: what was not told since it began. */
-function fresh(told: Set<Kind>, found: [Kind, string | undefined][]): [Kind, string][] {
+/** Only new notices: each kind is reported once until its condition clears. */
+function fresh(reported: Set<Kind>, found: [Kind, string | undefined][]): [Kind, string][] {
   return found.flatMap(([kind, message]) => {
-    if (message === undefined) told.delete(kind);
-    if (message === undefined || told.has(kind)) return [];
-    told.add(kind);
+    if (message === undefined) reported.delete(kind);
+    if (message === undefined || reported.has(kind)) return [];
+    reported.add(kind);
     return [[kind, message]];
   });
 }
@@ -95,7 +95,7 @@ function overfitting(epochs: EpochEvent[]): string | undefined {
   const grows = (of: (event: EpochEvent) => number) =>
     last.every((event, i) => i === 0 || of(event) > of(last[i - 1]!));
   if (!grows(({ validation }) => validation.loss) || !grows(({ trainLoss }) => -trainLoss)) return undefined;
-  return `for ${OVERFITTING_EPOCHS} epochs the validation loss has risen while the training loss fell: it learns the images by heart; more images or --patience ${OVERFITTING_EPOCHS} help`;
+  return `for ${OVERFITTING_EPOCHS} epochs the validation loss has risen while the training loss fell: it is overfitting; use more images or --patience ${OVERFITTING_EPOCHS}`;
 }
 
 function oneAnswer(epochs: EpochEvent[], classNames: string[]): string | undefined {
@@ -103,16 +103,16 @@ function oneAnswer(epochs: EpochEvent[], classNames: string[]): string | undefin
   const [answer] = last;
   if (last.length < ONE_ANSWER_EPOCHS || answer === undefined || last.some((other) => other !== answer))
     return undefined;
-  return `for ${ONE_ANSWER_EPOCHS} epochs it has answered ${classNames[answer]} to every validation image; look at --balance and --learning-rate`;
+  return `for ${ONE_ANSWER_EPOCHS} epochs every validation image was classified as ${classNames[answer]}; check --balance and --learning-rate`;
 }
 
-/** The class that every image was taken for; undefined where there are several. */
+/** The class that all images were assigned to; undefined if there are several. */
 function onlyAnswer(confusion: number[][]): number | undefined {
   const used = confusion.flatMap((_, guess) => (confusion.some((row) => row[guess]! > 0) ? [guess] : []));
   return used.length === 1 ? used[0] : undefined;
 }
 
-/** Told of each step, says when the pace has collapsed. */
+/** Takes each step and returns a message while training is much slower than before. */
 function newPace(): (event: StepEvent) => string | undefined {
   let best = 0;
   let times = 0;
@@ -129,7 +129,7 @@ function newPace(): (event: StepEvent) => string | undefined {
     times = found < PACE.slow * best ? times + 1 : 0;
     last =
       times >= PACE.times
-        ? `it trains at ${found.toFixed(1)} steps a second, where it had trained at ${best.toFixed(1)}; does another program use the machine?`
+        ? `training runs at ${found.toFixed(1)} steps per second, before at ${best.toFixed(1)}; is another program using the machine?`
         : undefined;
     return last;
   };

@@ -67,7 +67,7 @@ export interface PlanOptions {
   augment: boolean;
 }
 
-/** Images a step, where nobody says otherwise. */
+/** Default batch size. */
 export const BATCH_SIZE = 32;
 
 /** A size that was asked for holds; the default shrinks to two steps an epoch. */
@@ -90,7 +90,7 @@ function warmupFor(given: number | undefined, stepsPerEpoch: number, batches: nu
   );
 }
 
-/** @throws UserError when a batch would be larger than an epoch, or the rise of the learning rate longer than the run */
+/** @throws UserError if a batch would be larger than an epoch, or the warm-up longer than the run */
 export async function planEpochs(dataset: Dataset, split: Split, options: PlanOptions): Promise<Plan> {
   const { balance, epochs, learningRate, schedule: kind, imageSize, seed } = options;
   const { classNames } = dataset;
@@ -136,7 +136,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   };
 }
 
-/** Drawn anew for each image: a flip, a shift of up to an eighth, the seed's changes of light. */
+/** Random for each image: a flip, a shift of up to an eighth, changes of brightness. */
 function augmentationFor(imageSize: number): AugmentationSettings {
   return {
     flip: 0.5,

@@ -1,4 +1,4 @@
-/** The learning rate of each batch; pure. */
+/** The learning rate of each batch. Pure functions. */
 
 export const schedules = ['cosine', 'one-cycle', 'step', 'plateau', 'constant'] as const;
 

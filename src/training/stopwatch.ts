@@ -1,24 +1,24 @@
-/** Where the time of a run goes: at any moment the main loop does one thing. */
+/** Splits the wall time of a run by what the main loop is doing. */
 
-/** `host` is all that is none of the others. */
+/** `host`: everything else. */
 export const activities = ['reading', 'data', 'device', 'validation', 'saving', 'paused', 'host'] as const;
 export type Activity = (typeof activities)[number];
 
 /** Seconds of each activity; they sum to the wall time. */
 export type TimeSplit = Record<Activity, number>;
 
-/** Counts the wall time, each moment once. */
+/** Assigns each moment of the wall time to one activity. */
 export class Stopwatch {
   readonly #seconds: TimeSplit;
   #activity: Activity = 'host';
   #since = performance.now();
 
-  /** @param before what an earlier part of the run took */
+  /** @param before the times of the run before a resume */
   constructor(before?: TimeSplit) {
     this.#seconds = before ? { ...before } : noTime();
   }
 
-  /** What goes on from now on; returns what did until now. */
+  /** Switches to another activity; returns the previous one. */
   begin(activity: Activity): Activity {
     const now = performance.now();
     const before = this.#activity;
@@ -28,7 +28,7 @@ export class Stopwatch {
     return before;
   }
 
-  /** Counts the wait for a promise as one activity. */
+  /** Counts the time until a promise settles as one activity. */
   async during<T>(activity: Activity, work: Promise<T>): Promise<T> {
     const before = this.begin(activity);
     try {
@@ -38,13 +38,13 @@ export class Stopwatch {
     }
   }
 
-  /** Seconds of each activity up to now. */
+  /** Seconds of each activity so far. */
   get split(): TimeSplit {
     this.begin(this.#activity);
     return { ...this.#seconds };
   }
 
-  /** All of it, in seconds. */
+  /** The total in seconds. */
   get total(): number {
     return activities.reduce((sum, activity) => sum + this.split[activity], 0);
   }
@@ -54,7 +54,7 @@ export function noTime(): TimeSplit {
   return Object.fromEntries(activities.map((activity) => [activity, 0])) as TimeSplit;
 }
 
-/** What there is between two splits of one stopwatch. */
+/** The difference of two splits of one stopwatch. */
 export function timeBetween(earlier: TimeSplit, later: TimeSplit): TimeSplit {
   return Object.fromEntries(
     activities.map((activity) => [activity, later[activity] - earlier[activity]]),

@@ -44,7 +44,7 @@ export interface StartEvent {
   spent: number;
   /** Epochs and steps done before a resume; null for a new run. */
   resumed: { step: number; epoch: number } | null;
-  /** What a person should know: what is not as it was, that it runs on battery. */
+  /** Remarks for the user, for example that the Mac runs on battery. */
   remarks: string[];
 }
 

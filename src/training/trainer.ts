@@ -14,7 +14,7 @@ import { epochPositions } from './epoch_order.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
 import { afterRollback, afterStep, trouble } from './guard.ts';
 import { learningRateAt, type Schedule } from './schedule.ts';
-import { afterEpoch, afterPlateau, isBetter, type Judge } from './stopping.ts';
+import { afterEpoch, afterPlateau, isBetter, type SelectionMetric } from './stopping.ts';
 import { type Stopwatch, type TimeSplit, timeBetween } from './stopwatch.ts';
 import type {
   EpochEvent,
@@ -48,7 +48,7 @@ export interface Training {
   /** Counts where the time goes, from the position's split on. */
   clock: Stopwatch;
   /** The metric that picks the best weights and ends the run early. */
-  judge: Judge;
+  metric: SelectionMetric;
   /** Epochs without a better validation after which the run ends; 0: never. */
   patience: number;
   minChange: number;
@@ -61,13 +61,13 @@ export interface Training {
   average: number;
   /** Seconds from one checkpoint to the next, besides those of the epochs. */
   checkpointSeconds: number;
-  /** Holds the training while it is pending. */
+  /** Training pauses while the returned promise is pending. */
   paused?: () => Promise<void> | undefined;
 }
 
-/** The device could not take a step. */
+/** A training step failed on the device. */
 export class DeviceError extends Error {
-  /** The last step that it answered. */
+  /** The last step that was completed. */
   readonly step: number;
 
   constructor(cause: Error, step: number) {
@@ -76,38 +76,38 @@ export class DeviceError extends Error {
   }
 }
 
-/** The guard has gone back as often as it may. */
+/** The limit of rollbacks was reached. */
 export class GuardError extends UserError {}
 
-/** Batches of an epoch from one state to go back to to the next, and the first of them. */
+/** Batches between two states to roll back to, and the batch of the first one. */
 const BATCHES_A_SNAPSHOT = 100;
 const FIRST_SNAPSHOT = 10;
 
-/** What the loop holds. */
+/** The state of the training loop. */
 interface Loop extends Training {
   position: Position;
-  /** The state to go back to: a step behind it went well. */
+  /** The state to roll back to; a later step has gone well. */
   good: Snapshot;
   moving: Average | undefined;
   history: LossHistory;
-  /** Whether all batches of the epoch were asked for: neither time nor a signal ended it. */
+  /** Whether all batches of the epoch were requested, that is neither time nor a signal ended it. */
   isEpochComplete: boolean;
-  /** What the clock showed at the last checkpoint between epochs. */
+  /** The clock at the last checkpoint within an epoch. */
   savedAt: number;
-  /** What it showed, and the epochs that were done, when this process began to train. */
+  /** The clock, and the number of finished epochs, when this process started to train. */
   begun: { seconds: number; epochs: number };
   signal: AbortSignal | undefined;
-  /** The split when the last step was told. */
+  /** The time split at the last step event. */
   told: TimeSplit;
   /** The last validation. */
   evaluation: Evaluation | undefined;
 }
 
 /**
- * Trains from `start` on, and tells of each step, epoch, rollback and state to save. One step is always queued while
- * the next batch is prepared, so that the device never waits. Ends early, after the steps already queued, when
- * `signal` is aborted, the time is up or the patience at an end.
- * @param start what the session holds
+ * Trains from `start` and yields an event for each step, epoch, rollback and state to save. One step is always queued
+ * while the next batch is prepared, so that the device never waits. Ends early, after the queued steps, if `signal` is
+ * aborted, the time is up or the patience is exhausted.
+ * @param start the state of the session
  * @returns why it ended early
  */
 export async function* trainEpochs(
@@ -218,7 +218,7 @@ async function* trainBatches(
     const result = await loop.clock.during('device', queued.result).catch((error) => {
       throw new DeviceError(error, loop.position.step);
     });
-    const bad = judgeStep(loop, queued, result);
+    const bad = checkStep(loop, queued, result);
     if (bad) return { bad };
     const event = noteStep(loop, queued, result, order.length);
     // The state behind the step before has now been shown to be good.
@@ -282,7 +282,7 @@ async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Que
   loop.isEpochComplete = signal?.aborted !== true;
 }
 
-/** Takes the rejection of what was told to end as its end. */
+/** After an abort, a rejection counts as the end. */
 function ended(signal: AbortSignal | undefined): (error: unknown) => { done: true } {
   return (error) => {
     if (!signal?.aborted) throw error;
@@ -290,7 +290,7 @@ function ended(signal: AbortSignal | undefined): (error: unknown) => { done: tru
   };
 }
 
-/** The batches `from` to `to` of an epoch without those left out, in pieces that hang together. */
+/** The batches `from` to `to` of an epoch without the skipped ones, as contiguous ranges. */
 function pieces(from: number, to: number, skipped: number[], first: number): [number, number][] {
   const result: [number, number][] = [];
   let begin = from;
@@ -314,7 +314,7 @@ function isTimeUp({ budget, clock }: Loop): boolean {
   return budget !== undefined && clock.total >= budget;
 }
 
-/** Its changes are learnt from and dropped in peace, step by step the same wherever a run was resumed. */
+/** Whether to capture the state after this batch. Depends on the batch number only, so a resumed run captures at the same steps. */
 function isCaptureDue({ moving, stepsPerEpoch }: Loop, batch: number): boolean {
   const inEpoch = (batch % stepsPerEpoch) + 1;
   const due = inEpoch % BATCHES_A_SNAPSHOT === 0 || inEpoch === FIRST_SNAPSHOT;
@@ -348,7 +348,7 @@ async function take(loop: Loop, state: Promise<State>): Promise<Snapshot> {
   return { position, values, optimizer, losses: loop.history.numbers, ...average };
 }
 
-function judgeStep(
+function checkStep(
   loop: Loop,
   { batch, learningRate, positions }: Queued,
   result: StepResult,
@@ -434,15 +434,15 @@ async function restore(session: NativeSession, { values, optimizer }: Snapshot):
 
 function guardError({ rollbacks }: Loop, { message, step, learningRate }: BadStep): GuardError {
   const tried =
-    rollbacks > 0 ? `; the training went back ${rollbacks} times, left batches out and lowered the rate` : '';
+    rollbacks > 0 ? ` after ${rollbacks} rollbacks that skipped batches and lowered the rate` : '';
   return new GuardError(
-    `At step ${step} ${message}${tried}; expected a learning rate that the network can follow, but found ${learningRate.toPrecision(3)}; try a tenth of it with --learning-rate`,
+    `At step ${step} ${message}${tried}; expected a learning rate at which training is stable, but found ${learningRate.toPrecision(3)}; try a tenth of it with --learning-rate`,
   );
 }
 
-/** Validates what the epoch has come to; a loss that is no number shows that its last step went too far. */
+/** Validates the weights at the end of an epoch; a NaN loss means that its last step was bad. */
 async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
-  const { clock, position, judge, epochs, stepsPerEpoch } = loop;
+  const { clock, position, metric, epochs, stepsPerEpoch } = loop;
   loop.evaluation = await clock.during('validation', validate(loop));
   const validation = loop.evaluation.metrics;
   const learningRate = rateAt(loop, Math.max(0, position.batch - 1));
@@ -457,9 +457,9 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   loop.history.add(loop.val, imageLosses(logits, labels, loop.dataset.classNames.length));
   const { sums } = position;
   const epoch = position.epoch + 1;
-  const isBest = isBetter(judge, validation[judge], position.best?.[judge] ?? null);
+  const isBest = isBetter(metric, validation[metric], position.best?.[metric] ?? null);
   if (isBest) position.best = { epoch, ...validation };
-  position.patience = afterEpoch(position.patience, judge, validation, loop.minChange);
+  position.patience = afterEpoch(position.patience, metric, validation, loop.minChange);
   if (loop.schedule.kind === 'plateau') position.plateau = afterPlateau(position.plateau, validation.loss);
   const progress = (position.batch - position.epoch * stepsPerEpoch) / stepsPerEpoch;
   if (progress === 1) {
@@ -471,7 +471,7 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
     type: 'epoch',
     ...{ epoch, epochs: loop.timed ? null : epochs, step: position.step, progress, validation },
     ...{ isBest, learningRate },
-    // None where the guard has left out all of it.
+    // 0 images if the guard skipped all of them.
     trainLoss: sums.loss / Math.max(1, sums.images),
     trainAccuracy: sums.correct / Math.max(1, sums.images),
     images: sums.images,
@@ -492,7 +492,7 @@ function evaluated(
   return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels, history };
 }
 
-/** The metrics of the weights that would be kept: the moving average, where there is one. */
+/** Evaluates the weights that would be saved: the moving average, if there is one. */
 async function validate(loop: Loop): Promise<Evaluation> {
   const { session, moving } = loop;
   if (!moving) return evaluate(loop.session, loop);
@@ -505,7 +505,7 @@ async function validate(loop: Loop): Promise<Evaluation> {
   }
 }
 
-/** A failure is told where the promise is awaited; until then it must not end the process. */
+/** The rejection is handled where the promise is awaited; this avoids an unhandledRejection until then. */
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;

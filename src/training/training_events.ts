@@ -88,7 +88,7 @@ export interface RollbackEvent {
   allowed: number;
 }
 
-/** There is a state worth saving; it is good as far as the steps behind it tell. */
+/** A state to save; the steps after it have gone well so far. */
 export interface SnapshotEvent {
   type: 'snapshot';
   snapshot: Snapshot;

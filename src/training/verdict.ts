@@ -1,9 +1,9 @@
-/** What a model is worth, in the words of the question that its user asked. */
+/** How good a model is, in terms of the user's question. */
 import { count, percent, printable } from '../base/words.ts';
 import { chanceMargin, classCounts, type Metrics } from '../metrics/metrics.ts';
 import { shorten } from '../page/html.ts';
 
-/** Poor: no better than guessing, or of what its user asked for more is wrong than right. */
+/** Poor: no better than guessing, or more answers are wrong than right for the class in question. */
 export type Grade = 'good' | 'fair' | 'poor';
 
 export interface Judged {
@@ -12,10 +12,10 @@ export interface Judged {
   betterThanMajority: boolean;
 }
 
-/** Precision and recall from which on a model is fair, and good. */
+/** Lowest precision and recall of a fair and of a good model. */
 const LEAST = { fair: 0.5, good: 0.8 };
 
-/** By the worse of precision and recall: of the first class if that is the question, else of the classes. */
+/** The grade by the worse of precision and recall: of the first class if that is the question, else of all classes. */
 export function gradeOf({ classNames, best, betterThanMajority }: Judged): Grade {
   const judged = classNames.length === 2 && !isQuestion(classNames) ? best.perClass : [best];
   const least = Math.min(...judged.flatMap(({ precision, recall }) => [precision, recall]));
@@ -23,7 +23,7 @@ export function gradeOf({ classNames, best, betterThanMajority }: Judged): Grade
   return least < LEAST.good ? 'fair' : 'good';
 }
 
-/** Follows "It", without a full stop: "finds 9 of 12 birds; half of what it calls bird is something else". */
+/** A predicate for the subject "It", without a full stop: "finds 9 of 12 birds; half of what it calls bird is something else". */
 export function verdictOf({ classNames, best, betterThanMajority }: Judged): string {
   const names = classNames.map((name) => printable(shorten(name, 40)));
   const said =
@@ -35,7 +35,7 @@ export function verdictOf({ classNames, best, betterThanMajority }: Judged): str
   return betterThanMajority ? said : `is no better than guessing: it ${said}`;
 }
 
-/** Whether the second of two classes is all that the first is not. */
+/** Whether the second of two classes is the complement of the first. */
 export function isQuestion(classNames: string[]): boolean {
   return classNames.length === 2 && classNames[1] === `not-${classNames[0]}`;
 }
@@ -69,7 +69,7 @@ function amongMany(names: string[], { balancedAccuracy, perClass, confusion }: M
   return `is right ${share(balancedAccuracy)} of the time, where guessing among ${names.length} classes is right ${share(1 / names.length)}; it finds ${share(least)} of the weakest class, ${weakest}`;
 }
 
-/** Few are counted, many are a share. */
+/** Small numbers as counts, large ones as a percentage. */
 function amountOf(part: number, whole: number): string {
   return whole <= 100 ? `${part} of ${whole}` : `${percent(part / whole, 0)} of ${count(whole)}`;
 }
@@ -81,7 +81,7 @@ const PARTS = [
   [2 / 3, 'two thirds'],
   [3 / 4, 'three quarters'],
 ] as const;
-/** How far from such a part a share may be to be called so. */
+/** Largest difference between a share and the word used for it. */
 const NEAR = 0.02;
 
 function partOf(part: number, whole: number): string {
@@ -90,7 +90,7 @@ function partOf(part: number, whole: number): string {
   return word ?? percent(Math.min(0.99, Math.max(0.01, share)), 0);
 }
 
-/** How it compares with always giving the most frequent answer, as whole sentences. */
+/** Sentences that compare the model with always giving the most frequent answer. */
 export function guessingSentence(judged: Judged & { majorityAccuracy: number }): string {
   const { classNames, best, betterThanMajority, majorityAccuracy } = judged;
   const sizes = best.confusion.map((row) => row.reduce((a, b) => a + b, 0));
@@ -100,7 +100,9 @@ export function guessingSentence(judged: Judged & { majorityAccuracy: number }):
   if (!betterThanMajority) {
     const luck = percent(chance + chanceMargin(best.confusion));
     const reach =
-      best.balancedAccuracy > chance ? `, and of so few validation images up to ${luck} can be luck` : '';
+      best.balancedAccuracy > chance
+        ? `, and with this few validation images up to ${luck} can be chance`
+        : '';
     return `No better than guessing: its balanced accuracy is ${own}, always answering ${answer} gets ${guess}${reach}. More images or more epochs may help.`;
   }
   const better = `Better than guessing: its balanced accuracy is ${own}, always answering ${answer} gets ${guess}.`;

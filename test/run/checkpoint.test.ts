@@ -58,7 +58,7 @@ describe('the folder of a run', () => {
     writeFileSync(join(folder, 'run.json'), '{}');
     writeFileSync(join(folder, 'state.safetensors'), '');
     await expect(createRunFolder(folder)).rejects.toMatchObject({
-      message: expect.stringContaining(`holds a run; go on with it by --resume ${folder}, or`),
+      message: expect.stringContaining(`holds a run; resume it with --resume ${folder}, or`),
       exitCode: 2,
     });
   });
@@ -226,7 +226,7 @@ describe('a checkpoint', () => {
     const told: string[] = [];
     expect((await newestCheckpoint(folder, (message) => told.push(message)))!.position.step).toBe(1);
     expect(told).toEqual([
-      expect.stringMatching(/state\.safetensors.*; going on from .*state\.previous\.safetensors, step 1$/),
+      expect.stringMatching(/state\.safetensors.*; resuming from .*state\.previous\.safetensors, step 1$/),
     ]);
     writeFileSync(join(folder, 'state.previous.safetensors'), '');
     await expect(newestCheckpoint(folder, () => {})).rejects.toThrow(/train again in a new folder$/);

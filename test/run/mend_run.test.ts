@@ -97,7 +97,7 @@ describe.each(kinds)('best.safetensors %s', (kind) => {
     const whole = readFileSync(path('best.safetensors'));
     damage[kind]('best.safetensors');
     const { remarks } = await resume();
-    expect(remarks).toEqual([`best.safetensors ${said}: written again from the checkpoint`]);
+    expect(remarks).toEqual([`best.safetensors ${said}: restored from the checkpoint`]);
     expect(readFileSync(path('best.safetensors')).equals(whole)).toBe(true);
   });
 
@@ -106,17 +106,17 @@ describe.each(kinds)('best.safetensors %s', (kind) => {
     const whole = readFileSync(path('best.safetensors'));
     damage[kind]('best.safetensors');
     const { remarks, best } = await resume();
-    expect(remarks).toEqual([`best.safetensors ${said}: written again from the checkpoint before the last`]);
+    expect(remarks).toEqual([`best.safetensors ${said}: restored from the checkpoint before the last`]);
     expect(best!.epoch).toBe(2);
     expect(readFileSync(path('best.safetensors')).equals(whole)).toBe(true);
   });
 
-  test('is told where no checkpoint has them, and the best is counted anew', async () => {
+  test('is told where no checkpoint has them, and the search restarts', async () => {
     await trained([0.9, 0.8, 0.7]);
     damage[kind]('best.safetensors');
     const { remarks, best } = await resume();
     expect(remarks).toEqual([
-      `best.safetensors ${said}, and no checkpoint has the weights of epoch 1: the best is counted anew, beginning with epoch 3`,
+      `best.safetensors ${said}, and no checkpoint has the weights of epoch 1: the search for the best epoch restarts with epoch 3`,
     ]);
     expect(best).toMatchObject({ epoch: 3, balancedAccuracy: 0.7 });
     const { values, metadata } = await loadWeights(path('best.safetensors'));
@@ -135,13 +135,13 @@ test.each(['truncated', 'flipped'] as const)(
   },
 );
 
-test.each(kinds)('last.safetensors %s: written again from the checkpoint', async (kind) => {
+test.each(kinds)('last.safetensors %s: restored from the checkpoint', async (kind) => {
   await trained([0.9, 0.8]);
   const whole = readFileSync(path('last.safetensors'));
   damage[kind]('last.safetensors');
   const { remarks } = await resume();
   expect(remarks).toEqual([
-    `last.safetensors ${kind === 'missing' ? 'is missing' : 'is damaged'}: written again from the checkpoint`,
+    `last.safetensors ${kind === 'missing' ? 'is missing' : 'is damaged'}: restored from the checkpoint`,
   ]);
   expect(readFileSync(path('last.safetensors')).equals(whole)).toBe(true);
 });
@@ -154,7 +154,7 @@ test('best.safetensors of an earlier epoch is noticed', async () => {
   await trained([0.7, 0.8]);
   copyFileSync(path('old'), path('best.safetensors'));
   expect((await resume()).remarks).toEqual([
-    'best.safetensors is of epoch 1 and not of epoch 2: written again from the checkpoint',
+    'best.safetensors is of epoch 1 and not of epoch 2: restored from the checkpoint',
   ]);
 });
 
@@ -180,7 +180,7 @@ describe('run.json', () => {
     await trained([0.6]);
     harm();
     const { remarks, options } = await resume();
-    expect(remarks).toEqual([`In ${folder} ${said}: written again from the checkpoint`]);
+    expect(remarks).toEqual([`In ${folder} ${said}: restored from the checkpoint`]);
     expect(options).toMatchObject({ epochs: 9, batchSize: 7 });
   });
 
@@ -229,7 +229,7 @@ describe('metrics.jsonl', () => {
     const whole = lines();
     harm();
     const { remarks, record } = await resume();
-    expect(remarks).toEqual([`metrics.jsonl ${said}: written again from the checkpoint`]);
+    expect(remarks).toEqual([`metrics.jsonl ${said}: restored from the checkpoint`]);
     expect(record.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
     expect(lines()).toEqual(whole);
   });
@@ -246,6 +246,6 @@ test('a log that is too long for the checkpoints is read from disk, and what it 
   writeFileSync(path('metrics.jsonl'), `${lines}{"type":"ep`);
   expect((await openRun({ resume: folder }, async () => {})).remarks).toEqual([
     "metrics.jsonl is damaged: 1 of 2 lines can't be read and are dropped",
-    'metrics.jsonl lacks 1 of 2 epochs: curves and report are without them',
+    'metrics.jsonl lacks 1 of 2 epochs: curves and report lack them',
   ]);
 });

@@ -21,7 +21,7 @@ const json = (...parts: string[]) => JSON.parse(readFileSync(at(...parts), 'utf8
 
 describe('one process at a time', () => {
   const taken = new RegExp(
-    `^Expected nobody to train in .*, but process ${process.pid} has been at it since [-\\d]+ [:\\d]+; wait until it is done, or end it with kill ${process.pid}$`,
+    `^Expected .* to be free, but process ${process.pid} has been training in it since [-\\d]+ [:\\d]+; wait until it ends, or stop it with kill ${process.pid}$`,
   );
 
   test('a second training of the same folder gets a sentence, and the first goes on', async () => {
@@ -59,7 +59,7 @@ describe('one process at a time', () => {
       },
     });
     expect(first.signal).toBe('SIGKILL');
-    expect((await second!).message).toMatch(/^Expected nobody to train in .*; wait until .* kill \d+$/);
+    expect((await second!).message).toMatch(/^Expected .* to be free, .*; wait until .* kill \d+$/);
     const { epochs } = await train({ resume: at('alive'), epochs: 1 });
     expect(epochs).toBeGreaterThanOrEqual(1);
     expect(readdirSync(at('alive')).filter((name) => name.startsWith('.'))).toEqual([]);

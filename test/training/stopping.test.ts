@@ -12,8 +12,8 @@ test.each([
   ['NaN never', 'loss', Number.NaN, 0.8, 0, false],
   ['NaN not even at first', 'f1', Number.NaN, null, 0, false],
   ['anything at first', 'f1', 0, null, 0.5, true],
-] as const)('%s', (_, judge, value, best, minChange, better) => {
-  expect(isBetter(judge, value, best, minChange)).toBe(better);
+] as const)('%s', (_, metric, value, best, minChange, better) => {
+  expect(isBetter(metric, value, best, minChange)).toBe(better);
 });
 
 test('patience counts the epochs since the best', () => {

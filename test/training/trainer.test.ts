@@ -49,7 +49,7 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
   return {
     ...{ session, images, dataset, train: dataset.rows, val: Uint32Array.of(0, 39), balance: 'undersample' },
     ...{ rounds: 2, epochs: 3, batchSize: 4, seed: 1 },
-    ...{ stepsPerEpoch: 8, clock: new Stopwatch(), judge: 'balancedAccuracy', patience: 0, minChange: 0 },
+    ...{ stepsPerEpoch: 8, clock: new Stopwatch(), metric: 'balancedAccuracy', patience: 0, minChange: 0 },
     ...{ budget: undefined, timed: false, rollbacks: 0, average: 0, checkpointSeconds: 1e9 },
     schedule: { kind: 'constant', learningRate: 1, batches: 24, warmup: 4 },
   };

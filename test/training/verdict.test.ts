@@ -215,7 +215,7 @@ describe('compared with guessing', () => {
         ),
       ),
     ).toContain(
-      'is 60.4%, always answering not-bird gets 50.0%, and of so few validation images up to 66.1% can be luck.',
+      'is 60.4%, always answering not-bird gets 50.0%, and with this few validation images up to 66.1% can be chance.',
     );
   });
 });
