@@ -6,7 +6,8 @@ import { stayAwake } from '../../src/base/awake.ts';
 import { temporaryFolder } from '../images.ts';
 
 const folder = temporaryFolder('awake');
-afterAll(() => rmSync(folder, { recursive: true }));
+// The script of a test may still be writing its last word.
+afterAll(() => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 50 }));
 afterEach(() => vi.unstubAllEnvs());
 
 const words = join(folder, 'words');
@@ -18,7 +19,7 @@ function script(name: string, text: string) {
 test('caffeinate runs for this process, without the display, and ends with the training', async () => {
   script(
     'caffeinate',
-    `trap 'echo ended >> ${words}; exit' TERM; echo "$@" > ${words}; while :; do sleep 0.05; done`,
+    `trap 'echo ended >> ${words}; exit' TERM; echo "$@" > ${words}; for i in $(seq 200); do sleep 0.05; done`,
   );
   script(
     'pmset',
