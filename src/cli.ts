@@ -13,6 +13,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal data check SOURCE ...        say what is wrong with images
   birbs-metal predict [options] FILE ...   say what is in an image
   birbs-metal export [RUN] [options]       write a trained network as ONNX
+  birbs-metal serve [RUN] [options]        show a model as a page, and answer over HTTP
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
   birbs-metal setup [--force]              build the native addon if the install could not
 
@@ -34,6 +35,11 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
       return (await import('./export.ts')).exportCommand(words, signal, {
         command: 'npx birbs-metal export',
       });
+    case 'serve':
+      return (await import('./serve.ts')).serveCommand(words, signal, {
+        command: 'npx birbs-metal serve',
+        train,
+      });
     case 'doctor':
       return (await import('./doctor.ts')).doctorCommand(words, signal, {
         command: 'npx birbs-metal doctor',
@@ -50,7 +56,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, data, predict, export, doctor or setup, but found ${found}; see birbs-metal --help`,
+    `Expected train, data, predict, export, serve, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
 }

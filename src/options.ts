@@ -152,6 +152,19 @@ export const exportOptions = {
   json: flag(false, 'print one JSON object'),
 };
 
+/** Of `serve`. */
+export const serveOptions = {
+  port: integer(8321, [0, 65_535], 'port to listen on; 0: any that is free'),
+  host: address(
+    '127.0.0.1',
+    'address to listen on; any but this machine alone needs the token that is printed',
+  ),
+  token: word('TEXT', 'token that requests must show; default made up where one is needed'),
+  corrections: text('DIR', 'folder for corrections, a folder of images for each class; default corrections'),
+  correct: flag(true, 'save corrections that are made on the page'),
+  ...pick(predictOptions, ['network', 'classes', 'imageSize', 'device', 'threads', 'unsure', 'calibration']),
+};
+
 export const doctorOptions = {
   device: choice(['metal', 'cpu', 'portable'] as const, 'metal', 'device to check'),
   bench: flag(true, 'measure training speed at the end'),
@@ -262,6 +275,27 @@ between is in the file. The file is read back and has to answer as the network d
 
 Ends with 0 when the file is written, 1 when it could not be, 2 for a wrong option.`;
 
+export const serveUsage = (
+  command: string,
+) => `Shows a trained model as a page on this computer, and answers POST /predict.
+
+  ${command} [RUN|FILE] [options]     a run folder or weights file; default the newest in runs/
+  ${command} runs/garden
+  curl --data-binary @photo.jpg http://127.0.0.1:8321/predict
+  curl -F a=@photo.jpg -F b=@other.jpg http://127.0.0.1:8321/predict
+
+Options
+${helpLines(serveOptions)}
+
+POST /predict takes the bytes of an image, or a form (multipart/form-data) with several, and answers with what
+predict --json prints: an object, of several images an array. GET /health says that it is up. A request has at most 25 MB and
+64 images. With another --host, requests must say "Authorization: Bearer TOKEN".
+
+On the page one key puts a wrong or unsure answer right and saves the picture in the folder of its class, U takes it
+back; the next training learns from them with --data corrections. Ctrl-C finishes what has begun.
+
+Ends with 0 after Ctrl-C, 1 when it failed, 2 for a wrong option.`;
+
 export const doctorUsage = (
   command: string,
 ) => `Says whether a device computes what plain C++ on the CPU computes.
@@ -356,6 +390,14 @@ export function parseExport(words: string[], command: string): CommandLine<typeo
       );
     return completeOptions(exportOptions, { ...given, model });
   });
+}
+
+/** Reads `serve` options and the model, if one is named. */
+export function parseServe(words: string[], command: string): CommandLine<typeof serveOptions> {
+  const line = parse(serveOptions, words, serveUsage(command));
+  if ('values' in line && line.files.length > 1)
+    throw new UserError(`Expected one model, but found ${line.files.length}: ${line.files.join(', ')}`, 2);
+  return line;
 }
 
 /** Reads `doctor` options; files have no place there. */
@@ -504,6 +546,23 @@ function text(takes: string, help: string): Option<string | undefined> {
   const check = (value: unknown) =>
     typeof value === 'string' && value !== '' ? value : refuse('a path', value);
   return { initial: undefined, check, read: last, takes, help };
+}
+
+/** What a program shows to another: no spaces, so that it can stand in a header. */
+function word(takes: string, help: string): Option<string | undefined> {
+  const check = (value: unknown) =>
+    typeof value === 'string' && /^[!-~]{8,200}$/.test(value)
+      ? value
+      : refuse('8 to 200 letters, digits and signs without spaces', value);
+  return { initial: undefined, check, read: last, takes, help };
+}
+
+function address(initial: string, help: string): Option<string> {
+  const check = (value: unknown) =>
+    typeof value === 'string' && /^[\w.:-]{1,253}$/.test(value)
+      ? value
+      : refuse('an address or a name', value);
+  return { initial, check, read: last, takes: 'ADDRESS', help };
 }
 
 /** In seconds; on the command line with a unit. */

@@ -1,4 +1,5 @@
-/** The parts that our pages are made of: each is one file that loads nothing and runs nothing. */
+/** The parts that our pages are made of: each is one file that loads nothing, and runs nothing but what we wrote. */
+import { createHash } from 'node:crypto';
 import { Html, html, nameHtml, shorten } from './html.ts';
 import { STYLE } from './style.ts';
 
@@ -6,11 +7,28 @@ import { STYLE } from './style.ts';
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
+/** Of a page that asks its own server: this one script runs, and it can reach nothing else. */
+export function appPolicy(script: string): string {
+  const hash = createHash('sha256').update(script).digest('base64');
+  return `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+}
+
 export interface Page {
   title: string;
   header: Html;
   main: Html;
   footer: string;
+}
+
+/** A page with a script, for a server to send with {@link appPolicy}. @param style beside that of all pages */
+export function appText({ title, header, main, footer }: Page, script: string, style: string): string {
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${new Html(STYLE + style)}</style></head><body>
+<header>${header}</header>
+<main>${main}</main>
+<footer><p>${footer}</p></footer>
+<script>${new Html(script)}</script></body></html>
+`.text;
 }
 
 export function pageText({ title, header, main, footer }: Page): string {

@@ -38,7 +38,21 @@ export async function createPredictor(
   given: Partial<PredictorOptions> = {},
 ): Promise<Predictor> {
   checkAddressSpace();
-  const classifier = await openClassifier({ ...given, model });
+  const { classNames, predict, dispose } = await openPredictor({ ...given, model });
+  return { classNames, predict, dispose };
+}
+
+/** A predictor that says what it is, for our own commands. */
+export interface OpenPredictor extends Predictor {
+  /** The weights file. */
+  path: string;
+  /** "oneDNN 3.5.3" */
+  device: string;
+}
+
+/** As {@link createPredictor}. */
+export async function openPredictor(given: Partial<PredictOptions>): Promise<OpenPredictor> {
+  const classifier = await openClassifier(given);
   const decoding = new Turns(DECODES_IN_FLIGHT);
   const batcher = new Batcher(classifier.batchSize, classifier.classify);
   const calls = new Set<Promise<unknown>>();
@@ -46,6 +60,8 @@ export async function createPredictor(
   const classify = async (image: Uint8Array, signal?: AbortSignal) =>
     batcher.add(await decoding.take(() => classifier.decode(image), signal));
   return {
+    path: classifier.model.path,
+    device: classifier.device,
     classNames: classifier.reading.classNames,
     async predict(image, signal) {
       if (closing) throw new UserError('Expected a predictor in use, but found one after dispose()');

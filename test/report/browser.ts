@@ -22,6 +22,10 @@ export interface Browser {
   evaluate(expression: string): Promise<unknown>;
   /** As a person does: Enter on what has the focus; a click at a place of the window. */
   pressEnter(): Promise<void>;
+  /** A key by its name, as of KeyboardEvent: "1", "u", "ArrowRight". */
+  press(key: string): Promise<void>;
+  /** Chooses files in the file input that a selector finds. */
+  chooseFiles(selector: string, paths: string[]): Promise<void>;
   click(x: number, y: number): Promise<void>;
   /** PNG of the whole page. */
   screenshot(): Promise<Buffer>;
@@ -91,6 +95,16 @@ export async function openBrowser(profile: string): Promise<Browser | undefined>
     async pressEnter() {
       const key = { key: 'Enter', code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 };
       for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, ...key });
+    },
+    async press(key) {
+      const text = key.length === 1 ? { text: key } : {};
+      for (const type of ['keyDown', 'keyUp'])
+        await send('Input.dispatchKeyEvent', { type, key, ...(type === 'keyDown' ? text : {}) });
+    },
+    async chooseFiles(selector, files) {
+      const { root } = await send('DOM.getDocument');
+      const { nodeId } = await send('DOM.querySelector', { nodeId: root.nodeId, selector });
+      await send('DOM.setFileInputFiles', { nodeId, files });
     },
     async click(x, y) {
       const button = { x, y, button: 'left', clickCount: 1 };
