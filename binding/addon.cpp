@@ -4,6 +4,7 @@
 #include "classifier.h"
 #include "pixel_files.h"
 #include "plan.h"
+#include "ranks.h"
 #include "session.h"
 
 AddonData& addon_data(Napi::Env env) {
@@ -16,6 +17,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   data->session_class = Napi::Persistent(session_class(env));
   data->pixels_class = Napi::Persistent(pixels_class(env));
+  data->ranks_class = Napi::Persistent(ranks_class(env));
   data->operations = std::make_unique<WorkerThread>(env);
 
   exports.Set("devices", Napi::Function::New(env, devices));
@@ -27,6 +29,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("fitClassifier", Napi::Function::New(env, fit_classifier));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("planNetwork", Napi::Function::New(env, plan_network));
+  exports.Set("joinRanks", Napi::Function::New(env, join_ranks));
+  exports.Set("findMpi", Napi::Function::New(env, find_mpi));
   exports.Set("philox", Napi::Function::New(env, philox));
   return exports;
 }

@@ -10,6 +10,7 @@
 struct AddonData {
   Napi::FunctionReference session_class;
   Napi::FunctionReference pixels_class;
+  Napi::FunctionReference ranks_class;
   bool exiting = false;                      // no thread is started any more
   std::unique_ptr<WorkerThread> operations;  // devices, runOperation, philox
 };

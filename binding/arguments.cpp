@@ -149,6 +149,12 @@ std::vector<float> float32s_of(const Napi::Value& value,
       value, name, length, napi_float32_array, "a Float32Array"));
 }
 
+std::vector<double> float64s_of(const Napi::Value& value,
+                                const std::string& name, int64_t length) {
+  return copy_of(typed_array_of<Napi::Float64Array>(
+      value, name, length, napi_float64_array, "a Float64Array"));
+}
+
 birbs::Tensor tensor_of(const Napi::Value& value, const std::string& name) {
   const Napi::Object object = object_of(value, name);
   const Napi::Array shape = array_of(object.Get("shape"), name + ".shape");
@@ -188,6 +194,25 @@ Napi::Float32Array to_float32_array(Napi::Env env,
       make_typed_array(env, "Float32Array", values.size()), "an answer",
       static_cast<int64_t>(values.size()), napi_float32_array,
       "a Float32Array");
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Float64Array to_float64_array(Napi::Env env,
+                                    const std::vector<double>& values) {
+  auto array = typed_array_of<Napi::Float64Array>(
+      make_typed_array(env, "Float64Array", values.size()), "an answer",
+      static_cast<int64_t>(values.size()), napi_float64_array,
+      "a Float64Array");
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Uint8Array to_uint8_array(Napi::Env env,
+                                const std::vector<uint8_t>& values) {
+  auto array =
+      uint8_array_of(make_typed_array(env, "Uint8Array", values.size()),
+                     "an answer", static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), array.Data());
   return array;
 }

@@ -35,6 +35,8 @@ std::vector<uint32_t> uint32s_of(const Napi::Value& value,
                                  const std::string& name, int64_t length);
 std::vector<float> float32s_of(const Napi::Value& value,
                                const std::string& name, int64_t length);
+std::vector<double> float64s_of(const Napi::Value& value,
+                                const std::string& name, int64_t length);
 
 // { shape, data }
 birbs::Tensor tensor_of(const Napi::Value& value, const std::string& name);
@@ -50,6 +52,10 @@ void fill_output(const Napi::Value& value, const std::string& name,
 // process.
 Napi::Float32Array to_float32_array(Napi::Env env,
                                     const std::vector<float>& values);
+Napi::Float64Array to_float64_array(Napi::Env env,
+                                    const std::vector<double>& values);
+Napi::Uint8Array to_uint8_array(Napi::Env env,
+                                const std::vector<uint8_t>& values);
 Napi::Uint32Array to_uint32_array(Napi::Env env,
                                   const std::vector<uint32_t>& values);
 Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& values);

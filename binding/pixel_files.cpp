@@ -25,6 +25,10 @@ birbs::Augmentation augmentation_of(const Napi::Value& value) {
       integer_of(object.Get("seed"), "augmentation.seed", 0, largest));
   augmentation.step = static_cast<uint64_t>(
       integer_of(object.Get("step"), "augmentation.step", 0, largest));
+  if (has(object, "first")) {
+    augmentation.first = static_cast<uint32_t>(
+        integer_of(object.Get("first"), "augmentation.first", 0, 65535));
+  }
   augmentation.shift = static_cast<int>(
       integer_of(object.Get("shift"), "augmentation.shift", 0, 65535));
   const auto read = [&](const char* key) {

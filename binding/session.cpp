@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "native_object.h"
 #include "plan.h"
+#include "ranks.h"
 
 namespace {
 
@@ -19,15 +20,24 @@ struct Host {
   SessionOptions options;
   Plan plan;
   std::unique_ptr<Session> session;
+
+  ~Host() {
+    // MPI may still write to sums that other ranks will never complete. The
+    // process is about to end.
+    if (options.collective && options.collective->failed()) session.release();
+  }
 };
 
 // The images and labels of one call.
 struct Given {
   std::vector<uint8_t> images;
   std::vector<int32_t> labels;
+  birbs::Share share;
+  std::vector<int32_t> whole_labels;  // of the share
 
   Batch batch() const {
-    return {images.data(), labels.data(), static_cast<int>(labels.size())};
+    return {images.data(), labels.data(), static_cast<int>(labels.size()),
+            share};
   }
 };
 
@@ -101,6 +111,13 @@ SessionOptions session_options_of(const Napi::Object& object) {
     }
     options.half_precision = precision == "fp16";
   }
+  if (has(object, "ranks")) {
+    options.collective = collective_of(object.Get("ranks"));
+  }
+  if (has(object, "syncBatchNorm")) {
+    options.sync_batch_norm =
+        boolean_of(object.Get("syncBatchNorm"), "syncBatchNorm");
+  }
   return options;
 }
 
@@ -128,6 +145,12 @@ Napi::Object step_object(Napi::Env env, const StepResult& result) {
   object.Set("imageLosses", to_float32_array(env, result.image_losses));
   object.Set("gradientNorm", result.gradient_norm);
   object.Set("deviceSeconds", result.device_seconds);
+  if (result.exchange_seconds > 0) {
+    object.Set("exchangeSeconds", result.exchange_seconds);
+  }
+  if (!result.notes.empty()) {
+    object.Set("notes", to_float64_array(env, result.notes));
+  }
   return object;
 }
 
@@ -158,7 +181,9 @@ class SessionObject : public NativeObject<SessionObject, Host> {
   Napi::Value get_optimizer_state(const Napi::CallbackInfo& info);
   Napi::Value set_optimizer_state(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Given> given_of(const Napi::CallbackInfo& info) const;
+  std::shared_ptr<Given> given_of(const Napi::CallbackInfo& info,
+                                  const Napi::Value& share) const;
+  void take_share(const Napi::Object& share, Given& given) const;
 };
 
 Napi::Function SessionObject::define(Napi::Env env) {
@@ -179,10 +204,35 @@ Napi::Function SessionObject::define(Napi::Env env) {
       });
 }
 
-std::shared_ptr<Given> SessionObject::given_of(
-    const Napi::CallbackInfo& info) const {
+// { first, count, notes }: the labels are those of the whole batch.
+void SessionObject::take_share(const Napi::Object& share, Given& given) const {
+  given.whole_labels = std::move(given.labels);
+  const auto whole = static_cast<int64_t>(given.whole_labels.size());
+  if (whole < 1) {
+    throw Napi::TypeError::New(share.Env(),
+                               "Expected the labels of the whole batch but "
+                               "received none");
+  }
+  const int64_t first = integer_of(share.Get("first"), "share.first", 0, whole);
+  const int64_t count =
+      integer_of(share.Get("count"), "share.count", 0, whole - first);
+  given.share.first = static_cast<int>(first);
+  given.share.labels = given.whole_labels.data();
+  given.share.count = static_cast<int>(whole);
+  given.share.idle = count == 0;
+  if (has(share, "notes")) {
+    given.share.notes = float64s_of(share.Get("notes"), "share.notes", -1);
+  }
+  const int32_t* own = given.whole_labels.data() + first;
+  given.labels.assign(own, own + count);
+  if (count == 0) given.labels = {given.whole_labels[0]};
+}
+
+std::shared_ptr<Given> SessionObject::given_of(const Napi::CallbackInfo& info,
+                                               const Napi::Value& share) const {
   auto given = std::make_shared<Given>();
   given->labels = int32s_of(info[1], "labels", -1);
+  if (!share.IsUndefined()) take_share(object_of(share, "share"), *given);
   const size_t largest = static_cast<size_t>(content().options.batch_size);
   const size_t count = given->labels.size();
   if (count < 1 || count > largest) {
@@ -200,7 +250,7 @@ std::shared_ptr<Given> SessionObject::given_of(
 Napi::Value SessionObject::train_step(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const auto rate = static_cast<float>(number_of(info[2], "learningRate"));
-    const auto given = given_of(info);
+    const auto given = given_of(info, info[3]);
     return run(info, [given, rate](Host& host, Reply reply) {
       // A device may read the batch until it is done.
       const auto done = [reply, given](StepResult result) {
@@ -252,7 +302,7 @@ Napi::Value SessionObject::features(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::gradients(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const auto given = given_of(info);
+    const auto given = given_of(info, info[2]);
     return answer(info, [given](Host& host) -> Answer {
       const Batch batch = given->batch();
       auto gradients =

@@ -35,7 +35,9 @@ struct Job {
 // would find the static objects of its libraries gone.
 struct ThreadsFromHere {
   std::set<WorkerThread*> threads;
+  std::function<void()> interrupt = [] {};
   ~ThreadsFromHere() {
+    interrupt();
     for (WorkerThread* thread : threads) thread->join();
   }
 };
@@ -145,7 +147,10 @@ void settle(Napi::Env env, Napi::Function, std::nullptr_t*,
   }
 }
 
-void stop_thread(void* thread) { static_cast<WorkerThread*>(thread)->stop(); }
+void stop_thread(void* thread) {
+  from_here.interrupt();
+  static_cast<WorkerThread*>(thread)->stop();
+}
 
 }  // namespace
 
@@ -183,6 +188,10 @@ WorkerThread::WorkerThread(Napi::Env env)
 }
 
 WorkerThread::~WorkerThread() { stop(); }
+
+void WorkerThread::before_end(std::function<void()> interrupt) {
+  from_here.interrupt = std::move(interrupt);
+}
 
 void WorkerThread::stop() {
   if (from_here.threads.erase(this) == 0) return;

@@ -58,6 +58,10 @@ class WorkerThread {
   // stop() where JavaScript is gone.
   void join();
 
+  // What ends the waiting of running calls for other processes: called before
+  // this JavaScript thread's end waits for them.
+  static void before_end(std::function<void()> interrupt);
+
   struct Shared;
 
  private:

@@ -43,6 +43,23 @@ void check_optimizer(const Optimizer& optimizer) {
   check_positive("epsilon", optimizer.epsilon, false);
 }
 
+void check_share(const SessionOptions& options, const Batch& batch) {
+  const Share& share = batch.share;
+  const bool wanted = options.collective != nullptr;
+  if (wanted != (share.count > 0)) {
+    throw Error(wanted ? "batch: expected the share of this rank, found none."
+                       : "batch: expected no share without other ranks, found "
+                         "one.");
+  }
+  const int last = share.first + (share.idle ? 0 : batch.count);
+  if (wanted && (share.first < 0 || last > share.count || !share.labels)) {
+    throw Error("batch: expected a share within the " +
+                std::to_string(share.count) + " images of all ranks, found " +
+                std::to_string(share.first) + " to " + std::to_string(last) +
+                ".");
+  }
+}
+
 }  // namespace
 
 void check_session_options(const SessionOptions& options) {
@@ -80,6 +97,7 @@ void check_batch(const SessionOptions& options, const Batch& batch) {
                 std::to_string(label) + " for image " + std::to_string(n) +
                 ".");
   }
+  check_share(options, batch);
 }
 
 void check_learning_rate(float learning_rate) {

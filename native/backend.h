@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "collective.h"
 #include "network.h"
 #include "operations.h"
 
@@ -38,6 +39,23 @@ struct SessionOptions {
   // Compute in float16 with float32 weights and a loss scale that adapts
   // itself.
   bool half_precision = false;
+  // The ranks that train this network together, each a share of every batch;
+  // null: this process alone. All get the same seed and weights.
+  std::shared_ptr<Collective> collective;
+  // Whether batch norm takes its statistics over all ranks, or each rank over
+  // its own share.
+  bool sync_batch_norm = true;
+};
+
+// Where the images of one rank stand in the batch of all ranks.
+struct Share {
+  int first = 0;                    // place of its first image
+  const int32_t* labels = nullptr;  // of the whole batch
+  int count = 0;                    // of the whole batch; 0: there is no share
+  // The batch has fewer images than there are ranks: this rank runs along with
+  // an image of another's, which counts for nothing.
+  bool idle = false;
+  std::vector<double> notes;  // added up over the ranks, see StepResult
 };
 
 // Memory stays the caller's and must live until the call's `done`.
@@ -45,6 +63,9 @@ struct Batch {
   const uint8_t* images = nullptr;  // count x H x W x 3
   const int32_t* labels = nullptr;  // count, each 0 .. classes-1
   int count = 0;                    // 1 .. batch_size
+  Share share;
+
+  int whole_count() const { return share.count > 0 ? share.count : count; }
 };
 
 struct StepResult {
@@ -57,6 +78,9 @@ struct StepResult {
   std::vector<float> image_losses;
   double gradient_norm = 0;  // global, before clipping
   double device_seconds = 0;
+  // Of several ranks, all of the above but the seconds are of the whole batch.
+  std::vector<double> notes;    // the sums of Share::notes
+  double exchange_seconds = 0;  // of device_seconds: waited for other ranks
 };
 
 // How far training has come. What only float16 changes (all but the step), a
@@ -101,7 +125,8 @@ class Session {
                            float* output) = 0;
 
   // The gradients train_step would use before clipping, in Plan order (0 for
-  // running statistics), and the training-mode logits; changes nothing.
+  // running statistics), and the training-mode logits of this process's images;
+  // changes nothing.
   virtual StepResult gradients(const Batch& batch, float* gradients,
                                float* logits) = 0;
 

@@ -30,12 +30,12 @@ class LogSoftmax {
 
 Loss cross_entropy(const float* logits, const int32_t* labels, int count,
                    int classes, const std::vector<float>& class_weights,
-                   float label_smoothing, float* gradient) {
+                   float label_smoothing, float* gradient, double total) {
   auto weight = [&](int c) {
     return class_weights.empty() ? 1.0 : double{class_weights[c]};
   };
-  double total = 0, weights = 0;
-  for (int n = 0; n < count; ++n) total += weight(labels[n]);
+  double weights = 0;
+  if (total == 0) total = label_weights(labels, count, class_weights);
   for (int c = 0; c < classes; ++c) weights += weight(c);
   const double spread = double{label_smoothing} / classes / total;
   const double peak = (1 - double{label_smoothing}) / total;
@@ -60,6 +60,15 @@ Loss cross_entropy(const float* logits, const int32_t* labels, int count,
     loss.correct += std::max_element(row, row + classes) - row == label;
   }
   return loss;
+}
+
+double label_weights(const int32_t* labels, int count,
+                     const std::vector<float>& class_weights) {
+  double total = 0;
+  for (int n = 0; n < count; ++n) {
+    total += class_weights.empty() ? 1.0 : double{class_weights[labels[n]]};
+  }
+  return total;
 }
 
 void softmax(const float* logits, int count, int classes,

@@ -227,7 +227,8 @@ void PixelFiles::assemble(const uint32_t* rows, int64_t row_count,
         std::memcpy(target, image(rows[i]), static_cast<size_t>(image_bytes()));
       } else {
         copy_changed(image(rows[i]), height_, width_,
-                     change_of(*augmentation, static_cast<uint32_t>(i)),
+                     change_of(*augmentation,
+                               augmentation->first + static_cast<uint32_t>(i)),
                      target);
       }
     }

@@ -6,12 +6,14 @@
 
 namespace birbs {
 
-// Changes to the images of one batch. All randomness is Philox at (seed,
-// augment_stream, step): image i of the batch owns blocks 2i and 2i + 1, words
+// Changes to images of one batch, `first` of which come before them. All
+// randomness is Philox at (seed, augment_stream, step): image i of the batch
+// owns blocks 2i and 2i + 1, words
 // in the order flip, shift x, shift y, -, brightness gate, brightness,
 // contrast gate, contrast.
 struct Augmentation {
   uint64_t seed = 0, step = 0;
+  uint32_t first = 0;
   float flip = 0;  // probability
   int shift = 0;   // pixels at most, each axis; edges are repeated
   float brightness_probability = 0, brightness = 0;

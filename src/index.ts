@@ -23,12 +23,14 @@ export {
   type DeviceInfo,
   type DeviceName,
   loadAddon,
+  type NativeRanks,
   type NativeSession,
   type OptimizerOptions,
   type OptimizerState,
   type ParameterInfo,
   type SessionOptions,
   type StepResult,
+  type StepShare,
   type Tensor,
 } from './model/addon.ts';
 export type { Fit, Layer, LayerShape, Network, Padding, PresetOptions, Size } from './model/network.ts';

@@ -16,12 +16,17 @@ class BatchNormStage : public Stage {
   void update_statistics() override;
 
  private:
+  bool syncs() const { return !fixed_ && shared_.ranks.syncs(); }
+  // Values of a channel, of the images of all ranks.
+  double total() const;
+
   const Node& node_;
   Bindings bindings_;
   Shared& shared_;
   float epsilon_;
   bool fixed_;               // running statistics in training as well
   float *mean_, *variance_;  // of the batch
+  int whole_ = 0;            // images of all ranks, of the last forward
 };
 
 }  // namespace birbs::cpu

@@ -1,6 +1,8 @@
 #include "batch_norm_math.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "channel_rows.h"
 #include "simd.h"
@@ -195,6 +197,29 @@ void batch_statistics(const Layout& layout, int count, const float* x,
   });
 }
 
+void batch_sums(const Layout& layout, int count, const float* x, double* sums) {
+  const int channels = layout.shape.channels;
+  std::vector<float> mean(channels), variance(channels);
+  batch_statistics(layout, count, x, mean.data(), variance.data());
+  const double total = static_cast<double>(count) * layout.plane();
+  for (int c = 0; c < channels; ++c) {
+    sums[c] = total * mean[c];
+    sums[channels + c] =
+        total * (double{variance[c]} + double{mean[c]} * mean[c]);
+  }
+}
+
+void statistics_of(const double* sums, double total, int channels, float* mean,
+                   float* variance) {
+  for (int c = 0; c < channels; ++c) {
+    const double center = sums[c] / total;
+    mean[c] = static_cast<float>(center);
+    // By rounding alone it may fall below 0.
+    variance[c] = static_cast<float>(
+        std::max(0.0, sums[channels + c] / total - center * center));
+  }
+}
+
 void batch_norm(const Layout& layout, int count, const BatchNorm& norm) {
   each_image_group(layout, count, [&](int image, const ChannelGroup& group) {
     // Zero for padding, which stays 0 by that.
@@ -244,18 +269,27 @@ void add_image_gradients(const Rows& rows, const BatchNormGradient& norm,
 
 void batch_norm_gradient(const Layout& layout, int count,
                          const BatchNormGradient& norm) {
-  const double total = static_cast<double>(count) * layout.plane();
+  const double total = norm.whole_sums
+                           ? norm.total
+                           : static_cast<double>(count) * layout.plane();
+  const int channels = layout.shape.channels;
   each_channel_group(layout, count, [&](const ChannelGroup& group) {
     float mean[most_lanes] = {};
     std::copy_n(norm.mean + group.first, group.width, mean);
     double sums[most_lanes] = {}, products[most_lanes] = {};
-    each_rows(layout, count, group, [&](const Rows& rows) {
-      const Lanes center = lanes_of(rows, mean);
-      double parts[most_lanes] = {}, product_parts[most_lanes] = {};
-      add_image_gradients(rows, norm, center, parts, product_parts);
-      fold(rows, parts, sums);
-      fold(rows, product_parts, products);
-    });
+    if (norm.whole_sums) {
+      std::copy_n(norm.whole_sums + group.first, group.width, sums);
+      std::copy_n(norm.whole_sums + channels + group.first, group.width,
+                  products);
+    } else {
+      each_rows(layout, count, group, [&](const Rows& rows) {
+        const Lanes center = lanes_of(rows, mean);
+        double parts[most_lanes] = {}, product_parts[most_lanes] = {};
+        add_image_gradients(rows, norm, center, parts, product_parts);
+        fold(rows, parts, sums);
+        fold(rows, product_parts, products);
+      });
+    }
     // Zero for padding, whose gradient stays 0 by that.
     float scale[most_lanes] = {}, average[most_lanes] = {},
           slope[most_lanes] = {};
@@ -263,7 +297,11 @@ void batch_norm_gradient(const Layout& layout, int count,
       const int channel = group.first + c;
       const double inverse =
           inverse_deviation(norm.variance[channel], norm.epsilon);
-      if (norm.dweight) {
+      if (norm.own_sums) {
+        norm.own_sums[channel] = sums[c];
+        norm.own_sums[channels + channel] = products[c];
+      }
+      if (norm.dweight && !norm.whole_sums) {
         norm.dweight[channel] = static_cast<float>(products[c] * inverse);
         norm.dbias[channel] = static_cast<float>(sums[c]);
       }
@@ -272,7 +310,7 @@ void batch_norm_gradient(const Layout& layout, int count,
       average[c] = static_cast<float>(sums[c] / total);
       slope[c] = static_cast<float>(products[c] * inverse * inverse / total);
     }
-    if (norm.dx == nullptr) return;
+    if (norm.dx == nullptr || norm.own_sums) return;
     each_rows(layout, count, group, [&](const Rows& rows) {
       const Backward back{lanes_of(rows, scale), lanes_of(rows, average),
                           lanes_of(rows, mean), lanes_of(rows, slope)};

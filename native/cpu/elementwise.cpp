@@ -85,14 +85,19 @@ void add_to(int64_t size, const float* part, float* whole) {
 void draw_kept(const Dropout& dropout, const Layout& layout, int count,
                uint8_t* kept) {
   const int64_t image = layout.shape.size(), total = count * image;
+  // In the whole batch; four words a block.
+  const int64_t begin = dropout.first, end = begin + total;
+  const int64_t blocks = (end + 3) / 4 - begin / 4;
   // A Philox block is worth some 20 floats of ordinary work.
-  parallel((total + 3) / 4, total * 5, [&](int64_t first, int64_t last) {
-    for (int64_t block = first; block < last; ++block) {
+  parallel(blocks, total * 5, [&](int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k) {
+      const int64_t block = begin / 4 + k;
       const auto words = philox(dropout.seed, dropout.stream, dropout.step,
                                 static_cast<uint32_t>(block));
-      for (int64_t i = block * 4; i < std::min(block * 4 + 4, total); ++i) {
-        const bool keep = dropout_keeps(words[i % 4], dropout.rate);
-        const int64_t inside = i % image;
+      const int64_t from = std::max(block * 4, begin);
+      for (int64_t at = from; at < std::min(block * 4 + 4, end); ++at) {
+        const bool keep = dropout_keeps(words[at % 4], dropout.rate);
+        const int64_t i = at - begin, inside = i % image;
         kept[i / image * layout.size() +
              layout.offset(inside / layout.plane(), inside % layout.plane())] =
             keep;

@@ -35,6 +35,7 @@ struct Dropout {
   uint64_t seed;
   uint32_t stream;
   uint64_t step;
+  int64_t first = 0;  // elements of the batch before these
 };
 
 // One byte an element of the layout: 1 where it is kept.

@@ -49,8 +49,9 @@ void each_dense_weight(const Node& node, const Copy& copy) {
 }  // namespace
 
 Parameters::Parameters(const Optimizer& optimizer, const Plan& plan,
-                       const Graph& graph)
+                       const Graph& graph, bool store_all)
     : plan_(plan),
+      store_all_(store_all),
       moments_(moment_count(optimizer)),
       slots_(plan.parameters.size()),
       layers_(plan.layers.size()) {
@@ -100,13 +101,13 @@ int64_t Parameters::place_values() {
     const int64_t start = stored_;
     place(
         [&](size_t i) {
-          return trainable(i) && !slots_[i].dense && group_of_[i] == group;
+          return trainable(i) && is_stored(slots_[i]) && group_of_[i] == group;
         },
         stored_);
     if (stored_ > start) ranges_.push_back({start, stored_ - start, group});
   }
   size_ = stored_;
-  place([&](size_t i) { return trainable(i) && slots_[i].dense; }, size_);
+  place([&](size_t i) { return trainable(i) && !is_stored(slots_[i]); }, size_);
   int64_t fixed = 0;
   place([&](size_t i) { return !trainable(i); }, fixed);
   return fixed;
@@ -129,9 +130,14 @@ float* Parameters::value(size_t layer, size_t nth) const {
 
 float* Parameters::gradient(size_t layer, size_t nth) const {
   const Slot* slot = find(layer, nth);
-  if (!slot || slot->dense) return nullptr;
+  if (!slot || !is_stored(*slot)) return nullptr;
   const bool trainable = plan_.parameters[layers_[layer][nth]].trainable;
   return trainable ? gradients_.floats() + slot->offset : nullptr;
+}
+
+int64_t Parameters::size(size_t layer, size_t nth) const {
+  const Slot* slot = find(layer, nth);
+  return slot ? slot->size : 0;
 }
 
 size_t Parameters::group(size_t layer, size_t nth) const {

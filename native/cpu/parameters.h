@@ -19,15 +19,19 @@ struct Chunk {
 
 // All parameters, gradients and moments, each tensor in the layout its
 // primitive likes; PyTorch's layout only at the door. The gradients of dense
-// weights are never stored (see DenseGradient), so these weights come last.
+// weights are stored only where other ranks need them (see DenseGradient), so
+// these weights come last.
 class Parameters {
  public:
   // The graph is that of training and outlives this.
-  Parameters(const Optimizer& optimizer, const Plan& plan, const Graph& graph);
+  Parameters(const Optimizer& optimizer, const Plan& plan, const Graph& graph,
+             bool store_all);
 
-  // The nth parameter of a layer, null if it has none: values, gradients.
+  // The nth parameter of a layer, null if it has none: values, stored
+  // gradients and how many they are, filled up.
   float* value(size_t layer, size_t nth) const;
   float* gradient(size_t layer, size_t nth) const;
+  int64_t size(size_t layer, size_t nth) const;
   bool has(size_t layer, size_t nth) const;
 
   // What sets updates apart, and the parameters with stored gradients that go
@@ -78,7 +82,10 @@ class Parameters {
   const Slot* find(size_t layer, size_t nth) const;
   float* moment(int which) const;
 
+  bool is_stored(const Slot& slot) const { return store_all_ || !slot.dense; }
+
   const Plan& plan_;
+  bool store_all_;
   int moments_;
   std::vector<Slot> slots_;                  // of each parameter
   std::vector<std::vector<size_t>> layers_;  // parameters of each layer

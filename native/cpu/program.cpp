@@ -250,7 +250,7 @@ void Program::forward(Pass& pass, const Phase& phase) {
 
 // From the gradient of the target. A value that several nodes read gets the sum
 // of their gradients.
-void Program::backward(Pass& pass) {
+void Program::backward(Pass& pass, const Ready& ready) {
   for (size_t i = pass.stages.size(); i-- > 0;) {
     if (graph_.nodes[i].inference) continue;
     try {
@@ -262,6 +262,7 @@ void Program::backward(Pass& pass) {
     if (sum.size > 0) {
       add_to(sum.size, sum.part, sum.whole);
     }
+    if (graph_.nodes[i].learns) ready(graph_.nodes[i], *pass.stages[i]);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -36,7 +37,10 @@ class Program {
   bool finite() const { return finite_; }
 
   void forward(Pass& pass, const Phase& phase);
-  void backward(Pass& pass);
+  // Calls ready(node, stage) when all gradients of a node's parameters are
+  // there, but for those that DenseStage::visit_weights computes.
+  using Ready = std::function<void(const Node& node, Stage& stage)>;
+  void backward(Pass& pass, const Ready& ready);
 
   const Graph& graph() const { return graph_; }
   float* value(int value) const { return at(values_[value]); }

@@ -53,7 +53,8 @@ OnednnSession::OnednnSession(const SessionOptions& options)
     : options_(options),
       plan_(check_and_plan(options)),
       training_graph_(training_graph(plan_, options.batch_size)),
-      parameters_(options_.optimizer, plan_, training_graph_),
+      parameters_(options_.optimizer, plan_, training_graph_,
+                  options.collective != nullptr),
       update_(parameters_),
       shared_(options_, plan_, parameters_),
       images_at_once_(images_at_once(plan_, options.batch_size)),
@@ -105,9 +106,7 @@ void OnednnSession::train_step(const Batch& batch, float learning_rate,
     for (auto& stage : pass.stages) stage->update_statistics();
     ++progress_.step;
     ++version_;
-    result.loss = loss.value;
-    result.correct = loss.correct;
-    result.image_losses = std::move(loss.of_images);
+    shared_.ranks.result(std::move(loss), &result);
     result.device_seconds = seconds_since(start);
   } catch (const std::exception& error) {
     result = {};
@@ -155,7 +154,7 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
   Program::Pass& pass = training_program().pass_for(batch.count);
   Loss loss = differentiate(pass, batch);
   std::vector<float> packed(parameters_.size());
-  const double squares = update_.visit(pass.dense, [&](const Chunk& chunk) {
+  const double squares = update_.visit(unstored(pass), [&](const Chunk& chunk) {
     std::copy_n(chunk.gradients, chunk.count,
                 packed.data() + (chunk.values - parameters_.values()));
     return sum_of_squares(chunk.gradients, chunk.count);
@@ -163,9 +162,7 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
   parameters_.read_gradients(packed.data(), gradients);
   read_logits(batch.count, logits);
   StepResult result;
-  result.loss = loss.value;
-  result.correct = loss.correct;
-  result.image_losses = std::move(loss.of_images);
+  shared_.ranks.result(std::move(loss), &result);
   result.gradient_norm = std::sqrt(squares);
   result.device_seconds = seconds_since(start);
   return result;
@@ -174,17 +171,46 @@ StepResult OnednnSession::gradients(const Batch& batch, float* gradients,
 // Everything of a step but the update.
 Loss OnednnSession::differentiate(Program::Pass& pass, const Batch& batch) {
   Program& program = *training_;
+  RankSums& ranks = shared_.ranks;
+  ranks.begin(batch);
   normalize(options_.network, training_graph_.layouts[0], batch.count,
             batch.images, program.value(0));
-  program.forward(pass, {true, progress_.step});
+  program.forward(
+      pass, {true, progress_.step, batch.share.first, batch.whole_count()});
   read_logits(batch.count, logits_.data());
-  Loss loss = cross_entropy(logits_.data(), batch.labels, batch.count,
-                            options_.network.classes, options_.class_weights,
-                            options_.label_smoothing, logit_gradients_.data());
+  Loss loss = ranks.loss(batch, logits_.data(), logit_gradients_.data());
   pack(output(), batch.count, logit_gradients_.data(),
        program.gradient(training_graph_.target));
-  program.backward(pass);
+  program.backward(pass, [&](const Node& node, Stage& stage) {
+    if (ranks.on()) sum_gradients(node, stage);
+  });
+  if (ranks.on()) ranks.finish();
   return loss;
+}
+
+// Over the ranks, while backward goes on.
+void OnednnSession::sum_gradients(const Node& node, Stage& stage) {
+  if (node.kernel == Kernel::dense) {
+    const float* values = parameters_.value(node.layer, 0);
+    float* gradients = parameters_.gradient(node.layer, 0);
+    static_cast<DenseStage&>(stage).visit_weights([&](const Chunk& chunk) {
+      std::copy_n(chunk.gradients, chunk.count,
+                  gradients + (chunk.values - values));
+      return 0.0;
+    });
+  }
+  for (size_t nth = 0; parameters_.has(node.layer, nth); ++nth) {
+    float* gradients = parameters_.gradient(node.layer, nth);
+    if (gradients) {
+      shared_.ranks.ready(gradients, parameters_.size(node.layer, nth));
+    }
+  }
+}
+
+const std::vector<DenseStage*>& OnednnSession::unstored(
+    const Program::Pass& pass) const {
+  static const std::vector<DenseStage*> none;
+  return shared_.ranks.on() ? none : pass.dense;
 }
 
 // Returns the global norm. Without clipping the norm need not be known first,
@@ -207,16 +233,16 @@ double OnednnSession::update(Program::Pass& pass, float learning_rate) {
                       chunk.first, chunk.second, chunk.count);
   };
   if (options_.clip_norm > 0) {
-    const double norm = std::sqrt(update_.visit(pass.dense, squares));
+    const double norm = std::sqrt(update_.visit(unstored(pass), squares));
     set_rules(norm);
-    update_.visit(pass.dense, [&](const Chunk& chunk) {
+    update_.visit(unstored(pass), [&](const Chunk& chunk) {
       apply(chunk);
       return 0.0;
     });
     return norm;
   }
   set_rules(0);
-  return std::sqrt(update_.visit(pass.dense, [&](const Chunk& chunk) {
+  return std::sqrt(update_.visit(unstored(pass), [&](const Chunk& chunk) {
     const double sum = squares(chunk);
     apply(chunk);
     return sum;

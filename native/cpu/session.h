@@ -47,6 +47,9 @@ class OnednnSession : public Session {
   void infer(Inference& inference, const uint8_t* images, int count,
              float* output);
   Loss differentiate(Program::Pass& pass, const Batch& batch);
+  void sum_gradients(const Node& node, Stage& stage);
+  // What is to be visited for its gradients, besides what is stored.
+  const std::vector<DenseStage*>& unstored(const Program::Pass& pass) const;
   double update(Program::Pass& pass, float learning_rate);
   void read_logits(int count, float* logits) const;
   const Layout& output() const {

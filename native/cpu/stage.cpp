@@ -86,8 +86,9 @@ class DropoutStage : public Stage {
       return;
     }
     const auto stream = dropout_stream + static_cast<uint32_t>(node_.layer);
-    draw_kept({rate_, seed_, stream, phase.step}, node_.out, bindings_.count,
-              kept_);
+    const int64_t before = phase.first * node_.out.shape.size();
+    draw_kept({rate_, seed_, stream, phase.step, before}, node_.out,
+              bindings_.count, kept_);
     apply_kept(size_, rate_, kept_, bindings_.x, bindings_.y);
   }
   void backward() override {

@@ -4,6 +4,7 @@
 
 #include "graph.h"
 #include "parameters.h"
+#include "rank_sums.h"
 
 namespace birbs::cpu {
 
@@ -18,6 +19,7 @@ struct Shared {
   const SessionOptions& options;
   const Plan& plan;
   const Parameters& parameters;
+  RankSums ranks{options};
   dnnl::stream stream{cpu_engine()};
   SharedBuffer scratchpad;       // of oneDNN
   SharedBuffer middle;           // unpooled outputs of a convolution
@@ -57,6 +59,8 @@ struct Bindings {
 struct Phase {
   bool training = false;
   uint64_t step = 0;
+  int first = 0;  // images of the batch before these
+  int whole = 0;  // images of the batch
 };
 
 // A node for one batch size, everything made beforehand.

@@ -7,7 +7,7 @@
 namespace birbs::portable {
 namespace {
 
-constexpr int64_t share = 1 << 14;  // a multiple of Philox's four words
+constexpr int64_t share = 1 << 14;
 
 // Calls task(first, last) over equal shares of 0 .. size.
 template <typename Task>
@@ -62,12 +62,16 @@ void dropout(Threads& threads, const Dropout& dropout, int64_t size,
              const float* x, float* y) {
   const float scale = 1 / (1 - dropout.rate);
   each_share(threads, size, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; i += 4) {
+    // In the whole batch; four words a block.
+    const int64_t begin = dropout.first + first, end = dropout.first + last;
+    for (int64_t block = begin / 4; block * 4 < end; ++block) {
       auto words = philox(dropout.seed, dropout.stream, dropout.step,
-                          static_cast<uint32_t>(i / 4));
-      for (int64_t j = i; j < std::min(i + 4, last); ++j) {
+                          static_cast<uint32_t>(block));
+      const int64_t from = std::max(block * 4, begin);
+      for (int64_t at = from; at < std::min(block * 4 + 4, end); ++at) {
+        const int64_t i = at - dropout.first;
         // A product, as in PyTorch: NaN stays NaN where it is not kept.
-        y[j] = x[j] * (dropout_keeps(words[j - i], dropout.rate) ? scale : 0);
+        y[i] = x[i] * (dropout_keeps(words[at % 4], dropout.rate) ? scale : 0);
       }
     }
   });

@@ -27,6 +27,7 @@ struct Dropout {
   uint64_t seed;
   uint32_t stream;
   uint64_t step;
+  int64_t first = 0;  // elements of the batch before these
 };
 
 // Zeroes elements with probability `rate` and scales the others by

@@ -1,5 +1,6 @@
 #include "batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace birbs::portable {
@@ -22,6 +23,37 @@ double inverse_deviation(const BatchNorm& norm, float variance) {
 }
 
 }  // namespace
+
+std::vector<double> batch_sums(Threads& threads, const BatchNorm& norm,
+                               const float* x) {
+  const int64_t plane = plane_size(norm);
+  const int channels = norm.shape.channels;
+  std::vector<double> sums(2 * static_cast<size_t>(channels));
+  threads.run(channels, [&](int64_t c) {
+    double sum = 0, squares = 0;
+    each_plane(norm, c, [&](int64_t offset) {
+      for (int64_t i = offset; i < offset + plane; ++i) {
+        sum += x[i];
+        squares += double{x[i]} * x[i];
+      }
+    });
+    sums[c] = sum;
+    sums[channels + c] = squares;
+  });
+  return sums;
+}
+
+void statistics_of(const std::vector<double>& sums, double total, float* mean,
+                   float* variance) {
+  const size_t channels = sums.size() / 2;
+  for (size_t c = 0; c < channels; ++c) {
+    const double center = sums[c] / total;
+    mean[c] = static_cast<float>(center);
+    // By rounding alone it may fall below 0.
+    variance[c] = static_cast<float>(
+        std::max(0.0, sums[channels + c] / total - center * center));
+  }
+}
 
 void batch_statistics(Threads& threads, const BatchNorm& norm, const float* x,
                       float* mean, float* variance) {
@@ -61,12 +93,34 @@ void batch_norm(Threads& threads, const BatchNorm& norm, const float* x,
   });
 }
 
+std::vector<double> gradient_sums(Threads& threads, const BatchNorm& norm,
+                                  const float* dy, const float* x,
+                                  const float* mean) {
+  const int64_t plane = plane_size(norm);
+  const int channels = norm.shape.channels;
+  std::vector<double> sums(2 * static_cast<size_t>(channels));
+  threads.run(channels, [&](int64_t c) {
+    const float center = mean[c];
+    double sum = 0, product = 0;
+    each_plane(norm, c, [&](int64_t offset) {
+      for (int64_t i = offset; i < offset + plane; ++i) {
+        sum += dy[i];
+        product += double{dy[i]} * (x[i] - center);
+      }
+    });
+    sums[c] = sum;
+    sums[channels + c] = product;
+  });
+  return sums;
+}
+
 void batch_norm_gradient(Threads& threads, const BatchNorm& norm,
                          const float* dy, const float* x, const float* mean,
                          const float* variance, const float* weight, float* dx,
-                         float* dweight, float* dbias) {
+                         float* dweight, float* dbias, const WholeSums* whole) {
   const int64_t plane = plane_size(norm);
-  const double total = static_cast<double>(norm.count * plane);
+  const double total =
+      whole ? whole->total : static_cast<double>(norm.count * plane);
   threads.run(norm.shape.channels, [&](int64_t c) {
     const double inverse = inverse_deviation(norm, variance[c]);
     const float center = mean[c];
@@ -83,6 +137,10 @@ void batch_norm_gradient(Threads& threads, const BatchNorm& norm,
     }
     if (!dx) return;
     if (norm.fixed) sum = product = 0;
+    if (whole) {
+      sum = whole->sums[c];
+      product = whole->sums[norm.shape.channels + c];
+    }
     const float scale = static_cast<float>(weight[c] * inverse);
     const float average = static_cast<float>(sum / total);
     const float slope = static_cast<float>(product * inverse * inverse / total);

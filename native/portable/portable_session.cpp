@@ -28,10 +28,11 @@ Plan check_and_plan(const SessionOptions& options) {
   return plan_network(options.network, options.batch_size);
 }
 
+// `first`: elements of the batch before those at hand.
 Dropout dropout_of(const SessionOptions& options, const Layer& layer, int index,
-                   uint64_t step) {
+                   uint64_t step, int64_t first) {
   return {layer.rate, options.seed,
-          dropout_stream + static_cast<uint32_t>(index), step};
+          dropout_stream + static_cast<uint32_t>(index), step, first};
 }
 
 }  // namespace
@@ -118,7 +119,7 @@ void PortableSession::train_step(const Batch& batch, float learning_rate,
     const auto start = Clock::now();
     result = differentiate(batch);
     update(learning_rate, result.gradient_norm);
-    update_running_statistics(batch.count);
+    update_running_statistics(batch);
     ++progress_.step;
     result.device_seconds =
         std::chrono::duration<double>(Clock::now() - start).count();
@@ -158,16 +159,15 @@ StepResult PortableSession::gradients(const Batch& batch, float* gradients,
 // Everything of a step but the update; leaves parameters and statistics alone.
 StepResult PortableSession::differentiate(const Batch& batch) {
   const Program& program = training_program();
+  share_ = batch.share;
+  ranks_.begin(batch);
   forward(program, batch.images, batch.count, true);
-  Loss loss = cross_entropy(logits(), batch.labels, batch.count,
-                            options_.network.classes, options_.class_weights,
-                            options_.label_smoothing,
-                            program.gradient(plan_.last_value()));
+  Loss loss =
+      ranks_.loss(batch, logits(), program.gradient(plan_.last_value()));
   backward(program, batch.count);
   StepResult result;
-  result.loss = loss.value;
-  result.correct = loss.correct;
-  result.image_losses = std::move(loss.of_images);
+  if (ranks_.on()) ranks_.finish();
+  ranks_.result(std::move(loss), &result);
   result.gradient_norm = gradient_norm();
   return result;
 }
@@ -213,7 +213,8 @@ void PortableSession::forward_step(const Program& program, const Step& step,
                    find(parameters_, step.layer, 1), y);
     case OpKind::dropout:  // of training alone
       return dropout(threads_,
-                     dropout_of(options_, layer, step.layer, progress_.step),
+                     dropout_of(options_, layer, step.layer, progress_.step,
+                                share_.first * in.size()),
                      size, x, y);
     default:  // flatten: the same memory
       return;
@@ -252,13 +253,27 @@ void PortableSession::forward_batch_norm(const Program& program,
   if (training && !layer.running_statistics()) {
     float* batch_mean = statistics_[step.layer].data();
     float* batch_variance = batch_mean + norm.shape.channels;
-    batch_statistics(threads_, norm, x, batch_mean, batch_variance);
+    if (ranks_.syncs()) {
+      sum_statistics(norm, x, batch_mean, batch_variance);
+    } else {
+      batch_statistics(threads_, norm, x, batch_mean, batch_variance);
+    }
     mean = batch_mean;
     variance = batch_variance;
   }
   batch_norm(threads_, norm, x, mean, variance,
              find(parameters_, step.layer, 0), find(parameters_, step.layer, 1),
              program.value(step.output));
+}
+
+// Of the images of all ranks.
+void PortableSession::sum_statistics(const BatchNorm& norm, const float* x,
+                                     float* mean, float* variance) {
+  std::vector<double> sums = batch_sums(threads_, norm, x);
+  ranks_.sum(sums);
+  const double total =
+      static_cast<double>(share_.count) * norm.shape.height * norm.shape.width;
+  statistics_of(sums, total, mean, variance);
 }
 
 // From the gradient of the logits. A value that several layers read gets the
@@ -278,12 +293,21 @@ void PortableSession::backward(const Program& program, int count) {
     float* dx = sum ? program.scratch(i) : program.gradient(input);
     backward_step(step, count, program.value(input),
                   program.gradient(step.output), wanted ? dx : nullptr);
+    if (ranks_.on()) sum_gradients(step.layer);
     if (!wanted) continue;
     if (sum) {
       float* whole = program.gradient(input);
       add(threads_, count * plan_.shapes[input].size(), dx, whole, whole);
     }
     written_[input] = true;
+  }
+}
+
+// Over the ranks, while backward goes on.
+void PortableSession::sum_gradients(int layer) {
+  for (const Parameter& parameter : plan_.parameters) {
+    if (parameter.layer != layer || !parameter.trainable) continue;
+    ranks_.ready(gradients_.data() + parameter.offset, parameter.size);
   }
 }
 
@@ -330,9 +354,17 @@ void PortableSession::backward_step(const Step& step, int count, const float* x,
                                 : statistics_[step.layer].data();
       const float* variance =
           fixed ? find(parameters_, step.layer, 3) : mean + in.channels;
-      return batch_norm_gradient(
-          threads_, {count, in, layer.epsilon, fixed}, dy, x, mean, variance,
-          weight, dx, learns ? dweight : nullptr, learns ? dbias : nullptr);
+      const BatchNorm norm{count, in, layer.epsilon, fixed};
+      std::optional<WholeSums> whole;
+      if (!fixed && ranks_.syncs()) {
+        whole = {gradient_sums(threads_, norm, dy, x, mean),
+                 static_cast<double>(share_.count) * in.height * in.width};
+        ranks_.sum(whole->sums);
+      }
+      return batch_norm_gradient(threads_, norm, dy, x, mean, variance, weight,
+                                 dx, learns ? dweight : nullptr,
+                                 learns ? dbias : nullptr,
+                                 whole ? &*whole : nullptr);
     }
     case OpKind::max_pool2d:
       return max_pool_gradient(threads_, {count, in, out, layer.window}, dy, x,
@@ -355,7 +387,8 @@ void PortableSession::backward_step(const Step& step, int count, const float* x,
       return relu6_gradient(threads_, count * in.size(), dy, x, dx);
     case OpKind::dropout:
       return dropout(threads_,
-                     dropout_of(options_, layer, step.layer, progress_.step),
+                     dropout_of(options_, layer, step.layer, progress_.step,
+                                share_.first * in.size()),
                      count * in.size(), dy, dx);
     default:
       return;
@@ -386,15 +419,19 @@ void PortableSession::update(float learning_rate, double norm) {
   });
 }
 
-void PortableSession::update_running_statistics(int count) {
+void PortableSession::update_running_statistics(const Batch& batch) {
   for (size_t i = 0; i < statistics_.size(); ++i) {
     const Layer& layer = plan_.layers[i];
     if (statistics_[i].empty() || layer.running_statistics()) continue;
+    if (ranks_.on() && !ranks_.syncs()) {
+      ranks_.average(statistics_[i].data(),
+                     static_cast<int64_t>(statistics_[i].size()), batch.count);
+    }
     const float* mean = statistics_[i].data();
     const Shape& shape = plan_.shapes[i + 1];
     const int index = static_cast<int>(i);
-    update_running({count, shape, layer.epsilon}, layer.momentum, mean,
-                   mean + shape.channels, find(parameters_, index, 2),
+    update_running({batch.whole_count(), shape, layer.epsilon}, layer.momentum,
+                   mean, mean + shape.channels, find(parameters_, index, 2),
                    find(parameters_, index, 3));
   }
   ++version_;

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "backend.h"
+#include "batch_norm.h"
 #include "loss.h"
 #include "program.h"
+#include "rank_sums.h"
 #include "threads.h"
 
 namespace birbs::portable {
@@ -43,13 +45,16 @@ class PortableSession : public Session {
   void forward_convolution(const Program& program, const Step& step, int count);
   void forward_batch_norm(const Program& program, const Step& step, int count,
                           bool training);
+  void sum_statistics(const BatchNorm& norm, const float* x, float* mean,
+                      float* variance);
   void backward(const Program& program, int count);
   void backward_step(const Step& step, int count, const float* x, float* dy,
                      float* dx);
+  void sum_gradients(int layer);
   void pass_on(const Program& program, const Step& step, int count);
   double gradient_norm() const;
   void update(float learning_rate, double norm);
-  void update_running_statistics(int count);
+  void update_running_statistics(const Batch& batch);
   float* logits() { return training_->value(plan_.last_value()); }
   // The nth parameter of a layer in `flat`, null if it has none.
   float* find(std::vector<float>& flat, int layer, size_t nth);
@@ -57,6 +62,8 @@ class PortableSession : public Session {
   SessionOptions options_;
   Plan plan_;
   Threads threads_;
+  RankSums ranks_{options_};
+  Share share_;  // of the step at hand
   Progress progress_;
   uint64_t version_ = 1;  // of the parameters
   std::vector<float> parameters_, gradients_, moments_;

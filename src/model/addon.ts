@@ -75,6 +75,51 @@ export interface SessionOptions {
   clipNorm?: number;
   /** What the device computes in; weights stay float32, and fp16 adapts a loss scale. Default fp32. */
   precision?: 'fp32' | 'fp16';
+  /** The processes that train this network together; absent: this one alone. Seed and weights must be equal. */
+  ranks?: NativeRanks;
+  /** Whether batch norm takes its statistics over all ranks, or each rank over its own images. Default true. */
+  syncBatchNorm?: boolean;
+}
+
+/** Which images of a batch of all ranks a rank has, and what else it tells the others. */
+export interface StepShare {
+  /** Place of its first image in the whole batch. */
+  first: number;
+  /** 0: it has none, and is handed the first image of the batch to run along. */
+  count: number;
+  /** Numbers that are added up over the ranks; equally many on each. */
+  notes?: Float64Array;
+}
+
+/**
+ * The processes that a launcher of MPI (mpirun) has started, each a "rank". All ranks make the same calls in the same
+ * order. Once a rank has failed or does not answer any more, all calls on all ranks reject with a sentence that names it.
+ */
+export interface NativeRanks {
+  /** 0 to size - 1. */
+  readonly rank: number;
+  readonly size: number;
+  /** "Open MPI v4.1.4" */
+  readonly library: string;
+  /** Element by element over all ranks: equal arrays on all of them. */
+  sum(values: Float64Array): Promise<Float64Array>;
+  /** The bytes of rank `root`; equally many on each. */
+  broadcast(bytes: Uint8Array, root: number): Promise<Uint8Array>;
+  /** The bytes of all ranks, one after the other; equally many of each. */
+  gather(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Tells the others that this rank can't go on, and why. */
+  fail(reason: string): void;
+  /** The end, for all ranks; after a failure once this rank has saved what there is to save. */
+  leave(): Promise<void>;
+}
+
+/** What {@link Addon.findMpi} finds. */
+export interface MpiFound {
+  /** "Open MPI v4.1.4" */
+  library: string;
+  path: string;
+  /** Empty, or what is missing and how to get it. */
+  problem: string;
 }
 
 /** A parameter tensor of a session. */
@@ -111,6 +156,10 @@ export interface StepResult {
   /** Global norm before clipping. */
   gradientNorm: number;
   deviceSeconds: number;
+  /** Of these, seconds that other ranks were waited for; absent without any. */
+  exchangeSeconds?: number;
+  /** The sums of {@link StepShare.notes}. */
+  notes?: Float64Array;
 }
 
 /** What a resumed run needs to continue exactly. */
@@ -138,8 +187,15 @@ export interface NativeSession {
    * Forward, backward and update on one batch.
    * @param images uint8 [count, height, width, 3]; count = labels.length, 1 to batchSize
    * @param labels int32 [count], each 0 to classes - 1
+   * @param share of a session of several ranks: then `labels` are those of the whole batch, `images` those of the share,
+   *   and the result is of the whole batch, the same on all ranks
    */
-  trainStep(images: Uint8Array, labels: Int32Array, learningRate: number): Promise<StepResult>;
+  trainStep(
+    images: Uint8Array,
+    labels: Int32Array,
+    learningRate: number,
+    share?: StepShare,
+  ): Promise<StepResult>;
   /**
    * @param images uint8 [count, height, width, 3]; count 1 to batchSize
    * @returns logits, float32 [count, classes], in evaluation mode
@@ -154,6 +210,7 @@ export interface NativeSession {
   gradients(
     images: Uint8Array,
     labels: Int32Array,
+    share?: StepShare,
   ): Promise<StepResult & { gradients: Float32Array; logits: Float32Array }>;
   /** All parameters one after the other, at the offsets of `parameters`; PyTorch layout. */
   getParameters(): Promise<Float32Array>;
@@ -169,6 +226,8 @@ export interface NativeSession {
 export interface Augmentation {
   seed: number;
   step: number;
+  /** Images of the batch before these. Default 0. */
+  first?: number;
   /** Probability of a horizontal flip. */
   flip: number;
   /** Largest shift in pixels, each axis, edges repeated. */
@@ -277,6 +336,10 @@ export interface Addon {
    * @param labels 0 to classes - 1, of two classes at least
    */
   fitClassifier(features: Float32Array, labels: Int32Array, options: FitOptions): Promise<ClassifierFit>;
+  /** Joins the processes that mpirun started with this one; once a process. Rejects where MPI is missing or another. */
+  joinRanks(): Promise<NativeRanks>;
+  /** Whether several processes can train together here. Loads MPI's library, but does not start it. */
+  findMpi(): Promise<MpiFound>;
   /** Words 0 to count-1 of Philox4x32-10 at (seed, stream, step). */
   philox(seed: number, stream: number, step: number, count: number): Promise<Uint32Array>;
 }

@@ -55,7 +55,9 @@ describe('the addon', () => {
     expect(Object.keys(addon).sort()).toEqual([
       'createSession',
       'devices',
+      'findMpi',
       'fitClassifier',
+      'joinRanks',
       'openPixels',
       'philox',
       'planNetwork',
