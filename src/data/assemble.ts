@@ -15,6 +15,8 @@ export interface OpenSource extends Classes {
   role: Role;
   source: Source;
   parts: PreparedPart[];
+  /** Whether a person has put its labels right: they hold against those of other sources. */
+  corrects?: boolean;
 }
 
 /** What is known of the images of a run: position 0 to length-1 in all arrays below. */
@@ -40,6 +42,10 @@ export interface DatasetFacts {
   nearDuplicates: number;
   /** What else there is to know of the images that are used. */
   oddities: Oddities;
+  /** 1: from a folder of corrections; absent where no source is one. */
+  corrected?: Uint8Array;
+  /** Images left out because a correction of the same picture has another label. */
+  replaced?: number;
   /** How labels were read, where that is not plain, and names that look like one. */
   notes?: string[];
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
@@ -96,7 +102,8 @@ export async function assemble(
 ): Promise<{ facts: DatasetFacts; origins: Origins }> {
   const skipped: Skipped[] = [];
   const all = opened.flatMap((source, i) => entriesOf(source, i, skipped));
-  const kept = dropContradictions(all, skipped);
+  const corrected = dropCorrected(all, (entry) => opened[entry.source]!.corrects === true);
+  const kept = dropContradictions(corrected.kept, skipped);
   const validates = (entry: Entry) =>
     opened[entry.source]!.role === 'validation' || entry.part.listing.heldOut?.[entry.index] === 1;
   const classNames = checkedClasses(opened, kept, validates, skipped);
@@ -110,7 +117,16 @@ export async function assemble(
     groups: groupsOf(kept, pairs),
     ...(hasValidation ? { validation: Uint8Array.from(kept, (entry) => Number(validates(entry))) } : {}),
     skipped,
-    filtered: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.filtered ?? [])),
+    filtered: [
+      ...opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.filtered ?? [])),
+      ...corrected.replaced,
+    ],
+    ...(opened.some(({ corrects }) => corrects)
+      ? {
+          corrected: Uint8Array.from(kept, ({ source }) => Number(opened[source]!.corrects === true)),
+          replaced: corrected.replaced.length,
+        }
+      : {}),
     ignored: opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.ignoredNames ?? [])),
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     nearDuplicates: new Set(pairs.map(({ second }) => second)).size,
@@ -170,6 +186,23 @@ function shown(name: string, { root }: Source): string {
 
 function isLabelled(role: Role): boolean {
   return role === 'data' || role === 'validation';
+}
+
+/** What a person has said of a picture holds against what other sources say of the same. */
+function dropCorrected(
+  entries: Entry[],
+  isRight: (entry: Entry) => boolean,
+): { kept: Entry[]; replaced: Skipped[] } {
+  const right = new Map(entries.filter(isRight).map((entry) => [entry.pixelHash, entry]));
+  const replaced: Skipped[] = [];
+  const kept = entries.filter((entry) => {
+    const correction = right.get(entry.pixelHash);
+    if (!correction || correction.className === entry.className || isRight(entry)) return true;
+    const { name, className } = correction;
+    replaced.push({ name: entry.name, reason: `is ${className}, as ${name} says` });
+    return false;
+  });
+  return { kept, replaced };
 }
 
 /** Pictures that come under two classes teach nothing: all of them are left out. */

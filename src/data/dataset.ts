@@ -6,6 +6,7 @@ import type { Fit } from '../model/network.ts';
 import { assemble, type DatasetFacts, type OpenSource } from './assemble.ts';
 import { Room } from './cache/cache_budget.ts';
 import { PixelCache } from './cache/pixel_cache.ts';
+import { holdsCorrections } from './corrections_mark.ts';
 import { fillPart, missingIn, type Need, type PreparedPart, preparePart } from './fill.ts';
 import { classesOf } from './labels.ts';
 import { Lock, type LockFacts } from './lock/lock.ts';
@@ -209,7 +210,8 @@ async function openSource(
       parts.push(await preparePart(part, cache, { verify, signal }));
     }
     meter.note({ stage: 'list', done: all.length, total: all.length });
-    return { role, source, parts, ...classesOf(role, source, parts) };
+    const corrects = source.kind === 'folder' && holdsCorrections(source.path);
+    return { role, source, parts, corrects, ...classesOf(role, source, parts) };
   } catch (error) {
     for (const part of all) await part.close?.();
     throw error;

@@ -4,6 +4,7 @@ import { UserError } from '../base/errors.ts';
 import { count } from '../base/words.ts';
 import { type Balance, countClasses, epochOrder } from '../data/balance.ts';
 import type { AugmentationSettings } from '../data/batches.ts';
+import { correctionNotes } from '../data/correction_notes.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
 import { roundsAnEpoch } from './epoch_order.ts';
@@ -106,6 +107,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const validation = counts(split.val);
   // The head alone is fitted on all images, its classes weighed.
   const headOnly = options.headEpochs === epochs;
+  const notes = [...(dataset.notes ?? []), ...correctionNotes(dataset, split)];
   const event: DataEvent = {
     type: 'data',
     classNames,
@@ -115,7 +117,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     duplicates: dataset.duplicates,
     nearDuplicates: dataset.nearDuplicates,
     oddities: dataset.oddities,
-    notes: dataset.notes,
+    notes: notes.length > 0 ? notes : undefined,
     hash: dataset.hash,
     stream: dataset.stream,
     damagedSegments: dataset.damagedSegments,
