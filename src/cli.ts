@@ -14,6 +14,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal predict [options] FILE ...   say what is in an image
   birbs-metal export [RUN] [options]       write a trained network as ONNX
   birbs-metal serve [RUN] [options]        show a model as a page, and answer over HTTP
+  birbs-metal review [RUN] [options]       show the images in doubt, and put their labels right
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
   birbs-metal setup [--force]              build the native addon if the install could not
 
@@ -40,6 +41,11 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
         command: 'npx birbs-metal serve',
         train,
       });
+    case 'review':
+      return (await import('./review.ts')).reviewCommand(words, signal, {
+        command: 'npx birbs-metal review',
+        train,
+      });
     case 'doctor':
       return (await import('./doctor.ts')).doctorCommand(words, signal, {
         command: 'npx birbs-metal doctor',
@@ -56,7 +62,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, data, predict, export, serve, doctor or setup, but found ${found}; see birbs-metal --help`,
+    `Expected train, data, predict, export, serve, review, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
 }

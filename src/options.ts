@@ -165,6 +165,16 @@ export const serveOptions = {
   ...pick(predictOptions, ['network', 'classes', 'imageSize', 'device', 'threads', 'unsure', 'calibration']),
 };
 
+/** Of `review`. */
+export const reviewOptions = pick(serveOptions, [
+  'port',
+  'host',
+  'token',
+  'corrections',
+  'device',
+  'threads',
+]);
+
 export const doctorOptions = {
   device: choice(['metal', 'cpu', 'portable'] as const, 'metal', 'device to check'),
   bench: flag(true, 'measure training speed at the end'),
@@ -296,6 +306,22 @@ back; the next training learns from them with --data corrections. Ctrl-C finishe
 
 Ends with 0 after Ctrl-C, 1 when it failed, 2 for a wrong option.`;
 
+export const reviewUsage = (
+  command: string,
+) => `Shows images of a run on a page, the most doubtful first, to put their labels right with one key.
+
+  ${command} [RUN] [options]     a run folder; default the newest in runs/
+
+First the validation images that were answered wrong, the surest first; then images whose labels were doubted while
+it was trained, or that it answers wrong though it has learnt them; then those of which it is unsure. The images are
+read from the sources of the run. What is put right is saved in the folder of its class; the next training learns
+from it with --data corrections, and these labels hold against those of the other sources.
+
+Options
+${helpLines(reviewOptions)}
+
+Ends with 0 after Ctrl-C, 1 when it failed, 2 for a wrong option.`;
+
 export const doctorUsage = (
   command: string,
 ) => `Says whether a device computes what plain C++ on the CPU computes.
@@ -397,6 +423,14 @@ export function parseServe(words: string[], command: string): CommandLine<typeof
   const line = parse(serveOptions, words, serveUsage(command));
   if ('values' in line && line.files.length > 1)
     throw new UserError(`Expected one model, but found ${line.files.length}: ${line.files.join(', ')}`, 2);
+  return line;
+}
+
+/** Reads `review` options and the run, if one is named. */
+export function parseReview(words: string[], command: string): CommandLine<typeof reviewOptions> {
+  const line = parse(reviewOptions, words, reviewUsage(command));
+  if ('values' in line && line.files.length > 1)
+    throw new UserError(`Expected one run, but found ${line.files.length}: ${line.files.join(', ')}`, 2);
   return line;
 }
 

@@ -129,6 +129,13 @@ export async function renderSvg(svg: string, size: number): Promise<Uint8Array> 
   return (await gate.together(() => toPixels(square.flatten({ background: '#fff' }), size))).value;
 }
 
+/** @param pixels uint8 RGB, size * size * 3 */
+export function encodePng(pixels: Uint8Array, size: number): Promise<Uint8Array> {
+  return sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
 function isJpeg(bytes: Uint8Array): boolean {
   return bytes[0] === 0xff && bytes[1] === 0xd8;
 }

@@ -5,6 +5,7 @@ import { loadAddon, type NativePixels } from '../model/addon.ts';
 import type { Origins } from './assemble.ts';
 import { letGo } from './cache/cache_budget.ts';
 import type { PixelCache } from './cache/pixel_cache.ts';
+import { encodePng } from './decode.ts';
 import { type FillOptions, fillPart } from './fill.ts';
 
 /** Where the images at some positions are. */
@@ -22,6 +23,9 @@ export interface OpenPixels {
 
 /** Other processes may evict what was fetched before it is open; so often it is fetched again. */
 const ATTEMPTS = 4;
+
+/** Side in pixels of a drawing, where it is asked for as a picture. */
+const DRAWN_SIZE = 256;
 
 /** All images of a data set, to be had at any time, though the cache may not hold all of them at once. */
 export class Supply {
@@ -87,6 +91,21 @@ export class Supply {
         if (attempt === ATTEMPTS) throw error;
       }
     }
+  }
+
+  /**
+   * The bytes of one image as its source has them; of one that is drawn, a PNG.
+   * @throws UserError when it can't be read any more
+   */
+  async read(position: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const { parts, numbers, indexes } = this.#origins;
+    const { part, listing } = parts[numbers[position]!]!;
+    for await (const image of part.read(listing, (index) => index === indexes[position], signal)) {
+      if ('problem' in image) throw new UserError(`${this.#names[position]} ${image.problem}`);
+      if (part.render) return encodePng(await part.render(image.bytes, DRAWN_SIZE), DRAWN_SIZE);
+      return image.bytes.slice();
+    }
+    throw new UserError(`${this.#names[position]} is not there any more`);
   }
 
   /** sha256 (hex) of the images at some positions, as they lie in their files. */

@@ -1,13 +1,7 @@
 /** Some of the images that a run was validated on, for trying out what became of its network. */
-import { resolve } from 'node:path';
-import { cacheFolder } from '../base/cache_folder.ts';
-import { UserError } from '../base/errors.ts';
-import { loadDataset } from '../data/dataset.ts';
 import { openImages } from '../data/loader.ts';
-import { splitDataset } from '../data/split.ts';
 import type { Network } from '../model/network.ts';
-import { completeOptions, type TrainOptions, trainOptions } from '../options.ts';
-import { readDescription } from './run_folder.ts';
+import { runDataset } from './run_dataset.ts';
 
 /**
  * @param folder of the run
@@ -22,18 +16,8 @@ export async function validationImages(
   most: number,
   signal: AbortSignal,
 ): Promise<Uint8Array[]> {
-  const description = await readDescription(folder);
-  if (typeof description === 'string') throw new UserError(description);
-  const { workingDirectory, options } = description;
-  const root = typeof workingDirectory === 'string' ? workingDirectory : process.cwd();
-  const known = Object.entries(options as object).filter(([name]) => Object.hasOwn(trainOptions, name));
-  const run = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
-  const { data, birds, notBirds, val: validation, cacheLimit, valFraction: fraction, seed } = run;
-  const dataset = await loadDataset({
-    ...{ data, birds, notBirds, validation, root, cacheLimit, signal },
-    ...{ imageSize: input.height, fit: input.fit, cacheDir: resolve(root, run.cache ?? cacheFolder()) },
-  });
-  const { val } = await splitDataset(dataset, { fraction, seed });
+  const { dataset, split, seed } = await runDataset(folder, input, { signal });
+  const { val } = split;
   const images = await openImages(dataset, { threads: 1, seed });
   try {
     const count = Math.min(most, val.length);

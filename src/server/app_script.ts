@@ -123,7 +123,7 @@ export const APP_SCRIPT = `'use strict';
       if (answer.isNew) undoable.push({ card, file: answer.file });
       say(card.info.name + ' is ' + label + '. ' + text + (answer.isNew ? ' U takes it back.' : ''));
       count(answer.count);
-      if (card === current) move(1, isReview ? isOpen : isDoubtful);
+      if (card === current) move(1, isDoubtful);
     } catch (error) {
       say(error.message, true);
     } finally {

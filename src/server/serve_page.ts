@@ -48,7 +48,7 @@ export function reviewPage(facts: PageFacts, total: number): string {
   return appText(
     {
       title: `Review of ${facts.model}`,
-      header: html`<h1>Review of ${nameHtml(facts.model)}</h1><p class="verdict">${total} images in doubt, the worst first</p>`,
+      header: html`<h1>Review of ${nameHtml(facts.model)}</h1><p class="verdict">${total === 1 ? '1 image' : `${total} images`} in doubt, the worst first</p>`,
       main: html`<p class="hint" id="review">Each shows the label that it has. The key of that label says that it is right; another one puts it right.</p>
 <p id="status" role="status"></p>${correcting(facts, html``)}
 <ol id="cards" aria-label="Images in doubt"></ol><p><button type="button" id="more">More</button></p>`,

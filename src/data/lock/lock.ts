@@ -128,10 +128,12 @@ export class Lock {
       ...opened.parts.flatMap((part) => imagePins(part, opened.classOf)),
     ];
     const found = makeEntry(this.#headOf(opened.role, opened.source), all);
-    const expected = this.#options.update ? undefined : this.#entryOf(found);
+    // Corrections are made from one training to the next: what is there now is locked.
+    const isFree = this.#options.update || opened.corrects;
+    const expected = isFree ? undefined : this.#entryOf(found);
     const changes = expected ? differences(expected, found, whole) : [];
     if (changes.length > 0) throw changed(text, changes, this.#path);
-    const others = this.#options.update || expected ? [] : unlikePublished(opened.source, found.files);
+    const others = isFree || expected ? [] : unlikePublished(opened.source, found.files);
     if (others.length > 0) throw notAsPublished(others);
     // The same files under names of another Unicode form stay as they are in the lock.
     if (whole && expected?.files.some(({ name }, i) => name !== found.files[i]?.name)) return expected;
