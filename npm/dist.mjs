@@ -2,6 +2,7 @@
 // `--if-possible`: neither `npm ci --omit=dev` nor a type error in unfinished work may fail an install.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { root } from '../src/setup/addon_place.mjs';
@@ -21,6 +22,7 @@ function buildDist() {
   const words = [compiler, '-p', join(root, 'tsconfig.build.json')];
   const { status } = spawnSync(process.execPath, words, { stdio: ['ignore', 2, 2] });
   addCommonJs();
+  addPageScript();
   if (status !== 0) return false;
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
@@ -38,6 +40,16 @@ function addCommonJs() {
   }
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   writeFileSync(join(folder, 'index.js'), "module.exports = require('../index.js');\n");
+}
+
+/** What `export --format html` puts into its page; see src/export/html/page_script.ts. */
+function addPageScript() {
+  const { buildSync } = createRequire(import.meta.url)('esbuild');
+  buildSync({
+    entryPoints: [join(root, 'src/export/html/browser/page_app.ts')],
+    outfile: join(dist, 'export/html/page_app.js'),
+    ...{ bundle: true, format: 'iife', target: 'es2022', charset: 'utf8', legalComments: 'none' },
+  });
 }
 
 if (!ifPossible && !existsSync(compiler)) installPackages();

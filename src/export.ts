@@ -1,6 +1,6 @@
 /** The command that writes a trained network in another format. */
 import { stat } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { saveFile } from './base/files.ts';
@@ -9,6 +9,8 @@ import { megabytes, printable } from './base/words.ts';
 import { compareExport, type Difference, generatedImages, imagesToCompare } from './export/compare_export.ts';
 import { exportMetadata, type Origin } from './export/export_metadata.ts';
 import type { ExportedModel, RunExported } from './export/exported_model.ts';
+import { encodeHtml } from './export/html/encode_html.ts';
+import { openHtml } from './export/html/run_html.ts';
 import { encodeOnnx } from './export/onnx/encode_onnx.ts';
 import { openOnnx } from './export/onnx/run_onnx.ts';
 import { plainGraph } from './export/plain_graph.ts';
@@ -48,6 +50,13 @@ const formats: Record<ExportOptions['format'], Format> = {
     open: openOnnx,
     snippets: (model, path) => ({ Python: pythonSnippet(model, path), 'Node.js': nodeSnippet(model, path) }),
   },
+  html: {
+    extension: '.html',
+    description: 'a page that classifies pictures, without a network',
+    encode: encodeHtml,
+    open: openHtml,
+    snippets: () => ({}),
+  },
 };
 
 /**
@@ -64,7 +73,7 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
   const classifier = await openClassifier({ ...which, device: 'cpu' });
   try {
     const { path: source, network, values, calibration, metadata } = classifier.model;
-    const path = out ?? join(dirname(source), `${baseName(source)}${format.extension}`);
+    const path = out ?? join(dirname(source), `${basename(source, extname(source))}${format.extension}`);
     await checkTarget(path, source);
     const origin = await originOf(dirname(source), metadata);
     const model: ExportedModel = {
@@ -76,18 +85,18 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
     const checked = await check(classifier, model, format.open(Buffer.concat(content)), remarks);
     await saveFile(path, content);
     const bytes = content.reduce((sum, { length }) => sum + length, 0);
+    if (name === 'html' && bytes > LARGE_PAGE)
+      remarks.push(
+        `${megabytes(bytes)} is much for a page, which a phone has to load and keep: ${width === 'fp16' ? 'train a smaller network for it' : '--weights fp16 halves it'}.`,
+      );
     return { path, bytes, checked, remarks, snippets: format.snippets(model, path) };
   } finally {
     await classifier.dispose();
   }
 }
 
-function baseName(path: string): string {
-  return path
-    .slice(dirname(path).length)
-    .replace(/^[/\\]/, '')
-    .slice(0, -extname(path).length || undefined);
-}
+/** Bytes of a page from which on it is slow to open. */
+const LARGE_PAGE = 25e6;
 
 async function checkTarget(path: string, source: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
@@ -97,11 +106,16 @@ async function checkTarget(path: string, source: string): Promise<void> {
     throw new UserError(`Expected --out to name another file than the weights ${source}`, 2);
 }
 
-/** What the weights and the run beside them say. */
+/** What the weights and the run beside them say, without the folders of this machine. */
 async function originOf(folder: string, { dataHash }: Record<string, string>): Promise<Origin> {
   const description = await readDescription(folder);
-  const pretrained = typeof description === 'string' ? undefined : description.pretrained;
-  return { dataHash, pretrained: pretrained as Origin['pretrained'] };
+  const known = typeof description === 'string' ? undefined : description.pretrained;
+  if (known === undefined) return { dataHash };
+  const { source = '', ...pretrained } = known as NonNullable<Origin['pretrained']>;
+  return {
+    dataHash,
+    pretrained: { ...pretrained, source: source.startsWith('hf:') ? source : basename(source) },
+  };
 }
 
 /** Milliseconds that the search for validation images may take. */

@@ -145,7 +145,7 @@ export const predictOptions = {
 
 /** Of `export`: those of `predict` that say which model, and what to write. */
 export const exportOptions = {
-  format: choice(['onnx'], 'onnx', 'what to write'),
+  format: choice(['onnx', 'html'], 'onnx', 'what to write'),
   weights: choice(['fp32', 'fp16'], 'fp32', 'width of the stored weights; fp16 halves the file'),
   out: text('FILE', 'where to write it; default beside the weights'),
   ...pick(predictOptions, ['model', 'network', 'classes', 'imageSize', 'calibration']),
@@ -281,7 +281,9 @@ Options
 ${helpLines(exportOptions)}
 
 onnx: one file for onnxruntime and whatever else reads opset 17. Pixels in (uint8, RGB), probabilities out: what lies
-between is in the file. The file is read back and has to answer as the network does before it appears.
+between is in the file.
+html: one page that classifies pictures in any browser, from a disk or a web server, without sending them anywhere.
+Every file is read back and has to answer as the network does before it appears.
 
 Ends with 0 when the file is written, 1 when it could not be, 2 for a wrong option.`;
 

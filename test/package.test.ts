@@ -102,6 +102,9 @@ test('npx birbs-metal trains', async () => {
     '--data photos --network birbs --image-size 16 --epochs 1 --batch-size 8 --ui none --run run --cache cache';
   expect(await npx('train', ...line.split(' '))).toMatchObject({ code: 0 });
   expect(existsSync(join(folder, 'run/best.safetensors'))).toBe(true);
+  // Its script is bundled as the package is built.
+  expect(await npx('export', 'run', '--format', 'html')).toMatchObject({ code: 0 });
+  expect(readFileSync(join(folder, 'run/best.html'), 'utf8')).toContain('answerTo');
 });
 
 test.each(['cjs', 'esm'] as const)(
