@@ -18,6 +18,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   data->session_class = Napi::Persistent(session_class(env));
   data->pixels_class = Napi::Persistent(pixels_class(env));
   data->ranks_class = Napi::Persistent(ranks_class(env));
+  data->classifier_class = Napi::Persistent(classifier_class(env));
   data->operations = std::make_unique<WorkerThread>(env);
 
   exports.Set("devices", Napi::Function::New(env, devices));
@@ -26,7 +27,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openPixels", Napi::Function::New(env, open_pixels));
   exports.Set("removeUnusedPixels",
               Napi::Function::New(env, remove_unused_pixels));
-  exports.Set("fitClassifier", Napi::Function::New(env, fit_classifier));
+  exports.Set("openClassifier", Napi::Function::New(env, open_classifier));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("planNetwork", Napi::Function::New(env, plan_network));
   exports.Set("joinRanks", Napi::Function::New(env, join_ranks));

@@ -11,6 +11,7 @@ struct AddonData {
   Napi::FunctionReference session_class;
   Napi::FunctionReference pixels_class;
   Napi::FunctionReference ranks_class;
+  Napi::FunctionReference classifier_class;
   bool exiting = false;                      // no thread is started any more
   std::unique_ptr<WorkerThread> operations;  // devices, runOperation, philox
 };

@@ -1,14 +1,16 @@
 /** The command that says what is in an image. */
+
+import { displayName } from './base/class_names.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
 import { textList } from './base/text_list.ts';
-import { printable } from './base/words.ts';
+import { percent, printable } from './base/words.ts';
 import { DECODES_IN_FLIGHT } from './data/decode.ts';
 import { type PredictOptions, parsePredict } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
 import { type ListedFile, listFiles, readListed } from './predictor/image_files.ts';
-import { doubtWords, type Prediction } from './predictor/prediction.ts';
+import { doubtWords, type Prediction, type Reading } from './predictor/prediction.ts';
 
 /**
  * Classifies image files and the images in folders and their subfolders, in order. A file that can't be read as an
@@ -99,7 +101,7 @@ export async function predictCommand(
       if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
       else if ('error' in prediction)
         process.stderr.write(`${printable(`${prediction.file}: ${prediction.error}`)}\n`);
-      else process.stdout.write(describe(prediction, doubtWords(classifier.reading, prediction)));
+      else process.stdout.write(describe(prediction, classifier.reading));
     }
   } finally {
     await classifier.dispose();
@@ -108,20 +110,31 @@ export async function predictCommand(
   return failed > 0 ? 1 : 0;
 }
 
+/** Classes that are shown where nobody says how many. */
+const SHOWN = 5;
+
 /** The verdict, then the most likely classes with a bar each. */
-function describe(
-  { file, label, probabilities }: Extract<Prediction, { label: string }>,
-  doubt: string,
-): string {
+function describe(prediction: Extract<Prediction, { label: string }>, reading: Reading): string {
+  const { file, probabilities } = prediction;
   const ranked = Object.entries(probabilities)
-    .map(([name, share]) => [printable(name), share] as const)
-    .sort((a, b) => b[1] - a[1]);
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, reading.top ?? SHOWN)
+    .map(([name, share]) => [printable(displayName(name)), share] as const);
   const width = Math.max(...ranked.map(([name]) => name.length));
-  const bars = ranked.slice(0, 5).map(([name, share]) => {
+  const bars = ranked.map(([name, share]) => {
     const filled = Math.round(share * 20);
     return `  ${name.padEnd(width)} ${(share * 100).toFixed(1).padStart(5)}%  ${'█'.repeat(filled)}${'░'.repeat(20 - filled)}\n`;
   });
-  return `${printable(`${file}: ${label}${doubt}`)}\n${bars.join('')}`;
+  return `${printable(`${file}: ${answerWords(prediction, reading)}`)}\n${bars.join('')}`;
+}
+
+/** "Yellow Warbler", or "Wood Warblers, probably (93%; perhaps Yellow Warbler)" where no class is sure enough. */
+function answerWords(verdict: Extract<Prediction, { label: string }>, reading: Reading): string {
+  const { label, guess, group } = verdict;
+  if (!group) return `${displayName(label)}${doubtWords(reading, verdict)}`;
+  const { name, probability } = group;
+  const perhaps = `(${percent(probability, 0)}; perhaps ${displayName(guess)})`;
+  return `${label === guess ? displayName(name) : `${label}, but ${displayName(name)}`}, probably ${perhaps}`;
 }
 
 if (isMain(import.meta.url)) void runCommand(predictCommand);

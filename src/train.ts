@@ -10,9 +10,11 @@ import { SaveError, saveJson } from './base/files.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
 import { quote } from './base/words.ts';
 import { type Dataset, loadDataset } from './data/dataset.ts';
+import { readHierarchy } from './data/hierarchy_file.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
 import { type Split, splitDataset } from './data/split.ts';
+import type { Hierarchy } from './metrics/hierarchy.ts';
 import { loadAddon, type NativeSession } from './model/addon.ts';
 import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
@@ -129,6 +131,8 @@ interface Prepared {
   split: Split;
   plan: Plan;
   network: Network;
+  /** Groups of the classes. */
+  hierarchy: Hierarchy | undefined;
 }
 
 /** Network and weights, images, split, plan: each decided by the one before. */
@@ -151,12 +155,16 @@ async function prepare(run: Run): Promise<Prepared> {
     ...{ lock, updateLock, verify, root, onProgress, signal },
   });
   const dataset = await clock.during('reading', loading);
+  const hierarchy =
+    options.hierarchy === undefined
+      ? dataset.hierarchy
+      : await readHierarchy(fromRoot(options.hierarchy), dataset.classNames);
   const split = await splitDataset(dataset, { fraction: valFraction, seed });
   const headEpochs = isPretrained(name) ? 1 : 0;
   const plan = await planEpochs(dataset, split, { ...options, imageSize, epochs, headEpochs });
   tell(plan.event);
   const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned: epochs > 1 });
-  return { choice, epochs, dataset, split, plan, network };
+  return { choice, epochs, dataset, split, plan, network, hierarchy };
 }
 
 function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'>): TrainEvent {
@@ -202,7 +210,7 @@ async function trainPrepared(
   remarks: string[],
 ): Promise<Results> {
   const { folder, options, device, resumed, clock, tell, signal } = run;
-  const { choice, epochs, dataset, plan, network } = prepared;
+  const { choice, epochs, dataset, plan, network, hierarchy } = prepared;
   const images = await openImages(dataset, options);
   try {
     if (!resumed?.checkpoint) {
@@ -225,7 +233,10 @@ async function trainPrepared(
       headOnly: isPretrained(choice.name) && epochs === 1,
     };
     const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
-    const record = await startRecord({ folder, report, clock, ...origin, ...plan.event, ...limits }, start);
+    const record = await startRecord(
+      { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits },
+      start,
+    );
     if (resumed) tell(record.past);
     const watch = openWatch(folder, dataset.classNames, record.history);
     const head = isPretrained(choice.name) ? headTraining(run, prepared, session, images, start) : undefined;

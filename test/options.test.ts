@@ -123,7 +123,8 @@ describe('presets', () => {
     });
     // What the command line came to is complete: nothing more is filled in.
     expect(completeTrain(cifar)).toEqual(cifar);
-    const message = '--preset: expected one of demo, quick, cifar10-birds, birbs, but found "best"';
+    const message =
+      '--preset: expected one of demo, quick, cifar10-birds, cub, nabirds, birbs, but found "best"';
     expect(() => train('--preset', 'best')).toThrow(expect.objectContaining({ message, exitCode: 2 }));
   });
 
@@ -136,7 +137,7 @@ describe('presets', () => {
     expect(data('--data', 'photos')).toMatchObject({ preset: undefined, values: { data: ['photos'] } });
     expect(data()).toMatchObject({ values: { data: [], birds: [] } });
     const message =
-      'Expected one of demo, quick, cifar10-birds, birbs, but found "photos"; for images of your own: npx it --data photos';
+      'Expected one of demo, quick, cifar10-birds, cub, nabirds, birbs, but found "photos"; for images of your own: npx it --data photos';
     expect(() => data('photos')).toThrow(expect.objectContaining({ message, exitCode: 2 }));
     expect(() => data('quick', 'demo')).toThrow('but found "quick demo"');
   });

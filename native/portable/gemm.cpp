@@ -9,25 +9,51 @@
 namespace birbs::portable {
 namespace {
 
-// A tile of c stays in registers: 6 x 8 fills the 16 of SSE and suits AVX.
-constexpr int tile_rows = 6, tile_columns = 8;
+// A tile of c stays in registers: 6 rows of two registers each.
+constexpr int tile_rows = 6;
 // A packed block of b (256 KB) stays in the second-level cache.
 constexpr int64_t block_depth = 256, block_columns = 256;
 
-using Lane = float __attribute__((vector_size(tile_columns * sizeof(float))));
+template <int lanes>
+struct Register;
+template <>
+struct Register<4> {
+  typedef float Lane __attribute__((vector_size(16)));
+};
+template <>
+struct Register<8> {
+  typedef float Lane __attribute__((vector_size(32)));
+};
+template <>
+struct Register<16> {
+  typedef float Lane __attribute__((vector_size(64)));
+};
 
-// tile = a panel of a (depth x 6) transposed, times a panel of b (depth x 8).
+// tile = a panel of a (depth x 6) transposed, times a panel of b (depth x 2
+// registers). The width of a register changes no sum.
+template <int lanes>
 BIRBS_INLINE void multiply_tile(const float* a, const float* b, int64_t depth,
                                 float* tile) {
-  Lane sums[tile_rows] = {};
+  using Lane = typename Register<lanes>::Lane;
+  Lane left[tile_rows] = {}, right[tile_rows] = {};
   for (int64_t k = 0; k < depth; ++k) {
-    Lane row;
-    std::memcpy(&row, b + k * tile_columns, sizeof(row));
-    for (int i = 0; i < tile_rows; ++i) sums[i] += a[k * tile_rows + i] * row;
+    Lane low, high;
+    std::memcpy(&low, b, sizeof(Lane));
+    std::memcpy(&high, b + lanes, sizeof(Lane));
+    for (int i = 0; i < tile_rows; ++i) {
+      left[i] += a[i] * low;
+      right[i] += a[i] * high;
+    }
+    a += tile_rows;
+    b += 2 * lanes;
   }
-  std::memcpy(tile, sums, sizeof(sums));
+  for (int i = 0; i < tile_rows; ++i) {
+    std::memcpy(tile + i * 2 * lanes, &left[i], sizeof(Lane));
+    std::memcpy(tile + i * 2 * lanes + lanes, &right[i], sizeof(Lane));
+  }
 }
 
+template <int tile_columns>
 void store_tile(const float* tile, int64_t rows, int64_t columns, float* c,
                 int64_t c_stride, bool add) {
   for (int64_t i = 0; i < rows; ++i) {
@@ -59,9 +85,11 @@ void pack(const float* values, int64_t stride, int64_t depth_stride,
 }
 
 // One block of b against all rows of a.
+template <int lanes>
 void multiply_block(int64_t rows, int64_t columns, int64_t depth, Matrix a,
                     const float* packed_b, float* c, int64_t c_stride,
                     bool add) {
+  constexpr int tile_columns = 2 * lanes;
   float packed_a[tile_rows * block_depth];
   float tile[tile_rows * tile_columns];
   for (int64_t i = 0; i < rows; i += tile_rows) {
@@ -70,16 +98,19 @@ void multiply_block(int64_t rows, int64_t columns, int64_t depth, Matrix a,
                     height, depth, packed_a);
     for (int64_t j = 0; j < columns; j += tile_columns) {
       int64_t width = std::min<int64_t>(tile_columns, columns - j);
-      vectorized<multiply_tile>(packed_a, packed_b + j * depth, depth, tile);
-      store_tile(tile, height, width, c + i * c_stride + j, c_stride, add);
+      vectorized<multiply_tile<lanes>>(packed_a, packed_b + j * depth, depth,
+                                       tile);
+      store_tile<tile_columns>(tile, height, width, c + i * c_stride + j,
+                               c_stride, add);
     }
   }
 }
 
-}  // namespace
-
-void gemm(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
-          float* c, int64_t c_stride, bool add) {
+template <int lanes>
+void multiply(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
+              float* c, int64_t c_stride, bool add) {
+  constexpr int tile_columns = 2 * lanes;
+  static_assert(block_columns % tile_columns == 0);
   static thread_local std::vector<float> packed(block_depth * block_columns);
   for (int64_t j = 0; j < columns; j += block_columns) {
     int64_t width = std::min(block_columns, columns - j);
@@ -94,9 +125,23 @@ void gemm(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
       }
       Matrix part{a.values + k * a.column_stride, a.row_stride,
                   a.column_stride};
-      multiply_block(rows, width, length, part, packed.data(), c + j, c_stride,
-                     add || k > 0);
+      multiply_block<lanes>(rows, width, length, part, packed.data(), c + j,
+                            c_stride, add || k > 0);
     }
+  }
+}
+
+}  // namespace
+
+void gemm(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
+          float* c, int64_t c_stride, bool add) {
+  switch (instruction_set()) {
+    case InstructionSet::avx512:
+      return multiply<16>(rows, columns, depth, a, b, c, c_stride, add);
+    case InstructionSet::avx2:
+      return multiply<8>(rows, columns, depth, a, b, c, c_stride, add);
+    case InstructionSet::baseline:
+      return multiply<4>(rows, columns, depth, a, b, c, c_stride, add);
   }
 }
 

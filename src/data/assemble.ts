@@ -1,11 +1,15 @@
 /** From filled sources to the data set of a run. */
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
+import { displayName } from '../base/class_names.ts';
 import { UserError } from '../base/errors.ts';
+import { count } from '../base/words.ts';
+import type { Hierarchy } from '../metrics/hierarchy.ts';
 import { alikePairs } from './alike.ts';
 import { headerOf, isBlank, isTiny } from './cache/image_facts.ts';
 import type { PreparedPart } from './fill.ts';
 import { groupsOf } from './groups.ts';
+import { hierarchyOf } from './hierarchy_file.ts';
 import { alikeNames, type Classes, expectNames } from './labels.ts';
 import type { Role, Skipped, Source } from './part.ts';
 import { deeperRoot, under } from './tree_root.ts';
@@ -46,8 +50,10 @@ export interface DatasetFacts {
   corrected?: Uint8Array;
   /** Images left out because a correction of the same picture has another label. */
   replaced?: number;
-  /** How labels were read, where that is not plain, and names that look like one. */
+  /** How labels were read, where that is not plain, names that look like one, classes of few images. */
   notes?: string[];
+  /** Groups of the classes, where the data has them. */
+  hierarchy?: Hierarchy;
   /** sha256 (hex) over names, labels and content hashes: the same data, the same hash. */
   hash: string;
   /**
@@ -103,9 +109,10 @@ export async function assemble(
   const skipped: Skipped[] = [];
   const all = opened.flatMap((source, i) => entriesOf(source, i, skipped));
   const corrected = dropCorrected(all, (entry) => opened[entry.source]!.corrects === true);
-  const kept = dropContradictions(corrected.kept, skipped);
+  const unlike = dropContradictions(corrected.kept, skipped);
   const validates = (entry: Entry) =>
     opened[entry.source]!.role === 'validation' || entry.part.listing.heldOut?.[entry.index] === 1;
+  const { kept, note } = capOthers(unlike, opened, validates);
   const classNames = checkedClasses(opened, kept, validates, skipped);
   const numbers = new Map(classNames.map((name, i) => [name, i]));
   const pairs = await alikePairs(kept, folder, signal);
@@ -131,7 +138,8 @@ export async function assemble(
     duplicates: kept.length - new Set(kept.map(({ pixelHash }) => pixelHash)).size,
     nearDuplicates: new Set(pairs.map(({ second }) => second)).size,
     oddities: odditiesOf(kept, size),
-    ...notesOf(opened),
+    ...notesOf(opened, [...(note === undefined ? [] : [note]), ...smallClasses(classNames, kept)]),
+    ...hierarchyFacts(opened, classNames),
     hash: hashOf(kept),
     sources: opened.map((source, i) => tally(source, kept, i)),
   };
@@ -139,12 +147,12 @@ export async function assemble(
 }
 
 /** How labels were read, where that is not plain, and names that look like one. */
-export function notesOf(opened: OpenSource[]): Pick<DatasetFacts, 'notes'> {
+export function notesOf(opened: OpenSource[], more: string[] = []): Pick<DatasetFacts, 'notes'> {
   const notes = opened.flatMap(({ source, parts }) =>
     parts.flatMap(({ listing }) => (listing.notes ?? []).map((note) => `${source.text}: ${note}`)),
   );
   const alike = alikeNames(opened.flatMap(({ labelNames }) => labelNames));
-  const all = [...new Set([...notes, ...(alike === undefined ? [] : [alike])])];
+  const all = [...new Set([...notes, ...(alike === undefined ? [] : [alike]), ...more])];
   return all.length > 0 ? { notes: all } : {};
 }
 
@@ -226,6 +234,60 @@ function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
     if (reason !== undefined) skipped.push({ name, reason });
     return reason === undefined;
   });
+}
+
+/** Of all training images, the share that `--not-birds` may have beside several classes. */
+const MOST_OTHERS = 1 / 4;
+
+/** Beside species, images of anything else are one class among many: so many as not to drown them. */
+function capOthers(
+  entries: Entry[],
+  opened: OpenSource[],
+  validates: (entry: Entry) => boolean,
+): { kept: Entry[]; note?: string } {
+  const isOther = (entry: Entry) => opened[entry.source]!.role === 'notBirds' && !validates(entry);
+  const own = entries.filter((entry) => !validates(entry) && !isOther(entry));
+  const others = entries.filter(isOther).length;
+  const species = new Set(own.map(({ className }) => className));
+  for (const { className } of entries.filter(isOther)) species.delete(className);
+  const most = Math.floor((own.length * MOST_OTHERS) / (1 - MOST_OTHERS));
+  if (others <= most || species.size < 2) return { kept: entries };
+  let seen = 0;
+  const kept = entries.filter((entry) => {
+    if (!isOther(entry)) return true;
+    const place = seen++;
+    return Math.floor(((place + 1) * most) / others) > Math.floor((place * most) / others);
+  });
+  const note = `Of the ${count(others)} images of --not-birds ${count(most)} are used, so that they are a quarter of all`;
+  return { kept, note };
+}
+
+/** With fewer images there is little to learn from, and little to validate on. */
+const FEW_IMAGES = 10;
+const FEW_SHOWN = 20;
+
+/** Names the classes of few images, the smallest first, where there are more than two classes. */
+function smallClasses(classNames: string[], kept: Entry[]): string[] {
+  if (classNames.length === 2) return [];
+  const counts = new Map(classNames.map((name) => [name, 0]));
+  for (const { className } of kept) counts.set(className, counts.get(className)! + 1);
+  const few = [...counts].filter(([, images]) => images < FEW_IMAGES).sort((a, b) => a[1] - b[1]);
+  if (few.length === 0) return [];
+  const shown = few.slice(0, FEW_SHOWN).map(([name, images]) => `${displayName(name)} (${images})`);
+  const more = few.length > FEW_SHOWN ? `, and ${count(few.length - FEW_SHOWN)} more` : '';
+  const classes = few.length === 1 ? '1 class has' : `${count(few.length)} classes have`;
+  return [
+    `${classes} fewer than ${FEW_IMAGES} images, too few to learn and to judge: ${shown.join(', ')}${more}`,
+  ];
+}
+
+function hierarchyFacts(opened: OpenSource[], classNames: string[]): Pick<DatasetFacts, 'hierarchy'> {
+  const labels = opened.flatMap(({ parts }) => parts.flatMap(({ listing }) => listing.labelNames));
+  const above = new Map(
+    labels.flatMap(({ value, name = value, above }) => (above ? [[name.normalize('NFC'), above]] : [])),
+  );
+  const hierarchy = above.size > 0 ? hierarchyOf(classNames, { above }) : [];
+  return hierarchy.length > 0 ? { hierarchy } : {};
 }
 
 /** The class names, sorted; refused if they are no task. */

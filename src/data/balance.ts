@@ -4,7 +4,7 @@ import { shuffle, Use } from './random.ts';
 
 /**
  * `undersample`: of each class as many as of the smallest, others each round; `oversample`: the smaller classes
- * repeated; `weights` and `none`: every image once.
+ * repeated, of more than two classes at most ten times; `weights` and `none`: every image once.
  */
 export type Balance = 'undersample' | 'oversample' | 'weights' | 'none';
 
@@ -26,15 +26,18 @@ export async function epochOrder(
   { balance, seed, round }: OrderOptions,
 ): Promise<Uint32Array> {
   if (balance === 'weights' || balance === 'none') return shuffle(train, seed, Use.order, round);
-  const classes = classNames.map((_, label) => train.filter((position) => labels[position] === label));
+  const classes = membersOf(labels, train, classNames.length);
   const sizes = classes.map((members) => members.length).filter((size) => size > 0);
-  const size = balance === 'undersample' ? Math.min(...sizes) : Math.max(...sizes);
+  const size = sizes.reduce((a, b) => (balance === 'undersample' ? Math.min(a, b) : Math.max(a, b)));
+  const most = repeatsOf(classNames.length);
   const drawn = await Promise.all(
     classes.map((members, label) =>
-      members.length === 0 ? members : draw(members, size, seed, Use.draw + label, round),
+      members.length === 0
+        ? members
+        : draw(members, Math.min(size, most * members.length), seed, Use.draw + label, round),
     ),
   );
-  const all = new Uint32Array(sizes.length * size);
+  const all = new Uint32Array(drawn.reduce((sum, members) => sum + members.length, 0));
   let end = 0;
   for (const members of drawn) {
     all.set(members, end);
@@ -42,6 +45,27 @@ export async function epochOrder(
   }
   return shuffle(all, seed, Use.order, round);
 }
+
+/** The positions of each class, in their order. */
+function membersOf(labels: Int32Array, positions: Uint32Array, classes: number): Uint32Array[] {
+  const members = countClasses(labels, positions, classes).map((count) => new Uint32Array(count));
+  const ends = new Uint32Array(classes);
+  for (const position of positions) {
+    const label = labels[position]!;
+    members[label]![ends[label]!++] = position;
+  }
+  return members;
+}
+
+/**
+ * How often an image may come in an epoch, and how much more than the mean a class's images may weigh: among many
+ * classes some are of a few images, which would be learnt by heart. Of two classes the rarer one is the question.
+ */
+export function repeatsOf(classes: number): number {
+  return classes > 2 ? MOST_REPEATS : Number.POSITIVE_INFINITY;
+}
+
+const MOST_REPEATS = 10;
 
 /** `size` of the members, each as often as any other give or take one. */
 async function draw(
@@ -71,8 +95,12 @@ export function countClasses(labels: Int32Array, positions: Uint32Array, classes
   return counts;
 }
 
-/** A weight a class, n / (K * n_c), so that each class weighs the same in the loss; 1 for a class without images. */
+/**
+ * A weight a class, n / (K * n_c), so that each class weighs the same in the loss; 1 for a class without images. Of more
+ * than two classes at most 10.
+ */
 export function classWeights(labels: Int32Array, train: Uint32Array, classes: number): number[] {
   const counts = countClasses(labels, train, classes);
-  return counts.map((count) => (count === 0 ? 1 : train.length / (classes * count)));
+  const most = repeatsOf(classes);
+  return counts.map((count) => (count === 0 ? 1 : Math.min(most, train.length / (classes * count))));
 }

@@ -67,6 +67,8 @@ export interface SourceLabel {
   value: string;
   /** Its name, where the source has one. */
   name?: string;
+  /** Groups that it is part of, the nearest first. */
+  above?: string[];
   /** The folder that all its images, and no others, were in before they were packed. */
   folder?: string;
 }

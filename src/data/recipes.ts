@@ -24,6 +24,8 @@ export interface Recipe {
 const CIFAR10 = 'uoft-cs/cifar10@0b2714987fa478483af9968de7c934580d0bb9a2';
 const STL10 = 'tanganke/stl10@49ae7f94508f7feae62baf836db284306eab0b0f';
 
+const CUB = 'bentrevett/caltech-ucsd-birds-200-2011';
+
 const BY_BYTES = 'by commit and by the sha256 of each file, in this package';
 
 export const recipes = {
@@ -51,6 +53,30 @@ export const recipes = {
       data: [`hf:${CIFAR10}:plain_text/train-*.parquet?label=bird`],
       val: [`hf:${CIFAR10}:plain_text/test-*.parquet?label=bird`],
       imageSize: 32,
+    },
+  },
+  cub: {
+    about:
+      'CUB-200-2011: 11,788 photos of 200 species of birds, about 60 each; its own test half validates. Some of its photos are in ImageNet, too',
+    download: '1.15 GB, no account',
+    licence: 'none stated on the hub; its authors allow non-commercial research and education',
+    pinned: 'by birbs.lock.json, from the first use on: no commit of this mirror is known to this package',
+    options: {
+      data: [`hf:${CUB}:data/train-*.parquet`],
+      val: [`hf:${CUB}:data/test-*.parquet`],
+    },
+  },
+  nabirds: {
+    about:
+      'NABirds: 48,562 photos of 555 kinds of birds, with the groups that they belong to; its own test half validates',
+    download:
+      'nothing: the archive (9.8 GB) you get from dl.allaboutbirds.org/nabirds and save as data/nabirds.tar.gz, or name with ' +
+      '--data nabirds:PATH',
+    licence: 'the terms of the Cornell Lab of Ornithology, on the page where you get it',
+    pinned: 'by birbs.lock.json, from the first use on: no sha256 of NABirds is known to this package',
+    options: {
+      data: ['nabirds:data/nabirds.tar.gz?split=train'],
+      val: ['nabirds:data/nabirds.tar.gz?split=test'],
     },
   },
   birbs: {

@@ -12,6 +12,8 @@ export interface Calibration {
   threshold?: number;
   /** Answers less certain than this count as unsure; 1: all do. */
   unsureBelow: number;
+  /** Of classes in groups: from this probability on a class, or else a group, is the answer. */
+  sureFrom?: number;
 }
 
 /** Images of about the same certainty. */
@@ -42,8 +44,8 @@ interface BeforeAfter<T> {
 
 /** Answers are unsure until this share of the others is right ... */
 export const WANTED_RIGHT = 0.95;
-/** ... and never surer than this, near a coin's. */
-const LEAST_CERTAINTY = 0.6;
+/** ... and never less sure than this share of the way from a guess to certainty: of two classes 0.6. */
+const LEAST_ABOVE_GUESS = 0.2;
 /** Fewer right answers prove no bound. */
 const LEAST_ANSWERED = 20;
 
@@ -69,7 +71,7 @@ export async function calibrate(
   await breathe();
   const after = answersOf(calibrated, classes, { threshold });
   await breathe();
-  const bound = unsureBound(after, labels);
+  const bound = unsureBound(after, labels, classes);
   await breathe();
   const reliability = {
     before: reliabilityBins(raw, labels),
@@ -159,12 +161,19 @@ export function parseCalibration(
   const found = parseJson(metadata.calibration) as Partial<Calibration> | null | undefined;
   const within = (value: unknown, least: number, most: number) =>
     typeof value === 'number' && value >= least && value <= most;
-  const { temperature, threshold, unsureBelow } = found ?? {};
+  const { temperature, threshold, unsureBelow, sureFrom } = found ?? {};
   const valid =
     within(temperature, COLDEST, HOTTEST) &&
     within(unsureBelow, 0, 1) &&
+    (sureFrom === undefined || within(sureFrom, 0, 1)) &&
     (threshold === undefined || (classes === 2 && within(threshold, 0, 1)));
-  if (valid) return { temperature, threshold, unsureBelow } as Calibration;
+  if (valid)
+    return {
+      temperature,
+      threshold,
+      unsureBelow,
+      ...(sureFrom === undefined ? {} : { sureFrom }),
+    } as Calibration;
   throw new UserError(
     `Expected the calibration in ${path} to have a temperature, a threshold and a bound that fit its ${classes} classes, but it does not; leave it out with --no-calibration`,
   );
@@ -186,7 +195,11 @@ const HOTTEST = 20;
  * place of 1: else a small validation set without errors would ask for certainty. Newton's method on 1 / temperature,
  * in which the loss is convex, kept between two bounds.
  */
-async function fitTemperature(logits: Float32Array, labels: Int32Array, classes: number): Promise<number> {
+export async function fitTemperature(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): Promise<number> {
   const targets = plattTargets(labels, classes);
   let [low, high] = [1 / HOTTEST, 1 / COLDEST];
   let inverse = 1;
@@ -285,13 +298,14 @@ function answersOf(probabilities: Float64Array, classes: number, how: Pick<Calib
 }
 
 /** The lowest certainty from which on enough answers are right. */
-function unsureBound(answers: Answer[], labels: Int32Array) {
+function unsureBound(answers: Answer[], labels: Int32Array, classes: number) {
+  const least = 1 / classes + LEAST_ABOVE_GUESS * (1 - 1 / classes);
   const order = [...answers.keys()].sort((a, b) => answers[b]!.certainty - answers[a]!.certainty);
   let right = 0;
   let best = { unsureBelow: 1, answered: 0, answeredRight: 0 };
   for (const [i, at] of order.entries()) {
     const { label, certainty } = answers[at]!;
-    if (certainty < LEAST_CERTAINTY) break;
+    if (certainty < least) break;
     if (label === labels[at]) right += 1;
     const next = order[i + 1];
     if (next !== undefined && answers[next]!.certainty === certainty) continue;

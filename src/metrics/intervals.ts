@@ -12,20 +12,21 @@
  *   as if independent, which recalls are and precisions nearly are; an error enters the F1, AUROC and average
  *   precision of two classes, so those are widened by the square root of 2.
  */
-import { type ClassScores, classCounts, type Metrics } from './metrics.ts';
+import { allCounts, type ClassCounts, type ClassScores, type Metrics } from './metrics.ts';
 
 /** Lower and upper bound. */
 export type Interval = [low: number, high: number];
 /** A 95% interval for each metric. */
-export type Intervals = Record<'accuracy' | 'balancedAccuracy' | keyof ClassScores, Interval>;
+export type Intervals = Record<'accuracy' | 'balancedAccuracy' | keyof ClassScores, Interval> & {
+  topFive?: Interval;
+};
 
 /** 97.5% of a normal distribution lie below. */
 const Z = 1.959963984540054;
 
 /** 95% confidence intervals of metrics. Each is within 0 to 1, and [0, 1] where there are no images. */
 export function confidenceIntervals(metrics: Metrics): Intervals {
-  const { confusion } = metrics;
-  const counts = confusion.map((_, k) => classCounts(confusion, k));
+  const counts = allCounts(metrics);
   const total = counts.reduce((sum, { images }) => sum + images, 0);
   const classes = metrics.perClass.map((scores, k) => classIntervals(scores, counts[k]!, total));
   const joined = (name: keyof ClassScores, widening: number): Interval =>
@@ -39,6 +40,7 @@ export function confidenceIntervals(metrics: Metrics): Intervals {
   const present = counts.filter(({ images }) => images > 0);
   return {
     accuracy: wilson(metrics.accuracy, total),
+    ...(metrics.topFive === undefined ? {} : { topFive: wilson(metrics.topFive, total) }),
     balancedAccuracy: meanInterval(
       present.map(({ found, images }) => found / images),
       present.map(({ found, images }) => wilson(found / images, images)),
@@ -61,11 +63,9 @@ export function wilson(share: number, count: number): Interval {
   return [share === 0 ? 0 : middle - half, share === 1 ? 1 : middle + half];
 }
 
-type Counts = ReturnType<typeof classCounts>;
-
 function classIntervals(
   scores: ClassScores,
-  { images, guesses, found }: Counts,
+  { images, guesses, found }: ClassCounts,
   total: number,
 ): Record<keyof ClassScores, Interval> {
   const either = images + guesses - found;
@@ -107,6 +107,8 @@ function meanInterval(values: number[], intervals: Interval[], widening: number)
   const share = 1 / values.length;
   const mean = values.reduce((a, b) => a + b, 0) * share;
   const reach = (side: 0 | 1) =>
-    widening * share * Math.hypot(...intervals.map((interval, k) => interval[side] - values[k]!));
+    widening *
+    share *
+    Math.sqrt(intervals.reduce((sum, interval, k) => sum + (interval[side] - values[k]!) ** 2, 0));
   return [Math.max(0, mean - reach(0)), Math.min(1, mean + reach(1))];
 }

@@ -22,8 +22,9 @@ export function rankingCurve(
   classes: number,
   classIndex: number,
 ): RankingCurve {
-  const own = sortedScores(probabilities, classes, classIndex, (i) => labels[i] === classIndex);
-  const others = sortedScores(probabilities, classes, classIndex, (i) => labels[i] !== classIndex);
+  const scoreOf = (i: number) => probabilities[i * classes + classIndex]!;
+  const own = sortedScores(scoreOf, labels.length, (i) => labels[i] === classIndex);
+  const others = sortedScores(scoreOf, labels.length, (i) => labels[i] !== classIndex);
   const [found, falsely] = [[0], [0]];
   let [i, j] = [own.length, others.length];
   while (i > 0 || j > 0) {

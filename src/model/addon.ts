@@ -285,17 +285,22 @@ export interface LinearClassifier {
   bias: Float32Array;
 }
 
-export interface FitOptions {
+export interface ClassifierOptions {
   /** Features of an image. */
   width: number;
   classes: number;
-  /** 0 or more. scikit-learn's C is 1 / (l2 * the sum of the image weights), for two classes twice that. */
-  l2: number;
   /** One weight a class; all 1 when absent. */
   classWeights?: number[] | undefined;
   threads: number;
+}
+
+export interface FitOptions {
+  /** 0 or more. scikit-learn's C is 1 / (l2 * the sum of the image weights), for two classes twice that. */
+  l2: number;
   /** Where to begin; default 0. */
   start?: LinearClassifier | undefined;
+  /** Ends when an iteration lowers the loss by no more than this share of it; default 0: when it can't be lowered. */
+  leastGain?: number;
 }
 
 export interface ClassifierFit extends LinearClassifier {
@@ -303,6 +308,17 @@ export interface ClassifierFit extends LinearClassifier {
   loss: number;
   iterations: number;
   converged: boolean;
+}
+
+/** Features and labels to fit classifiers on. */
+export interface NativeClassifier {
+  /**
+   * Multinomial logistic regression by L-BFGS: the mean of softmax cross-entropy (by class weight) plus l2 / 2 times
+   * the squares of the weights of standardised features. Mean and deviation of the features are folded into what it
+   * returns.
+   */
+  fit(options: FitOptions): Promise<ClassifierFit>;
+  dispose(): Promise<void>;
 }
 
 export interface Addon {
@@ -329,13 +345,15 @@ export interface Addon {
    */
   removeUnusedPixels(path: string): Promise<boolean>;
   /**
-   * Multinomial logistic regression on fixed features, by L-BFGS: the mean of softmax cross-entropy (by class weight)
-   * plus l2 / 2 times the squares of the weights of standardised features. Mean and deviation of the features are
-   * folded into what it returns.
+   * Takes a copy of fixed features.
    * @param features float32 [labels.length, width]
    * @param labels 0 to classes - 1, of two classes at least
    */
-  fitClassifier(features: Float32Array, labels: Int32Array, options: FitOptions): Promise<ClassifierFit>;
+  openClassifier(
+    features: Float32Array,
+    labels: Int32Array,
+    options: ClassifierOptions,
+  ): Promise<NativeClassifier>;
   /** Joins the processes that mpirun started with this one; once a process. Rejects where MPI is missing or another. */
   joinRanks(): Promise<NativeRanks>;
   /** Whether several processes can train together here. Loads MPI's library, but does not start it. */

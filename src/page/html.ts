@@ -1,5 +1,6 @@
 /** HTML by templates in which every value is escaped. */
 
+import { displayName } from '../base/class_names.ts';
 import { printable } from '../base/words.ts';
 
 /** Text that is HTML already. */
@@ -48,7 +49,7 @@ export function nameHtml(text: string): Html {
 
 /** Of a class, where there is little room. */
 export function classHtml(name: string): Html {
-  return nameHtml(shorten(name, 40));
+  return nameHtml(shorten(displayName(name), 40));
 }
 
 /** The middle of what is too long is left out. */

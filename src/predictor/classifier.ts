@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { UserError } from '../base/errors.ts';
 import { decodeImage } from '../data/decode.ts';
 import { scaled } from '../metrics/calibration.ts';
+import { parseHierarchy } from '../metrics/hierarchy.ts';
 import { softmax } from '../metrics/metrics.ts';
 import { loadAddon, type NativeSession } from '../model/addon.ts';
 import { chooseDevice } from '../model/device.ts';
@@ -47,7 +48,8 @@ export async function openClassifier(given: Partial<PredictOptions>): Promise<Cl
   const model = await loadModel(options);
   const { network, calibration } = model;
   const { classNames, input } = network;
-  const reading = { classNames, calibration, unsure: options.unsure };
+  const hierarchy = parseHierarchy(model.metadata.hierarchy, classNames.length);
+  const reading = { classNames, calibration, hierarchy, unsure: options.unsure, top: options.top };
   const { session, batchSize, device } = await openSession(network, model.values, options);
   return {
     ...{ model, reading, device, session, batchSize },

@@ -4,13 +4,13 @@ import { digits } from '../base/words.ts';
 import { healthLines } from '../data/inventory.ts';
 import type { ImageLosses } from '../metrics/image_losses.ts';
 import type { RunDescription } from '../run/run_description.ts';
-import type { Chosen } from '../training/findings.ts';
+import type { Chosen, PairPictures } from '../training/findings.ts';
 import type { NoticeEvent } from '../training/notices.ts';
 import type { Results } from '../training/results.ts';
 import { type Activity, activities } from '../training/stopwatch.ts';
 import type { LogLine } from '../training/train_events.ts';
 import type { EpochEvent, RollbackEvent, StepEvent } from '../training/training_events.ts';
-import type { Incident, Picture, RunStory, Suspect } from './story.ts';
+import type { ConfusedPictures, Incident, Picture, RunStory, Suspect } from './story.ts';
 
 export interface StoryFacts {
   folder: string;
@@ -47,6 +47,8 @@ export function buildStory(facts: StoryFacts): RunStory {
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
     ...{ betterThanMajority: results.betterThanMajority, best: results.best },
     calibration: results.calibration ?? undefined,
+    levels: results.levels ?? undefined,
+    pairs: findings?.pairs?.map((pair) => confusedPair(pair, facts, classNames)),
     ranking: findings?.ranking,
     curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
     rateSweep: facts.rateSweep,
@@ -108,6 +110,19 @@ function picture(
   return {
     ...{ name: facts.nameOf(position), thumbnail: facts.thumbnailOf(position), certainty },
     ...{ truth: classNames[truth]!, guess: classNames[guess]! },
+  };
+}
+
+function confusedPair(
+  { truth, guess, images, mistaken, example }: PairPictures,
+  { nameOf, thumbnailOf }: StoryFacts,
+  classNames: string[],
+): ConfusedPictures {
+  const shown = (position: number) => ({ name: nameOf(position), thumbnail: thumbnailOf(position) });
+  return {
+    ...{ truth: classNames[truth]!, guess: classNames[guess]!, images },
+    mistaken: mistaken.map(shown),
+    example: example === null ? undefined : shown(example),
   };
 }
 

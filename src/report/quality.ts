@@ -3,19 +3,24 @@
 import { count, digits, percent } from '../base/words.ts';
 import type { CalibrationReport } from '../metrics/calibration.ts';
 import { confidenceIntervals, type Interval, type Intervals } from '../metrics/intervals.ts';
+import { classSizes } from '../metrics/metrics.ts';
 import { classHtml, type Html, html } from '../page/html.ts';
 import { section, tile } from '../page/kit.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
 import { isQuestion } from '../training/verdict.ts';
+import { classTable, levelsPart, pairsPart, weakestTable } from './many_classes.ts';
 import { rankingPart } from './ranking.ts';
 import { reliabilityDiagram } from './reliability.ts';
 import type { RunStory } from './story.ts';
 
 type Name = keyof Intervals;
 
+const UNKNOWN: Interval = [0, 1];
+
 const MEANINGS: [name: Name, label: string, meaning: string][] = [
   ['balancedAccuracy', 'Balanced accuracy', 'mean over the classes of the share that was found'],
-  ['accuracy', 'Accuracy', 'share of all images that was answered right'],
+  ['accuracy', 'Accuracy', 'share of all images that was answered right (top 1)'],
+  ['topFive', 'Top five', 'share of all images whose class is among the five likeliest'],
   ['precision', 'Precision', 'of the images said to be the class, the share that is'],
   ['recall', 'Recall', 'of the images of the class, the share that was found'],
   ['f1', 'F1', 'harmonic mean of precision and recall'],
@@ -28,18 +33,27 @@ export function tiles({ best, majority, classNames }: RunStory): Html {
   if (!best) return html``;
   const intervals = confidenceIntervals(best);
   const metric = (name: Name, label: Html | string, look = '') =>
-    tile(label, percent(best[name]), range(intervals[name]), look);
+    tile(label, percent(best[name] ?? 0), range(intervals[name] ?? UNKNOWN), look);
   const first = classHtml(classNames[0]!);
   const asked = isQuestion(classNames)
     ? [
         metric('recall', html`Recall: ${first} images found`, lookOf(best.recall)),
         metric('precision', html`Precision: right when it says ${first}`, lookOf(best.precision)),
       ]
-    : [metric('accuracy', 'Accuracy'), metric('auroc', 'AUROC')];
+    : classNames.length > FEW
+      ? [
+          metric('accuracy', 'Top one: the first guess is right'),
+          ...(best.topFive === undefined ? [] : [metric('topFive', 'Top five: it is among the first five')]),
+          metric('f1', 'Macro F1'),
+        ]
+      : [metric('accuracy', 'Accuracy'), metric('auroc', 'AUROC')];
   const plain = majority ? `; ${percent(majority.accuracy)} plain` : '';
   const guess = tile('Always guessing', percent(1 / classNames.length), `balanced${plain}`);
   return html`<div class="tiles">${asked}${metric('balancedAccuracy', 'Balanced accuracy', 'lead')}${guess}</div>`;
 }
+
+/** Up to so many classes five guesses would say little. */
+const FEW = 5;
 
 /** More wrong than right is red. */
 function lookOf(share: number): string {
@@ -60,16 +74,26 @@ export function qualitySection(story: RunStory): Html {
       'Is it good?',
       html`<p class="none">No epoch was validated, so nobody knows yet.</p>`,
     );
-  const matrix = confusionTable(classNames, best.confusion);
-  const small = classNames.length === 2;
   return section(
     'good',
     'Is it good?',
     html`<p class="hint">Epoch ${best.epoch}, the best by ${judgeOf(story)}, on the ${count(total(best))} validation images.</p>
 ${rarityNote(classNames, best)}${(story.caveats ?? []).map((caveat) => html`<p>${caveat}.</p>`)}
-<div class="grid2"><div>${metricsTable(story, best)}</div><div>${small ? matrix : classTable(classNames, best)}</div></div>${!small && matrix}
+${bodyOf(story, best)}
 ${ranking && rankingPart(ranking, best, classNames)}${calibration && calibrationPart(calibration, classNames)}`,
   );
+}
+
+/** Metrics beside the matrix; of many classes the confused pairs and a table of all classes below. */
+function bodyOf(story: RunStory, best: EpochMetrics): Html {
+  const { classNames } = story;
+  const metrics = metricsTable(story, best);
+  if (classNames.length > MOST_IN_MATRIX)
+    return html`<div class="grid2"><div>${metrics}</div><div>${weakestTable(classNames, best)}</div></div>${levelsPart(story)}${pairsPart(story, best)}${classTable(classNames, best)}`;
+  const matrix = confusionTable(classNames, best.confusion);
+  if (classNames.length === 2)
+    return html`<div class="grid2"><div>${metrics}</div><div>${matrix}</div></div>`;
+  return html`<div class="grid2"><div>${metrics}</div><div>${weakestTable(classNames, best)}</div></div>${matrix}${levelsPart(story)}`;
 }
 
 /** The metric that picks the best epoch, in words. */
@@ -81,8 +105,9 @@ function judgeOf({ options: { metric } }: RunStory): string {
 
 /** Of two classes, where most of what is called the first is the second: the first thing that its user would notice. */
 function rarityNote(names: string[], { precision, confusion, recall }: EpochMetrics): Html {
+  if (names.length !== 2) return html``;
   const share = confusion[0]!.reduce((a, b) => a + b, 0) / confusion.flat().reduce((a, b) => a + b, 0);
-  if (names.length !== 2 || !(precision < 0.5 && recall > 0.5)) return html``;
+  if (!(precision < 0.5 && recall > 0.5)) return html``;
   const name = classHtml(names[0]!);
   return html`<p>When it says ${name} it is right only ${percent(precision)} of the time: ${percent(share)} of these images are, so that even few mistakes with the others outnumber them. Among as many of both it would be ${percent(balancedPrecision(confusion))}.</p>`;
 }
@@ -93,8 +118,8 @@ function balancedPrecision([first, second]: number[][]): number {
   return said(first!) / (said(first!) + said(second!));
 }
 
-function total({ confusion }: EpochMetrics): number {
-  return confusion.flat().reduce((a, b) => a + b, 0);
+function total(best: EpochMetrics): number {
+  return classSizes(best).reduce((a, b) => a + b, 0);
 }
 
 function metricsTable({ classNames, majority }: RunStory, best: EpochMetrics): Html {
@@ -102,15 +127,19 @@ function metricsTable({ classNames, majority }: RunStory, best: EpochMetrics): H
   const guessing: Partial<Record<Name, number>> = {
     balancedAccuracy: 1 / classNames.length,
     accuracy: majority?.accuracy,
+    topFive: Math.min(1, 5 / classNames.length),
     auroc: 0.5,
   };
   const what =
     classNames.length === 2
       ? html`Precision, recall, F1 and average precision are of ${classHtml(classNames[0]!)}.`
       : html`Precision, recall, F1, AUROC and average precision are means over the ${classNames.length} classes (macro).`;
-  return html`<div class="scroll"><table><caption>${what}</caption><thead><tr><th scope="col">metric</th><th scope="col">value</th><th scope="col">95% interval</th><th scope="col">guessing</th></tr></thead><tbody>${MEANINGS.map(
+  const rows = MEANINGS.filter(
+    ([name]) => name !== 'topFive' || (best.topFive !== undefined && classNames.length > FEW),
+  );
+  return html`<div class="scroll"><table><caption>${what}</caption><thead><tr><th scope="col">metric</th><th scope="col">value</th><th scope="col">95% interval</th><th scope="col">guessing</th></tr></thead><tbody>${rows.map(
     ([name, label, meaning]) =>
-      html`<tr><th scope="row" title="${meaning}">${label}</th><td${(name === 'precision' || name === 'recall') && lookOf(best[name]) && html` class="poor"`}>${percent(best[name])}</td><td>${range(intervals[name])}</td><td>${guessing[name] !== undefined && percent(guessing[name])}</td></tr>`,
+      html`<tr><th scope="row" title="${meaning}">${label}</th><td${(name === 'precision' || name === 'recall') && lookOf(best[name]!) && html` class="poor"`}>${percent(best[name] ?? 0)}</td><td>${range(intervals[name] ?? UNKNOWN)}</td><td>${guessing[name] !== undefined && percent(guessing[name])}</td></tr>`,
   )}<tr><th scope="row" title="mean cross-entropy">Loss</th><td>${digits(best.loss)}</td><td></td><td>${digits(Math.log(classNames.length))}</td></tr></tbody></table></div>
 <p class="note"><small>The interval says how far luck with these images may reach. It does not know other photographs than yours, nor that the best of several epochs was picked on them.</small></p>`;
 }
@@ -120,7 +149,6 @@ const MOST_IN_MATRIX = 20;
 const MOST_IN_LARGE = 6;
 
 function confusionTable(names: string[], confusion: number[][]): Html {
-  if (names.length > MOST_IN_MATRIX) return confusedPairs(names, confusion);
   const dense = names.length > MOST_IN_LARGE ? ' dense' : '';
   return html`<div class="scroll"><table class="confusion${dense}"><caption>Rows: what it is. Columns: what was said.</caption><thead><tr><th></th>${names.map((name) => html`<th scope="col"><span>${classHtml(name)}</span></th>`)}</tr></thead><tbody>${confusion.map(
     (row, truth) => {
@@ -131,39 +159,6 @@ function confusionTable(names: string[], confusion: number[][]): Html {
       })}</tr>`;
     },
   )}</tbody></table></div>`;
-}
-
-const MOST_PAIRS = 15;
-
-function confusedPairs(names: string[], confusion: number[][]): Html {
-  const pairs = confusion
-    .flatMap((row, truth) => {
-      const all = row.reduce((a, b) => a + b, 0);
-      return row.flatMap((times, said) =>
-        truth !== said && times > 0 ? [{ truth, said, times, share: times / all }] : [],
-      );
-    })
-    .sort((a, b) => b.times - a.times || b.share - a.share)
-    .slice(0, MOST_PAIRS);
-  if (pairs.length === 0) return html`<p class="fine">No image was taken for another class.</p>`;
-  return html`<div class="scroll"><table><caption>What is taken for what most often (${names.length} classes; the whole matrix is in results.json)</caption><thead><tr><th scope="col">is</th><th scope="col" class="text">was called</th><th scope="col">times</th><th scope="col">of its class</th></tr></thead><tbody>${pairs.map(
-    ({ truth, said, times, share }) =>
-      html`<tr><td class="text">${classHtml(names[truth]!)}</td><td class="text">${classHtml(names[said]!)}</td><td>${count(times)}</td><td>${percent(share)}</td></tr>`,
-  )}</tbody></table></div>`;
-}
-
-const MOST_CLASSES = 20;
-
-function classTable(names: string[], { perClass, confusion }: EpochMetrics): Html {
-  const rows = perClass
-    .map((scores, k) => ({ ...scores, name: names[k]!, images: confusion[k]!.reduce((a, b) => a + b, 0) }))
-    .sort((a, b) => a.f1 - b.f1);
-  const shown = rows.slice(0, MOST_CLASSES);
-  const left = rows.length - shown.length;
-  return html`<div class="scroll"><table><caption>Class by class, the weakest first</caption><thead><tr><th scope="col">class</th><th scope="col">images</th><th scope="col">precision</th><th scope="col">recall</th><th scope="col">F1</th><th scope="col">AUROC</th></tr></thead><tbody>${shown.map(
-    ({ name, images, precision, recall, f1, auroc }) =>
-      html`<tr><th scope="row">${classHtml(name)}</th><td>${count(images)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td><td>${percent(f1)}</td><td>${percent(auroc)}</td></tr>`,
-  )}</tbody></table></div>${left > 0 && html`<p class="note"><small>${left} stronger classes are left out here; metrics.jsonl has them all.</small></p>`}`;
 }
 
 function calibrationPart(report: CalibrationReport, classNames: string[]): Html {

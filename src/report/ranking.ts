@@ -1,5 +1,6 @@
 /** The part of the report that shows what other thresholds would give: precision over recall, and ROC. */
 import { percent } from '../base/words.ts';
+import { classCounts } from '../metrics/metrics.ts';
 import type { RankingCurve } from '../metrics/ranking_curve.ts';
 import { classHtml, type Html, html } from '../page/html.ts';
 import type { EpochMetrics } from '../training/training_state.ts';
@@ -12,8 +13,8 @@ export function rankingPart(curve: RankingCurve, best: EpochMetrics, classNames:
   const name = classHtml(classNames[classIndex]!);
   const which = classNames.length > 2 && html`The curves are of ${name}, the class that is found least. `;
   const share = positives / (positives + negatives);
-  const fallOut = (row: number[], k: number) => (k === classIndex ? 0 : row[classIndex]!);
-  const wrong = best.confusion.reduce((sum, row, k) => sum + fallOut(row, k), 0) / negatives;
+  const { guesses, found: right } = classCounts(best, classIndex);
+  const wrong = (guesses - right) / negatives;
   const recalls = found.map((n) => n / positives);
   const axes = { format: whole, xFormat: whole, limits: { low: 0, high: 1 }, xLimits: { low: 0, high: 1 } };
   const precisionRecall = lineChart({

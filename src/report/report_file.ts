@@ -67,8 +67,13 @@ function picturesOf(lines: LogLine[], best: number | undefined): number[] {
   const findings = lines.filter((line) => line.type === 'findings');
   const shown = findings.find(({ epoch }) => epoch === best);
   const suspects = findings.at(-1)?.suspects ?? [];
-  const all = [...(shown?.mistakes ?? []), ...(shown?.unsure ?? []), ...suspects];
-  return [...new Set(all.map(({ position }) => position))];
+  const all = [...(shown?.mistakes ?? []), ...(shown?.unsure ?? []), ...suspects].map(
+    ({ position }) => position,
+  );
+  const paired = (shown?.pairs ?? []).flatMap(({ mistaken, example }) =>
+    example === null ? mistaken : [...mistaken, example],
+  );
+  return [...new Set([...all, ...paired])];
 }
 
 /**
@@ -85,7 +90,7 @@ export async function reportFailure(
     ...{ status, stopped: null, device: description.device.name, classNames: [], epochs: 0, steps: 0 },
     ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },
     ...{ majorityAccuracy: 0, majorityBalancedAccuracy: 0, betterThanMajority: false },
-    ...{ best: null, calibration: null, final: null, incidents: 0 },
+    ...{ best: null, calibration: null, levels: null, final: null, incidents: 0 },
     intervals: { best: null, final: null },
   };
   const unknown = () => '';

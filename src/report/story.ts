@@ -1,6 +1,7 @@
 /** All that a report shows of a run, as one plain object. What is not known is absent. */
 
 import type { CalibrationReport } from '../metrics/calibration.ts';
+import type { LevelScore } from '../metrics/hierarchy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { RankingCurve } from '../metrics/ranking_curve.ts';
 import type { RateSweep } from '../training/find_rate.ts';
@@ -33,6 +34,10 @@ export interface RunStory {
   betterThanMajority: boolean;
   best?: EpochMetrics | null;
   calibration?: CalibrationReport;
+  /** Of classes in groups, the finest level first. */
+  levels?: LevelScore[];
+  /** Of many classes: those that are confused most often. */
+  pairs?: ConfusedPictures[];
   /** Of the best epoch. */
   ranking?: RankingCurve;
   curve: { steps: StepPoint[]; epochs: EpochPoint[] };
@@ -81,6 +86,18 @@ export interface Picture {
   certainty: number;
   /** A `data:` URI. */
   thumbnail?: string;
+}
+
+/** Two classes that are confused. */
+export interface ConfusedPictures {
+  truth: string;
+  guess: string;
+  /** Images of `truth` that were taken for `guess`. */
+  images: number;
+  /** Some of them. */
+  mistaken: Pick<Picture, 'name' | 'thumbnail'>[];
+  /** An image of `guess` that was recognised. */
+  example?: Pick<Picture, 'name' | 'thumbnail'>;
 }
 
 /** An image of training or validation whose label the network does not come to believe. */

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveFile, saveJson } from '../base/files.ts';
 import { createEventFile, type EventFile } from '../export/tensorboard.ts';
+import type { Hierarchy } from '../metrics/hierarchy.ts';
 import { confidenceIntervals } from '../metrics/intervals.ts';
-import { chanceMargin } from '../metrics/metrics.ts';
+import { chanceMargin, classSizes } from '../metrics/metrics.ts';
 import type { Network } from '../model/network.ts';
 import { type AdviceFacts, adviceOn } from '../training/advice.ts';
 import { examine, type Findings } from '../training/findings.ts';
@@ -43,6 +44,8 @@ export interface RunFacts extends AdviceFacts {
   /** Written from time to time, and at the end. */
   report?: RunReport;
   network: Network;
+  /** Groups of the classes. */
+  hierarchy?: Hierarchy | undefined;
   dataHash: string;
   /** The lock file that pins the images, if any. */
   lock?: { root: string } | undefined;
@@ -84,8 +87,12 @@ export function isTold(step: number): boolean {
 
 /** Starts the record of a new or resumed run and saves `start` as its first checkpoint. */
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
-  const { folder, network, dataHash, clock, lock, report, description, before } = facts;
-  const origin = { dataHash, ...(lock ? { lock: lock.root } : {}) };
+  const { folder, network, hierarchy, dataHash, clock, lock, report, description, before } = facts;
+  const origin = {
+    dataHash,
+    ...(lock ? { lock: lock.root } : {}),
+    ...(hierarchy ? { hierarchy: JSON.stringify(hierarchy) } : {}),
+  };
   let lines = before?.log ? parseLog(before.log) : await readLog(folder, start.position.step);
   // Images and network are known again before the first step, and may be described at length.
   const { data: _, network: __, ...lasting } = description as Record<string, unknown>;
@@ -138,6 +145,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
       ...{ best, final, incidents },
       intervals: { best: best && confidenceIntervals(best), final: final && confidenceIntervals(final) },
       calibration: findings(best?.epoch)?.calibration ?? null,
+      levels: findings(best?.epoch)?.levels ?? null,
     };
   };
   // A report that can't be written is no reason to end a training, nor to call it failed.
@@ -171,7 +179,10 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
           lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
         case 'evaluated': {
-          const found = await clock.during('validation', examine(event, network.classNames.length));
+          const found = await clock.during(
+            'validation',
+            examine(event, network.classNames.length, hierarchy),
+          );
           // Those of the best epoch are kept, and those of the last.
           lines = lines.filter((line) => line.type !== 'findings' || (line.isBest && !found.isBest));
           lines.push(found);
@@ -215,8 +226,8 @@ function boundedLog(log: string[]): string[] | undefined {
 const MOST_LOGGED_CLASSES = 50;
 
 function withoutMatrix(line: LogLine): LogLine {
-  if (line.type !== 'epoch' || line.validation.confusion.length <= MOST_LOGGED_CLASSES) return line;
-  return { ...line, validation: { ...line.validation, confusion: [], perClass: [] } };
+  if (line.type !== 'epoch' || line.validation.perClass.length <= MOST_LOGGED_CLASSES) return line;
+  return { ...line, validation: { ...line.validation, confusion: [], confused: [], perClass: [] } };
 }
 
 function lastValidation(lines: LogLine[]): EpochMetrics | null {
@@ -278,7 +289,8 @@ async function saveIncident(
   await saveJson(join(folder, 'incidents'), name, { at: new Date().toISOString(), ...event });
 }
 
-function beatsChance({ balancedAccuracy, confusion }: EpochMetrics): boolean {
-  const present = confusion.filter((row) => row.some((count) => count > 0)).length;
-  return balancedAccuracy > 1 / present + chanceMargin(confusion);
+function beatsChance(metrics: EpochMetrics): boolean {
+  const sizes = classSizes(metrics);
+  const present = sizes.filter((size) => size > 0).length;
+  return metrics.balancedAccuracy > 1 / present + chanceMargin(sizes);
 }

@@ -14,7 +14,7 @@ export function pastOf(lines: LogLine[], best: EpochMetrics | null): PastEvent {
     epochs: thinned(epochs).map(({ step, validation: { loss, balancedAccuracy } }) => ({
       ...{ step, loss, balancedAccuracy },
     })),
-    confusion: epochs.at(-1)?.validation.confusion ?? [],
+    validation: epochs.at(-1)?.validation ?? null,
     best: best && { epoch: best.epoch, balancedAccuracy: best.balancedAccuracy },
   };
 }

@@ -1,5 +1,5 @@
 /** Which images an epoch is made of. */
-import { type Balance, epochOrder } from '../data/balance.ts';
+import { type Balance, epochOrder, repeatsOf } from '../data/balance.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/images.ts';
 
@@ -8,11 +8,13 @@ const IMAGES_AN_EPOCH = 1000;
 
 /**
  * How many fresh draws an epoch joins. Undersampling a rare class leaves few images a draw (on the demo 128 of 6,300):
- * epochs of a handful of steps would only validate. Never more images than there are.
+ * epochs of a handful of steps would only validate. Never more images than there are, and of
+ * many classes none more often than {@link repeatsOf} allows.
  */
-export function roundsAnEpoch(balance: Balance, drawn: number, images: number): number {
+export function roundsAnEpoch(balance: Balance, drawn: number, images: number, classes = 2): number {
   if (balance !== 'undersample' || drawn >= IMAGES_AN_EPOCH) return 1;
-  return Math.max(1, Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), Math.floor(images / drawn)));
+  const wanted = Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), repeatsOf(classes));
+  return Math.max(1, Math.min(wanted, Math.floor(images / drawn)));
 }
 
 /** The images to train on. */

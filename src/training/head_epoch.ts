@@ -3,10 +3,10 @@ import type { Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/images.ts';
 import { type DatasetProgress, Meter } from '../data/meter.ts';
 import { LossHistory } from '../metrics/image_losses.ts';
-import { computeMetrics, imageLosses } from '../metrics/metrics.ts';
+import { computeMetrics, countRight, imageLosses } from '../metrics/metrics.ts';
 import type { NativeSession, ParameterInfo } from '../model/addon.ts';
 import { type FeatureExtractor, featuresOf } from './features.ts';
-import { fitHead, type Head } from './head.ts';
+import { fitHead, type Head, type HeadData, logitsOf } from './head.ts';
 import { afterEpoch, isBetter, type SelectionMetric } from './stopping.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import type { EpochEvent, EvaluatedEvent, SnapshotEvent, StepEvent } from './training_events.ts';
@@ -56,17 +56,12 @@ export async function* trainHead(
   const head = await clock.during('device', fitHead(data, { balanced, threads, signal }));
   await putHead(session, head);
 
-  const logits = head.logits.slice(train.length * classes);
+  const { logits } = head;
   const valLabels = labels.slice(train.length);
-  const [learnt, validation] = await clock.during(
-    'validation',
-    Promise.all([
-      computeMetrics(head.logits.slice(0, train.length * classes), labels.slice(0, train.length), classes),
-      computeMetrics(logits, valLabels, classes),
-    ]),
-  );
+  const validation = await clock.during('validation', computeMetrics(logits, valLabels, classes));
+  const { losses, ...learnt } = await clock.during('validation', lookBack(head, data));
   const history = new LossHistory({ labels: dataset.labels, classes, validation: val, balanced });
-  history.add(positions, imageLosses(head.logits, labels, classes));
+  history.add(positions, losses);
 
   const batch = training.stepsPerEpoch;
   const position = { ...startPosition(seed), epoch: 1, batch, step: 1, images: train.length };
@@ -120,6 +115,20 @@ async function allFeatures(training: HeadTraining, positions: Uint32Array): Prom
   } finally {
     meter.end();
   }
+}
+
+/** What the head makes of all images: cross-entropy of each, and their means over the training images. */
+async function lookBack(head: Head, data: HeadData) {
+  const { labels, train, classes } = data;
+  const losses = new Float32Array(labels.length);
+  let right = 0;
+  for await (const { first, logits } of logitsOf(head, data, 0)) {
+    const some = labels.subarray(first, first + logits.length / classes);
+    losses.set(imageLosses(logits, some, classes), first);
+    right += countRight(logits, some.subarray(0, Math.max(0, train - first)), classes);
+  }
+  const loss = losses.subarray(0, train).reduce((sum, value) => sum + value, 0) / train;
+  return { losses, loss, accuracy: right / train };
 }
 
 /** The last dense layer, which turns features into logits. */

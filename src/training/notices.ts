@@ -1,5 +1,6 @@
 /** Notices of problems that develop slowly. They change nothing about the training. */
 import { statfs } from 'node:fs/promises';
+import { allCounts, type Metrics } from '../metrics/metrics.ts';
 import type { EpochEvent, StepEvent } from './training_events.ts';
 
 /** A problem was noticed; the training continues. */
@@ -31,7 +32,7 @@ const DISK_MS = 60_000;
 
 /**
  * @param folder of the run
- * @param classNames in the order of the confusion matrix
+ * @param classNames in the order of the metrics
  * @param history the epochs before a resume: notices about them are not repeated
  * @param freeBytes free space of the disk; tests replace it
  */
@@ -99,7 +100,7 @@ function overfitting(epochs: EpochEvent[]): string | undefined {
 }
 
 function oneAnswer(epochs: EpochEvent[], classNames: string[]): string | undefined {
-  const last = epochs.slice(-ONE_ANSWER_EPOCHS).map(({ validation }) => onlyAnswer(validation.confusion));
+  const last = epochs.slice(-ONE_ANSWER_EPOCHS).map(({ validation }) => onlyAnswer(validation));
   const [answer] = last;
   if (last.length < ONE_ANSWER_EPOCHS || answer === undefined || last.some((other) => other !== answer))
     return undefined;
@@ -107,8 +108,8 @@ function oneAnswer(epochs: EpochEvent[], classNames: string[]): string | undefin
 }
 
 /** The class that all images were assigned to; undefined if there are several. */
-function onlyAnswer(confusion: number[][]): number | undefined {
-  const used = confusion.flatMap((_, guess) => (confusion.some((row) => row[guess]! > 0) ? [guess] : []));
+function onlyAnswer(validation: Metrics): number | undefined {
+  const used = allCounts(validation).flatMap(({ guesses }, k) => (guesses > 0 ? [k] : []));
   return used.length === 1 ? used[0] : undefined;
 }
 

@@ -96,7 +96,7 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const { balance, epochs, learningRate, schedule: kind, imageSize, seed } = options;
   const { classNames } = dataset;
   const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
-  const rounds = roundsAnEpoch(balance, draw.length, split.train.length);
+  const rounds = roundsAnEpoch(balance, draw.length, split.train.length, classNames.length);
   const images = draw.length * rounds;
   const batchSize = batchSizeFor(options.batchSize, images);
   const stepsPerEpoch = Math.ceil(images / batchSize);

@@ -1,6 +1,7 @@
 /** The results of a run. */
 
 import type { CalibrationReport } from '../metrics/calibration.ts';
+import type { LevelScore } from '../metrics/hierarchy.ts';
 import type { Intervals } from '../metrics/intervals.ts';
 import type { TimeSplit } from './stopwatch.ts';
 import type { Stop } from './training_events.ts';
@@ -33,6 +34,8 @@ export interface Results {
   best: EpochMetrics | null;
   /** Of the best epoch: how `predict` turns its logits into answers, and how good they are. */
   calibration: CalibrationReport | null;
+  /** Of classes in groups, at the best epoch: how often the likeliest group is the right one; the finest level first. */
+  levels: LevelScore[] | null;
   /** The last validation. */
   final: EpochMetrics | null;
   /** 95%, of both. */

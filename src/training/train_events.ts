@@ -1,5 +1,6 @@
 /** The events of a training run, as plain objects. */
 import type { DatasetProgress } from '../data/dataset.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { ChosenDevice } from '../model/device.ts';
 import type { RateSweep } from './find_rate.ts';
 import type { Findings } from './findings.ts';
@@ -74,8 +75,8 @@ export interface PastEvent {
   /** Of the steps and of the validations in the log; of a long run every second, third, ... one, the last included. */
   steps: { step: number; loss: number; accuracy: number }[];
   epochs: { step: number; loss: number; balancedAccuracy: number }[];
-  /** Of the last validation; rows are the truth. Empty where there was none. */
-  confusion: number[][];
+  /** The last validation; null where there was none. */
+  validation: Metrics | null;
   best: { epoch: number; balancedAccuracy: number } | null;
 }
 

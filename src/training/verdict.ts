@@ -1,6 +1,7 @@
 /** How good a model is, in terms of the user's question. */
+import { displayName } from '../base/class_names.ts';
 import { count, percent, printable } from '../base/words.ts';
-import { chanceMargin, classCounts, type Metrics } from '../metrics/metrics.ts';
+import { chanceMargin, classCounts, classSizes, type Metrics } from '../metrics/metrics.ts';
 import { shorten } from '../page/html.ts';
 
 /** Poor: no better than guessing, or more answers are wrong than right for the class in question. */
@@ -25,7 +26,7 @@ export function gradeOf({ classNames, best, betterThanMajority }: Judged): Grade
 
 /** A predicate for the subject "It", without a full stop: "finds 9 of 12 birds; half of what it calls bird is something else". */
 export function verdictOf({ classNames, best, betterThanMajority }: Judged): string {
-  const names = classNames.map((name) => printable(shorten(name, 40)));
+  const names = classNames.map(shownName);
   const said =
     names.length > 2
       ? amongMany(names, best)
@@ -40,10 +41,10 @@ export function isQuestion(classNames: string[]): boolean {
   return classNames.length === 2 && classNames[1] === `not-${classNames[0]}`;
 }
 
-function ofQuestion(name: string, { confusion }: Metrics): string {
-  const { images, guesses, found } = classCounts(confusion, 0);
+function ofQuestion(name: string, metrics: Metrics): string {
+  const { images, guesses, found } = classCounts(metrics, 0);
   if (guesses === 0) return `calls nothing ${name}`;
-  if (guesses === confusion.flat().reduce((a, b) => a + b, 0)) return `calls everything ${name}`;
+  if (guesses === classSizes(metrics).reduce((a, b) => a + b, 0)) return `calls everything ${name}`;
   const things = name === 'bird' ? 'birds' : `${name} images`;
   const calls =
     found === guesses
@@ -52,21 +53,34 @@ function ofQuestion(name: string, { confusion }: Metrics): string {
   return `finds ${amountOf(found, images)} ${things}; ${calls}`;
 }
 
-function ofPair(names: string[], { confusion }: Metrics): string {
+function ofPair(names: string[], metrics: Metrics): string {
   const [first, second] = names.map((name, k) => {
-    const { images, found } = classCounts(confusion, k);
+    const { images, found } = classCounts(metrics, k);
     return `${amountOf(found, images)} ${name} images`;
   });
   return `recognises ${first} and ${second}`;
 }
 
-function amongMany(names: string[], { balancedAccuracy, perClass, confusion }: Metrics): string {
+function amongMany(names: string[], metrics: Metrics): string {
+  const { balancedAccuracy, perClass, topFive } = metrics;
   const share = (value: number) => percent(value, value < 0.1 ? 1 : 0);
-  const recalls = perClass.flatMap(({ recall }, k) => (classCounts(confusion, k).images > 0 ? [recall] : []));
-  const least = Math.min(...recalls);
-  const weakest =
-    names[perClass.findIndex(({ recall }, k) => recall === least && classCounts(confusion, k).images > 0)];
-  return `is right ${share(balancedAccuracy)} of the time, where guessing among ${names.length} classes is right ${share(1 / names.length)}; it finds ${share(least)} of the weakest class, ${weakest}`;
+  const sizes = classSizes(metrics);
+  const recalls = perClass.flatMap(({ recall }, k) => (sizes[k]! > 0 ? [recall] : []));
+  const least = recalls.reduce((a, b) => Math.min(a, b), 1);
+  const weakest = perClass.flatMap(({ recall }, k) => (recall === least && sizes[k]! > 0 ? [names[k]!] : []));
+  const others = weakest.length > 1 ? ` and ${count(weakest.length - 1)} more` : '';
+  const five =
+    topFive !== undefined && names.length > FIVE_MATTERS
+      ? ` (among its first five guesses ${share(topFive)})`
+      : '';
+  return `is right ${share(balancedAccuracy)} of the time${five}, where guessing among ${names.length} classes is right ${share(1 / names.length)}; it finds ${share(least)} of the weakest class, ${weakest[0]}${others}`;
+}
+
+/** Of fewer classes five guesses are most of them. */
+const FIVE_MATTERS = 10;
+
+function shownName(name: string): string {
+  return printable(shorten(displayName(name), 40));
 }
 
 /** Small numbers as counts, large ones as a percentage. */
@@ -93,12 +107,13 @@ function partOf(part: number, whole: number): string {
 /** Sentences that compare the model with always giving the most frequent answer. */
 export function guessingSentence(judged: Judged & { majorityAccuracy: number }): string {
   const { classNames, best, betterThanMajority, majorityAccuracy } = judged;
-  const sizes = best.confusion.map((row) => row.reduce((a, b) => a + b, 0));
-  const answer = printable(shorten(classNames[sizes.indexOf(Math.max(...sizes))]!, 40));
+  const sizes = classSizes(best);
+  const largest = sizes.reduce((a, b) => Math.max(a, b));
+  const answer = shownName(classNames[sizes.indexOf(largest)]!);
   const chance = 1 / sizes.filter((size) => size > 0).length;
   const [own, guess] = [percent(best.balancedAccuracy), percent(chance)];
   if (!betterThanMajority) {
-    const luck = percent(chance + chanceMargin(best.confusion));
+    const luck = percent(chance + chanceMargin(sizes));
     const reach =
       best.balancedAccuracy > chance
         ? `, and with this few validation images up to ${luck} can be chance`

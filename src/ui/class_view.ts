@@ -1,25 +1,27 @@
 /** The view of classes: the recall of each, what it is taken for, and how recalls went. */
 import { count, percent } from '../base/words.ts';
+import { type ConfusedPair, classCounts, confusedPairs } from '../metrics/metrics.ts';
 import { type DashboardState, recallsOf } from './live_state.ts';
 import { axisOf } from './step_axis.ts';
 import { chartLines, type NamedCurve } from './terminal_chart.ts';
 import { bar, styled, toWidth } from './terminal_text.ts';
-import { filled, lowestFirst, NAME_WIDTH, type Room, shareLabel, withChart } from './view_space.ts';
+import { filled, longest, lowestFirst, NAME_WIDTH, type Room, shareLabel, withChart } from './view_space.ts';
 
 export function classLines(state: DashboardState, room: Room): string[] {
   const { columns, rows } = room;
-  const { classNames, confusion } = state;
+  const { classNames, validation } = state;
   const recalls = recallsOf(state);
-  if (recalls.length === 0)
+  if (!validation || recalls.length === 0)
     return filled([' After the first epoch: how many of each class are recognised.'], state, room);
-  const width = Math.min(24, Math.max(5, ...classNames.map((name) => name.length)));
+  const width = Math.min(24, longest(classNames, 5));
   const shown = lowestFirst(recalls, recalls.length < rows ? rows : rows - 2);
   const barWidth = Math.max(6, Math.min(24, columns - width - 54));
   const head = ` ${'class'.padEnd(width)}   images  recall  ${' '.repeat(barWidth)}  taken for`;
+  const pairs = confusedPairs(validation);
   const lines = shown.map((k) => {
-    const images = count(confusion[k]!.reduce((a, b) => a + b, 0)).padStart(7);
+    const images = count(classCounts(validation, k).images).padStart(7);
     const left = ` ${toWidth(classNames[k]!, width)}  ${images}  ${percent(recalls[k]!).padStart(6)}  `;
-    const rest = takenFor(confusion[k]!, k, classNames);
+    const rest = takenFor(pairs, k, classNames);
     const cut = toWidth(rest, columns - left.length - barWidth - 2).trimEnd();
     return `${left}${styled('cyan', bar(recalls[k]!, barWidth))}  ${cut}`;
   });
@@ -44,8 +46,8 @@ function recallChart(state: DashboardState, { columns, rows }: Room): string[] {
 }
 
 /** What the others of a class were taken for, the most frequent first. */
-function takenFor(row: number[], own: number, names: string[]): string {
-  const others = [...row.keys()].filter((k) => k !== own && row[k]! > 0).sort((a, b) => row[b]! - row[a]!);
-  const shown = others.slice(0, 3).map((k) => `${names[k]} ${count(row[k]!)}`);
+function takenFor(pairs: ConfusedPair[], own: number, names: string[]): string {
+  const others = pairs.filter(({ truth }) => truth === own);
+  const shown = others.slice(0, 3).map(({ guess, images }) => `${names[guess]} ${count(images)}`);
   return shown.join(', ') || '–';
 }

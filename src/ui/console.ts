@@ -1,8 +1,10 @@
 /** Events of a training, to lines in the terminal. */
 
+import { displayName } from '../base/class_names.ts';
 import { count, duration, megabytes, percent, printable, quote } from '../base/words.ts';
 import { cacheLines, healthLines, listLines, lockLines } from '../data/inventory.ts';
 import { isComplete } from '../data/meter.ts';
+import { allCounts, confusedPairs } from '../metrics/metrics.ts';
 import { isTold } from '../run/record.ts';
 import type { DataEvent } from '../training/plan.ts';
 import type { Results } from '../training/results.ts';
@@ -143,21 +145,22 @@ function budgetText({ budget, spent, resumed }: StartEvent): string {
 /** With more classes than this, the lines and the confusion matrix would not be read. */
 const MOST_CLASSES = 10;
 
+/** "59 bird, 240 not-bird", or "24,633 images of 555 classes, 12 to 60 of each". */
+function countsText(classNames: string[], counts: number[]): string {
+  if (classNames.length <= MOST_CLASSES)
+    return counts.map((n, k) => `${count(n)} ${displayName(classNames[k]!)}`).join(', ');
+  const [least, most] = [Math.min, Math.max].map((pick) => counts.reduce((a, b) => pick(a, b)));
+  const each = least === most ? count(most!) : `${count(least!)} to ${count(most!)}`;
+  return `${count(counts.reduce((a, b) => a + b, 0))} images of ${count(classNames.length)} classes, ${each} of each`;
+}
+
 function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   const { classNames, skipped, majorityClass } = event;
-  const more = classNames.length > MOST_CLASSES ? ', ...' : '';
-  const row = (counts: number[]) =>
-    counts
-      .slice(0, MOST_CLASSES)
-      .map((n, k) => `${count(n)} ${classNames[k]}`)
-      .join(', ') + more;
   const lines = event.sources.map(
     ({ source, images, counts }) =>
-      `${source}: ${count(images)} images (${Object.entries(counts)
-        .slice(0, MOST_CLASSES)
-        .map(([name, n]) => `${count(n)} ${name}`)
-        .join(', ')}${more})`,
+      `${source}: ${count(images)} images (${countsText(Object.keys(counts), Object.values(counts))})`,
   );
+  const row = (counts: number[]) => countsText(classNames, counts);
   lines.push(...listLines('Skipped', skipped), ...listLines('Left out', event.filtered));
   lines.push(...healthLines(event));
   if (event.dropped > 0)
@@ -169,7 +172,7 @@ function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   if (event.stream) lines.push(streamLine(event.stream));
   lines.push(
     `Training on ${row(event.train)}; balanced to ${row(event.balanced)} (${event.balance}${event.draws > 1 ? `, resampled ${event.draws} times per epoch` : ''})`,
-    `Validating on ${row(event.validation)}; always guessing ${majorityClass} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
+    `Validating on ${row(event.validation)}; always guessing ${displayName(majorityClass)} is right for ${percent(event.majorityAccuracy)} of them (balanced accuracy ${percent(1 / classNames.length)})`,
   );
   return lines;
 }
@@ -199,9 +202,8 @@ function endLines(results: Results, run: string, predict: string): string[] {
   return [
     '',
     headline({ ...results, best }),
-    `  balanced accuracy ${percent(best.balancedAccuracy)}, accuracy ${percent(best.accuracy)}, AUROC ${best.auroc.toFixed(3)}`,
-    `  precision ${percent(best.precision)}, recall ${percent(best.recall)}, F1 ${best.f1.toFixed(3)}`,
-    ...confusionLines(results.classNames, best.confusion),
+    ...metricLines(results.classNames.length, best),
+    ...confusionLines(results.classNames.map(displayName), best),
     guessingSentence({ ...results, best }),
     results.advice,
     '',
@@ -212,13 +214,49 @@ function endLines(results: Results, run: string, predict: string): string[] {
   ];
 }
 
+function metricLines(classes: number, best: EpochMetrics): string[] {
+  const { accuracy, topFive, balancedAccuracy, auroc, precision, recall, f1 } = best;
+  const shares = [
+    `balanced accuracy ${percent(balancedAccuracy)}`,
+    `accuracy ${percent(accuracy)}`,
+    ...(classes > MOST_CLASSES && topFive !== undefined ? [`top five ${percent(topFive)}`] : []),
+    `AUROC ${auroc.toFixed(3)}`,
+  ];
+  const macro = classes > 2 ? ' (means over the classes)' : '';
+  return [
+    `  ${shares.join(', ')}`,
+    `  precision ${percent(precision)}, recall ${percent(recall)}, F1 ${f1.toFixed(3)}${macro}`,
+  ];
+}
+
+/** Of many classes: how many are shown that are weak or confused. */
+const MOST_WEAK = 5;
+
+/** The classes that are found least, and what is taken for what most often. */
+function manyClassesLines(names: string[], best: EpochMetrics): string[] {
+  const found = allCounts(best).map((counts, k) => ({ name: names[k]!, ...counts }));
+  const weakest = found
+    .filter(({ images }) => images > 0)
+    .sort((a, b) => a.found / a.images - b.found / b.images || b.images - a.images)
+    .slice(0, MOST_WEAK)
+    .map(({ name, images, found }) => `${name} (${count(found)} of ${count(images)})`);
+  const pairs = confusedPairs(best)
+    .slice(0, MOST_WEAK)
+    .map(({ truth, guess, images }) => `${names[truth]} for ${names[guess]} (${count(images)})`);
+  return [
+    `  found least: ${weakest.join(', ')}`,
+    ...(pairs.length > 0 ? [`  taken for another most often: ${pairs.join(', ')}`] : []),
+  ];
+}
+
 /** Columns that a terminal has at least; of longer lines the heads are cut. */
 const COLUMNS = 80;
 const LEAST_HEAD = 4;
 
 /** Rows are the truth. */
-function confusionLines(names: string[], confusion: number[][]): string[] {
-  if (names.length > MOST_CLASSES) return [];
+function confusionLines(names: string[], best: EpochMetrics): string[] {
+  if (names.length > MOST_CLASSES) return manyClassesLines(names, best);
+  const { confusion } = best;
   const left = Math.max(...names.map((name) => name.length)) + 2;
   const whole = names.map((name) => `said ${name}`);
   const isWide = left + whole.join('').length + 3 * whole.length > COLUMNS;

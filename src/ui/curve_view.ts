@@ -4,7 +4,7 @@ import { type DashboardState, recallsOf } from './live_state.ts';
 import { axisOf } from './step_axis.ts';
 import { chartLines } from './terminal_chart.ts';
 import { toWidth } from './terminal_text.ts';
-import { lastMessages, lowestFirst, NAME_WIDTH, type Room, shareLabel } from './view_space.ts';
+import { lastMessages, longest, lowestFirst, NAME_WIDTH, type Room, shareLabel } from './view_space.ts';
 
 /** Rows from which there is room for blank lines, and for more of everything. */
 const ROOMY = { some: 16, much: 28 };
@@ -58,7 +58,7 @@ function recallLines(state: DashboardState, { columns, rows }: Room): string[] {
   const recalls = recallsOf(state);
   if (recalls.length === 0) return [' recall  after the first epoch'];
   const { classNames } = state;
-  const width = Math.min(NAME_WIDTH, Math.max(...classNames.map((name) => name.length)));
+  const width = Math.min(NAME_WIDTH, longest(classNames));
   const across = Math.max(1, Math.floor((columns - 9) / (width + 9)));
   const all = recalls.length <= across * rows;
   const shown = lowestFirst(recalls, across * rows).map(

@@ -1,7 +1,9 @@
 /** What the dashboard knows: each event of a training takes it a little further. */
 
+import { displayName } from '../base/class_names.ts';
 import { count, duration, percent, printable } from '../base/words.ts';
 import { type DatasetProgress, isComplete } from '../data/meter.ts';
+import { allCounts, type Metrics } from '../metrics/metrics.ts';
 import type { Results } from '../training/results.ts';
 import { noTime, type TimeSplit } from '../training/stopwatch.ts';
 import type { PastEvent, StartEvent, TrainEvent } from '../training/train_events.ts';
@@ -44,8 +46,8 @@ export interface DashboardState {
   recalls: [Series, Series];
   /** Of the batches plain accuracy, of the validation balanced accuracy. */
   accuracy: { train: Series; validation: Series };
-  /** Of the last validation, in the order of the classes; rows are the truth. */
-  confusion: number[][];
+  /** The last one. */
+  validation: Metrics | undefined;
   best: { epoch: number; balancedAccuracy: number } | undefined;
   /** Of the last seconds: those in which the device worked, and all. */
   recent: { device: number; all: number };
@@ -72,7 +74,7 @@ export function newState(): DashboardState {
     },
     ...{ epoch: 0, step: 0, progress: 0, learningRate: 0, imagesPerSecond: 0, secondsLeft: undefined },
     paced: false,
-    ...{ loss: pair(), accuracy: pair(), confusion: [], best: undefined },
+    ...{ loss: pair(), accuracy: pair(), validation: undefined, best: undefined },
     ...{ imageRate: new Series(), recalls: [new Series(), new Series()] },
     ...{ recent: { device: 0, all: 0 }, time: noTime(), steps: 0, saved: undefined },
     ...{ messages: [], ended: undefined },
@@ -99,7 +101,7 @@ export function takeEvent(state: DashboardState, event: TrainEvent, lines: strin
       takeReading(state, event);
       break;
     case 'data':
-      state.classNames = event.classNames.map(printable);
+      state.classNames = event.classNames.map((name) => printable(displayName(name)));
       state.reading.clear();
       break;
     case 'start':
@@ -171,7 +173,7 @@ function takeReading({ reading }: DashboardState, event: DatasetProgress): void 
 }
 
 /** The curves of the processes before this one. */
-function takePast(state: DashboardState, { steps, epochs, confusion, best }: PastEvent): void {
+function takePast(state: DashboardState, { steps, epochs, validation, best }: PastEvent): void {
   for (const { step, loss, accuracy } of steps) {
     state.loss.train.add(step, loss);
     state.accuracy.train.add(step, accuracy);
@@ -180,7 +182,7 @@ function takePast(state: DashboardState, { steps, epochs, confusion, best }: Pas
     state.loss.validation.add(step, loss);
     state.accuracy.validation.add(step, balancedAccuracy);
   }
-  state.confusion = confusion;
+  state.validation = validation ?? undefined;
   state.best = best ?? undefined;
 }
 
@@ -217,12 +219,15 @@ function firstGuess({ start, time, step, steps }: DashboardState): number | unde
 
 function takeEpoch(state: DashboardState, event: EpochEvent): void {
   const { epoch, step, validation, isBest, secondsLeft } = event;
-  const { loss, balancedAccuracy, confusion } = validation;
+  const { loss, balancedAccuracy } = validation;
   state.loss.validation.add(step, loss);
   state.accuracy.validation.add(step, balancedAccuracy);
-  state.confusion = confusion;
+  state.validation = validation;
   const recalls = recallsOf(state);
-  const [first, second] = recalls.length === 2 ? recalls : [Math.min(...recalls), balancedAccuracy];
+  const [first, second] =
+    recalls.length === 2
+      ? recalls
+      : [recalls.filter(Number.isFinite).reduce((a, b) => Math.min(a, b), 1), balancedAccuracy];
   state.recalls[0].add(step, first!);
   state.recalls[1].add(step, second!);
   if (isBest) state.best = { epoch, balancedAccuracy };
@@ -230,6 +235,7 @@ function takeEpoch(state: DashboardState, event: EpochEvent): void {
 }
 
 /** Of each class: the share that was recognised at the last validation. */
-export function recallsOf({ confusion }: DashboardState): number[] {
-  return confusion.map((row, k) => row[k]! / row.reduce((a, b) => a + b, 0));
+export function recallsOf({ validation }: DashboardState): number[] {
+  if (!validation) return [];
+  return allCounts(validation).map(({ found, images }) => found / images);
 }

@@ -67,5 +67,10 @@ export function lowestFirst(values: number[], room: number): number[] {
   return places.sort((a, b) => values[a]! - values[b]!).slice(0, room);
 }
 
+/** Characters of the longest text, `least` at least. */
+export function longest(texts: string[], least = 0): number {
+  return texts.reduce((most, { length }) => Math.max(most, length), least);
+}
+
 /** The longest name of a class that is shown in full beside the curves. */
 export const NAME_WIDTH = 16;

@@ -146,13 +146,17 @@ function callsOf(session: NativeSession, pixels: Awaited<ReturnType<typeof addon
       },
     },
     {
-      name: 'fitClassifier',
+      name: 'openClassifier',
       given: [
         [Float32Array, numbers.subarray(0, count * 4)],
         [Int32Array, labels],
       ],
-      call: (features: Float32Array, y: Int32Array) =>
-        addon.fitClassifier(features, y, { classes: 2, width: 4, l2: 1, threads: 1 }),
+      call: async (features: Float32Array, y: Int32Array) => {
+        const classifier = await addon.openClassifier(features, y, { classes: 2, width: 4, threads: 1 });
+        const fit = await classifier.fit({ l2: 1 });
+        await classifier.dispose();
+        return fit;
+      },
     },
     {
       name: 'assemble, rows',

@@ -1,7 +1,12 @@
 /** Logistic regression, against scikit-learn (`test/fixtures/classifier.py`). */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type LinearClassifier, loadAddon } from '../../src/model/addon.ts';
+import {
+  type ClassifierOptions,
+  type FitOptions,
+  type LinearClassifier,
+  loadAddon,
+} from '../../src/model/addon.ts';
 import { assertClose } from '../close.ts';
 
 interface Case {
@@ -16,6 +21,19 @@ interface Case {
 const cases = JSON.parse(
   readFileSync(new URL('../fixtures/classifier.json', import.meta.url), 'utf8'),
 ) as Case[];
+
+async function fitOnce(
+  features: Float32Array,
+  labels: Int32Array,
+  { l2, start, leastGain, ...images }: ClassifierOptions & FitOptions,
+) {
+  const classifier = await loadAddon().openClassifier(features, labels, images);
+  try {
+    return await classifier.fit({ l2, start, ...(leastGain === undefined ? {} : { leastGain }) });
+  } finally {
+    await classifier.dispose();
+  }
+}
 
 /** As `features` of the script. */
 function made({ count, width, classes }: Pick<Case, 'count' | 'width' | 'classes'>) {
@@ -60,7 +78,7 @@ describe.each(cases)('$classes classes, C $c, balanced $balanced', (one) => {
   const options = { width, classes, l2, classWeights };
 
   test('the probabilities of scikit-learn', async () => {
-    const fit = await loadAddon().fitClassifier(features, labels, { ...options, threads: 2 });
+    const fit = await fitOnce(features, labels, { ...options, threads: 2 });
     expect(fit.converged).toBe(true);
     const ours = probabilities.flatMap((_, row) => probabilitiesOf(fit, features, width, row));
     assertClose(ours, probabilities.flat(), { absolute: 2e-4, relative: 0 });
@@ -68,10 +86,10 @@ describe.each(cases)('$classes classes, C $c, balanced $balanced', (one) => {
 
   test('the same numbers with any number of threads, and none to gain from where it ended', async () => {
     const [one, three] = await Promise.all(
-      [1, 3].map((threads) => loadAddon().fitClassifier(features, labels, { ...options, threads })),
+      [1, 3].map((threads) => fitOnce(features, labels, { ...options, threads })),
     );
     expect(three!.weights).toEqual(one!.weights);
-    const again = await loadAddon().fitClassifier(features, labels, {
+    const again = await fitOnce(features, labels, {
       ...options,
       threads: 1,
       start: { weights: one!.weights, bias: one!.bias },
@@ -84,7 +102,7 @@ describe.each(cases)('$classes classes, C $c, balanced $balanced', (one) => {
 test('a feature that never changes has no weight', async () => {
   const { features, labels } = made({ count: 20, width: 4, classes: 2 });
   for (let i = 0; i < 20; i++) features[i * 4 + 2] = 5;
-  const { weights } = await loadAddon().fitClassifier(features, labels, {
+  const { weights } = await fitOnce(features, labels, {
     width: 4,
     classes: 2,
     l2: 0.01,
@@ -99,13 +117,13 @@ test.each([
 ])('%s is refused', async (_, change, message) => {
   const { features, labels } = made({ count: 20, width: 4, classes: 2 });
   change(labels);
-  const fit = loadAddon().fitClassifier(features, labels, { width: 4, classes: 2, l2: 0.01, threads: 1 });
+  const fit = fitOnce(features, labels, { width: 4, classes: 2, l2: 0.01, threads: 1 });
   await expect(fit).rejects.toThrow(message);
 });
 
 test('NaN is refused', async () => {
   const { features, labels } = made({ count: 20, width: 4, classes: 2 });
   features[9] = Number.NaN;
-  const fit = loadAddon().fitClassifier(features, labels, { width: 4, classes: 2, l2: 0.01, threads: 1 });
+  const fit = fitOnce(features, labels, { width: 4, classes: 2, l2: 0.01, threads: 1 });
   await expect(fit).rejects.toThrow('Expected finite features');
 });

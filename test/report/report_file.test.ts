@@ -81,7 +81,7 @@ async function results(status: 'running' | 'done') {
     ...{ status, stopped: null, device: 'cpu', classNames, epochs: 1, steps: 4, seconds: 4 },
     ...{ time: { ...noTime(), device: 3, data: 1 }, advice: 'Buy a Mac.', imagesPerSecond: 64 },
     ...{ majorityAccuracy: 0.5, majorityBalancedAccuracy: 0.5, betterThanMajority: true },
-    ...{ best, calibration, final: best, intervals, incidents: 2 },
+    ...{ best, calibration, levels: null, final: best, intervals, incidents: 2 },
   };
 }
 

@@ -6,10 +6,10 @@ import type { EpochMetrics } from '../../src/training/training_state.ts';
 import { epoch, step } from '../ui/events.ts';
 
 test('a run that ended before it told anything', () => {
-  expect(pastOf([], null)).toEqual({ type: 'past', steps: [], epochs: [], confusion: [], best: null });
+  expect(pastOf([], null)).toEqual({ type: 'past', steps: [], epochs: [], validation: null, best: null });
 });
 
-test('steps, validations, the last confusion matrix, the best; nothing else of the log', () => {
+test('steps, validations, the last metrics, the best; nothing else of the log', () => {
   const notice = { type: 'notice', kind: 'slow', message: 'slow', epoch: 1, step: 30 } as const;
   const best = { epoch: 1, ...epoch(1).validation } as EpochMetrics;
   const past = pastOf([step(1), step(20), notice, epoch(1), step(60), epoch(2)], best);
@@ -20,7 +20,7 @@ test('steps, validations, the last confusion matrix, the best; nothing else of t
     [50, 0.58],
     [100, 0.66],
   ]);
-  expect(past.confusion).toEqual(epoch(2).validation.confusion);
+  expect(past.validation).toEqual(epoch(2).validation);
   expect(past.best).toEqual({ epoch: 1, balancedAccuracy: 0.58 });
 });
 

@@ -14,8 +14,8 @@ const epoch = (number: number, trainLoss: number, loss: number, confusion = fine
     epoch: number,
     step: number * 10,
     trainLoss,
-    validation: { loss, confusion },
-  }) as EpochEvent;
+    validation: { loss, confusion, perClass: [] },
+  }) as unknown as EpochEvent;
 const step = (number: number, seconds: number) =>
   ({ type: 'step', epoch: 1, step: number, time: { ...noTime(), device: seconds } }) as StepEvent;
 const plenty = async () => 1e12;

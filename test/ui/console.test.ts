@@ -37,6 +37,7 @@ const results: Results = {
     best: { epoch: 3, ...metrics },
     final: { epoch: 5, ...metrics },
     calibration: null,
+    levels: null,
     intervals: { best: null, final: null },
   },
   ...{ stopped: null, time: noTime(), advice: 'The device limits you.', incidents: 0 },

@@ -53,7 +53,7 @@ export const past: Of<'past'> = {
   epochs: [epoch(1), epoch(2)].map(({ step, validation: { loss, balancedAccuracy } }) => ({
     ...{ step, loss, balancedAccuracy },
   })),
-  confusion: epoch(2).validation.confusion,
+  validation: epoch(2).validation,
   best: { epoch: 2, balancedAccuracy: 0.66 },
 };
 
@@ -71,10 +71,16 @@ export function epoch(n: number, classes = 2): Of<'epoch'> {
   const confusion = Array.from({ length: classes }, (_, i) =>
     Array.from({ length: classes }, (_, j) => (i === j ? right - i : (i + j) % 7)),
   );
-  const validation = { loss: 0.8 - 0.1 * n, balancedAccuracy: 0.5 + 0.08 * n, accuracy: 0.7, confusion };
+  const validation = {
+    loss: 0.8 - 0.1 * n,
+    balancedAccuracy: 0.5 + 0.08 * n,
+    accuracy: 0.7,
+    confusion,
+    perClass: [],
+  };
   return {
     ...{ type: 'epoch', epoch: n, epochs: 4, step: 50 * n, progress: 1, trainLoss: 0.5, trainAccuracy: 0.7 },
-    validation: validation as Metrics,
+    validation: validation as unknown as Metrics,
     ...{ isBest: n !== 3, learningRate: 1e-3, images: 1600, seconds: 5, imagesPerSecond: 320 },
     secondsLeft: 5.4 * (4 - n),
   };
@@ -100,7 +106,15 @@ export function end(): Of<'end'> {
       seconds: 21,
     },
     ...{ imagesPerSecond: 320, majorityAccuracy: 0.5, majorityBalancedAccuracy: 0.5 },
-    ...{ betterThanMajority: true, best: whole, final: whole, intervals, calibration: null, stopped: null },
+    ...{
+      betterThanMajority: true,
+      best: whole,
+      final: whole,
+      intervals,
+      calibration: null,
+      levels: null,
+      stopped: null,
+    },
     ...{ time: noTime(), advice: 'The device limits you, as it should.', incidents: 0 },
   };
   return { type: 'end', run: 'runs/night', results };

@@ -8,7 +8,7 @@ import { LOOK_DIGITS } from './image_facts.ts';
 import { CONTENT_DIGITS, cut, PIXEL_DIGITS } from './segment.ts';
 
 /** Raise it when the listing of the same part would come out different. */
-const MEMO_VERSION = 5;
+const MEMO_VERSION = 6;
 
 export interface Memo {
   stamp?: string;

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { fileSum } from '../cache/checksums.ts';
 import { readFiles, type TreeFiles } from '../file_tree.ts';
+import { pathUp } from '../hierarchy_file.ts';
 import type { Listing, Part, Skipped, Source, SourceContext, SourceLabel } from '../part.ts';
 import { sideOf } from '../split_names.ts';
 import { filesOf, openOnce } from './archive_source.ts';
@@ -185,7 +186,12 @@ function labelsOf(
   }
   const labelNames = used.map((value): SourceLabel => {
     const name = names.get(value)!;
-    return { value, name: counts.get(name) === 1 ? name : `${name} (${value})` };
+    const above = group === undefined ? pathUp(value, lists.parents, names) : [];
+    return {
+      value,
+      name: counts.get(name) === 1 ? name : `${name} (${value})`,
+      ...(above.length > 0 ? { above } : {}),
+    };
   });
   return {
     labels: Int32Array.from(values, (value) => (value === undefined ? -1 : numbers.get(value)!)),
