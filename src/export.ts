@@ -1,6 +1,6 @@
 /** The command that writes a trained network in another format. */
-import { stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { saveFile } from './base/files.ts';
@@ -18,6 +18,7 @@ import { nodeSnippet, pythonSnippet } from './export/snippets.ts';
 import { networkShapes } from './model/network_shapes.ts';
 import { completeOptions, type ExportOptions, exportOptions, parseExport } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
+import { CARD_FILE } from './report/report_file.ts';
 import { readDescription } from './run/run_folder.ts';
 import { validationImages } from './run/validation_images.ts';
 
@@ -84,6 +85,7 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
     const remarks: string[] = [];
     const checked = await check(classifier, model, format.open(Buffer.concat(content)), remarks);
     await saveFile(path, content);
+    await copyCard(dirname(source), path);
     const bytes = content.reduce((sum, { length }) => sum + length, 0);
     if (name === 'html' && bytes > LARGE_PAGE)
       remarks.push(
@@ -97,6 +99,13 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
 
 /** Bytes of a page from which on it is slow to open. */
 const LARGE_PAGE = 25e6;
+
+/** The card of the run beside what is exported elsewhere, under its name. */
+async function copyCard(folder: string, path: string): Promise<void> {
+  if (resolve(dirname(path)) === resolve(folder)) return;
+  const card = await readFile(join(folder, CARD_FILE)).catch(() => undefined);
+  if (card) await saveFile(path.replace(/(\.\w+)?$/, '.card.md'), card);
+}
 
 async function checkTarget(path: string, source: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);

@@ -177,6 +177,13 @@ export const reviewOptions = pick(serveOptions, [
   'threads',
 ]);
 
+/** Of the command `predict` alone. */
+export const sortOptions = {
+  sortInto: text('DIR', 'copy each file into a folder of its label in DIR'),
+  link: flag(false, 'with --sort-into: symbolic links instead of copies'),
+  undoSort: text('DIR', 'remove again what --sort-into has put there'),
+};
+
 export const doctorOptions = {
   device: choice(['metal', 'cpu', 'portable'] as const, 'metal', 'device to check'),
   bench: flag(true, 'measure training speed at the end'),
@@ -260,9 +267,10 @@ export const predictUsage = (command: string) => `Says what is in an image: bird
   ${command} --model runs/demo --json holiday/
   ${command} - < photo.jpg              - is the standard input
   ${command} --model torch.safetensors --network birbs photo.jpg
+  ${command} --sort-into sorted --unsure holiday/
 
 Options
-${helpLines(predictOptions)}
+${helpLines({ ...predictOptions, ...sortOptions })}
 
 A model that was trained here carries what its validation taught about its own scores: a temperature that makes a
 probability of 90% right nine times of ten, of two classes the threshold of the best balanced accuracy (so the answer
@@ -402,9 +410,18 @@ function onlyGiven<T extends object>(given: T): T {
 }
 
 /** Reads `predict` options and the files they are about. */
-export function parsePredict(words: string[], command: string): CommandLine<typeof predictOptions> {
-  const line = parse(predictOptions, words, predictUsage(command));
-  if ('values' in line && line.files.length === 0)
+export function parsePredict(
+  words: string[],
+  command: string,
+): CommandLine<typeof predictOptions & typeof sortOptions> {
+  const line = parse({ ...predictOptions, ...sortOptions }, words, predictUsage(command));
+  if ('print' in line) return line;
+  const { sortInto, link, undoSort } = line.values;
+  if (undoSort !== undefined && line.files.length + Object.keys(line.given).length > 1)
+    throw new UserError('Expected --undo-sort DIR alone, but found more; leave the rest out', 2);
+  if (link && sortInto === undefined)
+    throw new UserError('Expected --sort-into DIR beside --link, but found none; add it', 2);
+  if (line.files.length === 0 && undoSort === undefined)
     throw new UserError(`Expected an image or a folder of images; for example: ${command} photo.jpg`, 2);
   return line;
 }

@@ -5,8 +5,9 @@ import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
 import { textList } from './base/text_list.ts';
-import { percent, printable } from './base/words.ts';
+import { count, percent, printable, quote } from './base/words.ts';
 import { DECODES_IN_FLIGHT } from './data/decode.ts';
+import { ClassFolders } from './filing/class_folders.ts';
 import { type PredictOptions, parsePredict } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
 import { type ListedFile, listFiles, readListed } from './predictor/image_files.ts';
@@ -82,6 +83,22 @@ async function readImage(classifier: Classifier, listed: ListedFile): Promise<Ui
   }
 }
 
+/** What `--sort-into` notes down in its folder. */
+const SORTED_FILE = 'sorted.jsonl';
+
+async function undoSorted(folder: string): Promise<number> {
+  const sorted = await ClassFolders.open(folder, SORTED_FILE);
+  if (sorted.count === 0)
+    throw new UserError(
+      `Expected a folder that --sort-into has filled, but ${folder} has no ${SORTED_FILE}`,
+      2,
+    );
+  const { removed, kept } = await sorted.undoAll();
+  process.stdout.write(`Removed ${count(removed)} files from ${printable(folder)}\n`);
+  for (const file of kept) process.stderr.write(`${printable(file)}: has been changed since, and stays\n`);
+  return kept.length > 0 ? 1 : 0;
+}
+
 /** The command: prints a line or two a file, and answers with the exit code. */
 export async function predictCommand(
   words: string[],
@@ -93,12 +110,16 @@ export async function predictCommand(
     process.stdout.write(`${line.print}\n`);
     return 0;
   }
-  const classifier = await openClassifier(line.values);
+  const { sortInto, link, undoSort, ...options } = line.values;
+  if (undoSort !== undefined) return undoSorted(undoSort);
+  const sorted = sortInto === undefined ? undefined : await ClassFolders.open(sortInto, SORTED_FILE);
+  const classifier = await openClassifier(options);
   let failed = 0;
   try {
     for await (const prediction of answerFiles(classifier, line.files, signal)) {
       if ('error' in prediction) failed += 1;
-      if (line.values.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
+      else if (prediction.file !== '-') await sorted?.place(prediction.label, prediction.file, link);
+      if (options.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
       else if ('error' in prediction)
         process.stderr.write(`${printable(`${prediction.file}: ${prediction.error}`)}\n`);
       else process.stdout.write(describe(prediction, classifier.reading));
@@ -106,6 +127,10 @@ export async function predictCommand(
   } finally {
     await classifier.dispose();
   }
+  if (sorted && !options.json)
+    process.stdout.write(
+      `${count(sorted.count)} files are in ${printable(sorted.folder)}; take them out again with: ${command} --undo-sort ${quote(sorted.folder)}\n`,
+    );
   if (signal.aborted) return 130;
   return failed > 0 ? 1 : 0;
 }

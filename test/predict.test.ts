@@ -1,6 +1,6 @@
 /** Predicting: files and folders, models of all kinds, what can go wrong. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -319,6 +319,35 @@ describe('the command', () => {
       '  bird      50.0%  ██████████░░░░░░░░░░',
       '  not-bird  50.0%  ██████████░░░░░░░░░░',
       '',
+    ]);
+  });
+
+  test('--sort-into copies or links by the answer, and --undo-sort takes it all back', async () => {
+    const home = join(folder, 'sorting');
+    cpSync(photos, join(home, 'photos'), { recursive: true });
+    const sort = (...words: string[]) =>
+      run('predict.ts', ['--model', model, 'photos', '--sort-into', 'sorted', ...words], { cwd: home });
+    const filesIn = () => readdirSync(join(home, 'sorted'), { recursive: true, withFileTypes: true });
+    const first = await sort();
+    expect(first.stdout).toMatch(
+      /\n45 files are in sorted; take them out again with: .* --undo-sort sorted\n$/,
+    );
+    // Names are the same in both folders of photos.
+    expect(filesIn().filter((entry) => entry.isFile() && entry.name.endsWith('.png'))).toHaveLength(45);
+    await sort('--json');
+    expect(filesIn().filter((entry) => entry.isFile())).toHaveLength(46);
+    const undone = await run('predict.ts', ['--undo-sort', 'sorted'], { cwd: home });
+    expect(undone).toMatchObject({ code: 0, stdout: 'Removed 45 files from sorted\n', stderr: '' });
+    expect(readdirSync(home)).toEqual(['photos']);
+    await sort('--link', '--json');
+    expect(filesIn().filter((entry) => entry.isSymbolicLink())).toHaveLength(45);
+    await run('predict.ts', ['--undo-sort', 'sorted'], { cwd: home });
+    expect(readdirSync(home)).toEqual(['photos']);
+    expect(readdirSync(join(home, 'photos/bird'))).toHaveLength(20);
+    const none = await run('predict.ts', ['--undo-sort', 'photos'], { cwd: home });
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^Error: Expected a folder that --sort-into/),
     ]);
   });
 

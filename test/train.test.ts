@@ -86,6 +86,7 @@ describe('train()', () => {
     expect(files.filter((name) => !name.startsWith('events.out.tfevents.'))).toEqual([
       ...[
         'best.safetensors',
+        'card.md',
         'last.safetensors',
         'metrics.csv',
         'metrics.jsonl',

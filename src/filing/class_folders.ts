@@ -35,6 +35,7 @@ export class ClassFolders {
   readonly #placed: PlacedFiles;
   /** Those of this process: what one call of {@link undo} takes back. */
   readonly #mine: Placed[] = [];
+  #sources: Map<string, Placed> | undefined;
   /** Labels whose folders are there. */
   readonly #opened = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -86,6 +87,9 @@ export class ClassFolders {
     return this.#oneByOne(async () => {
       checkFolderName(label);
       const source = resolve(path);
+      const before = this.#bySource().get(source);
+      if (before?.label === label && (await this.#isUnchanged(before)))
+        return { file: before.file, isNew: false };
       const make = (target: string) => (isLink ? symlink(source, target) : copyNew(source, target));
       const file = await this.#make(label, basename(source), make, 0);
       await this.#note({ file, label, source, isLink });
@@ -135,6 +139,12 @@ export class ClassFolders {
     return found && (await exists(join(this.folder, found.file))) ? found : undefined;
   }
 
+  /** What was placed of each file. */
+  #bySource(): Map<string, Placed> {
+    this.#sources ??= new Map([...this.#placed.values()].map((one) => [one.source ?? '', one]));
+    return this.#sources;
+  }
+
   /** Under the first name that is free. @returns the name, relative to the folder */
   async #make(
     label: string,
@@ -172,6 +182,7 @@ export class ClassFolders {
       throw new SaveError(this.#journal, 500, error);
     });
     remember(this.#placed, placed);
+    if (made.source !== undefined) this.#bySource().set(made.source, placed);
     this.#mine.push(placed);
   }
 

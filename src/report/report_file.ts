@@ -11,6 +11,7 @@ import type { Results } from '../training/results.ts';
 import { noTime } from '../training/stopwatch.ts';
 import type { LogLine } from '../training/train_events.ts';
 import { buildStory } from './build_story.ts';
+import { renderCard } from './model_card.ts';
 import { renderReport } from './render_report.ts';
 
 export interface ReportFacts {
@@ -21,6 +22,9 @@ export interface ReportFacts {
   /** Of the network. */
   weights: number;
 }
+
+/** What somebody who gets the model should know of it. */
+export const CARD_FILE = 'card.md';
 
 /** Milliseconds from one report of a running training to the next. */
 const PERIOD_MS = 60_000;
@@ -49,6 +53,7 @@ export function openReport({ folder, description, dataset, images, weights }: Re
         thumbnailOf: (position) => made.get(position),
       });
       await saveFile(join(folder, 'report.html'), renderReport(story));
+      if (results.status !== 'running') await saveFile(join(folder, CARD_FILE), renderCard(story));
     },
   };
 }

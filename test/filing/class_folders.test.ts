@@ -97,9 +97,13 @@ describe('ClassFolders', () => {
     writeFileSync(source, PNG);
     const folders = await open();
     await folders.place('bird', source, false);
-    await folders.place('bird', source, true);
+    const other = join(home, 'other/a.png');
+    mkdirSync(join(home, 'other'));
+    writeFileSync(other, OTHER);
+    await folders.place('bird', other, true);
+    expect(await folders.place('bird', source, false)).toEqual({ file: 'bird/a.png', isNew: false });
     expect(files()).toEqual(['bird/a-2.png', 'bird/a.png']);
-    expect(readlinkSync(join(folder, 'bird/a-2.png'))).toBe(source);
+    expect(readlinkSync(join(folder, 'bird/a-2.png'))).toBe(other);
     writeFileSync(join(folder, 'bird/mine.png'), 'mine');
     expect(await (await open()).undoAll()).toEqual({ removed: 2, kept: [] });
     expect([files(), readFileSync(source)]).toEqual([['bird/mine.png'], PNG]);
