@@ -34,7 +34,7 @@ class Convolutions {
     const auto bias = describe_memory({size.out}, memory::format_tag::x);
     const auto y =
         describe_memory({size.count, size.out, size.side, size.side}, any);
-    const auto plain = attributes_with(false);
+    const auto plain = scratchpad_attributes();
     const memory::dims none{0, 0};
     const auto forward = describe_forward<dnnl::convolution_forward>(
         plain, dnnl::prop_kind::forward_training, direct, x, weights, bias, y,
