@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "channel_rows.h"
-#include "simd.h"
+#include "vectors.h"
 
 namespace birbs::cpu {
 namespace {
@@ -66,28 +67,55 @@ BIRBS_INLINE void add_squares(const Rows& rows, const float* x,
   add<true>(rows, x, center, sums);
 }
 
+// As wide as the kernels below work: gcc computes comparisons of 16 lanes one
+// by one.
+constexpr int vector_lanes(int lanes) { return lanes % 8 == 0 ? 8 : 1; }
+
+// What the activation held back becomes 0; see `stops`.
+template <Activation activation, typename Float>
+BIRBS_INLINE void hold_back(const Float& y, Float& dy) {
+  if constexpr (activation == Activation::relu) dy = y <= 0 ? Float{} : dy;
+  if constexpr (activation == Activation::relu6) {
+    dy = (y > 0) & (y < 6) ? dy : Float{};
+  }
+}
+
 // Gradients, and their products with the distances from the mean. What the
 // activation held back becomes 0 in dy.
 template <int lanes, Activation activation>
 BIRBS_INLINE void add_gradient_rows(const Rows& rows, const float* x,
                                     const float* mean, const float* y,
                                     float* dy, double* sums, double* products) {
-  for (int64_t first = 0; first < rows.count; first += piece) {
-    const int64_t last = std::min(rows.count, first + piece);
-    float sum[lanes] = {}, product[lanes] = {};
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t at = row * rows.stride;
-      for (int l = 0; l < lanes; ++l) {
-        constexpr bool any = activation != Activation::none;
-        const float g = any && stops<activation>(y[at + l]) ? 0 : dy[at + l];
-        if (any) dy[at + l] = g;
-        sum[l] += g;
-        product[l] += g * (x[at + l] - mean[l]);
+  constexpr int width = vector_lanes(lanes);
+  using Float = typename Vector<width>::Float;
+  for (int part = 0; part < lanes; part += width) {
+    Float center;
+    load(center, mean + part);
+    for (int64_t first = 0; first < rows.count; first += piece) {
+      const int64_t last = std::min(rows.count, first + piece);
+      Float sum[2] = {}, product[2] = {};
+      for (int64_t row = first; row < last; ++row) {
+        const int64_t at = row * rows.stride + part;
+        Float value, gradient, output{};
+        load(value, x + at);
+        load(gradient, dy + at);
+        if constexpr (activation != Activation::none) {
+          load(output, y + at);
+          hold_back<activation>(output, gradient);
+          store(gradient, dy + at);
+        }
+        // Two sums in turn: one alone would wait for each addition.
+        sum[0] += gradient;
+        product[0] += gradient * (value - center);
+        std::swap(sum[0], sum[1]);
+        std::swap(product[0], product[1]);
       }
-    }
-    for (int l = 0; l < lanes; ++l) {
-      sums[l] += sum[l];
-      products[l] += product[l];
+      sum[0] += sum[1];
+      product[0] += product[1];
+      for (int l = 0; l < width; ++l) {
+        sums[part + l] += sum[0][l];
+        products[part + l] += product[0][l];
+      }
     }
   }
 }
@@ -148,12 +176,20 @@ struct Backward {
 template <int lanes>
 BIRBS_INLINE void move_rows(const Rows& rows, const Backward& back,
                             const float* x, const float* dy, float* dx) {
-  for (int64_t row = 0; row < rows.count; ++row) {
-    const int64_t at = row * rows.stride;
-    for (int l = 0; l < lanes; ++l) {
-      const float distance = x[at + l] - back.mean.values[l];
-      dx[at + l] = back.scale.values[l] * (dy[at + l] - back.average.values[l] -
-                                           distance * back.slope.values[l]);
+  constexpr int width = vector_lanes(lanes);
+  using Float = typename Vector<width>::Float;
+  for (int part = 0; part < lanes; part += width) {
+    Float scale, average, mean, slope;
+    load(scale, back.scale.values + part);
+    load(average, back.average.values + part);
+    load(mean, back.mean.values + part);
+    load(slope, back.slope.values + part);
+    for (int64_t row = 0; row < rows.count; ++row) {
+      const int64_t at = row * rows.stride + part;
+      Float value, gradient;
+      load(value, x + at);
+      load(gradient, dy + at);
+      store(scale * (gradient - average - (value - mean) * slope), dx + at);
     }
   }
 }

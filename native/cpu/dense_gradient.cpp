@@ -62,8 +62,9 @@ BIRBS_INLINE void multiply_panel(const Tile& tile, int64_t row_count) {
   int64_t column = 0;
   for (; column + 2 * lanes <= tile.width; column += 2 * lanes) {
     int64_t row = 0;
-    for (; row + 4 <= row_count; row += 4) {
-      multiply<lanes, 4, 2>(shifted(tile, row, column));
+    // 6 x 2 sums, a target and an input: the 16 registers of SSE and AVX2.
+    for (; row + 6 <= row_count; row += 6) {
+      multiply<lanes, 6, 2>(shifted(tile, row, column));
     }
     for (; row < row_count; ++row) {
       multiply<lanes, 1, 2>(shifted(tile, row, column));

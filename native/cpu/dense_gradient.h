@@ -21,7 +21,7 @@ struct Panels {
 // has to go to memory: the caller uses it up while it is in cache.
 class DenseGradient {
  public:
-  static constexpr int64_t rows = 16;
+  static constexpr int64_t rows = 24;
   // How many floats the arrays below hold.
   static int64_t targets_size(const Panels& panels, int64_t count);
   static int64_t inputs_size(int64_t count) { return rows * count; }

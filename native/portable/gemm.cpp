@@ -1,74 +1,32 @@
 #include "gemm.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
-#include "simd.h"
+#include "vectors.h"
 
 namespace birbs::portable {
 namespace {
 
-// A tile of c stays in registers: 6 rows of two registers each.
-constexpr int tile_rows = 6;
+// A tile of c, 6 rows of 2 registers, stays in registers: with a row of b and
+// an element of a it takes the 16 that SSE and AVX2 have.
+constexpr int64_t tile_rows = 6;
 // A packed block of b (256 KB) stays in the second-level cache.
 constexpr int64_t block_depth = 256, block_columns = 256;
 
-template <int lanes>
-struct Register;
-template <>
-struct Register<4> {
-  typedef float Lane __attribute__((vector_size(16)));
+struct Product {
+  int64_t rows, columns, depth;
+  Matrix a, b;
+  float* c;
+  int64_t c_stride;
+  bool add;
 };
-template <>
-struct Register<8> {
-  typedef float Lane __attribute__((vector_size(32)));
-};
-template <>
-struct Register<16> {
-  typedef float Lane __attribute__((vector_size(64)));
-};
-
-// tile = a panel of a (depth x 6) transposed, times a panel of b (depth x 2
-// registers). The width of a register changes no sum.
-template <int lanes>
-BIRBS_INLINE void multiply_tile(const float* a, const float* b, int64_t depth,
-                                float* tile) {
-  using Lane = typename Register<lanes>::Lane;
-  Lane left[tile_rows] = {}, right[tile_rows] = {};
-  for (int64_t k = 0; k < depth; ++k) {
-    Lane low, high;
-    std::memcpy(&low, b, sizeof(Lane));
-    std::memcpy(&high, b + lanes, sizeof(Lane));
-    for (int i = 0; i < tile_rows; ++i) {
-      left[i] += a[i] * low;
-      right[i] += a[i] * high;
-    }
-    a += tile_rows;
-    b += 2 * lanes;
-  }
-  for (int i = 0; i < tile_rows; ++i) {
-    std::memcpy(tile + i * 2 * lanes, &left[i], sizeof(Lane));
-    std::memcpy(tile + i * 2 * lanes + lanes, &right[i], sizeof(Lane));
-  }
-}
-
-template <int tile_columns>
-void store_tile(const float* tile, int64_t rows, int64_t columns, float* c,
-                int64_t c_stride, bool add) {
-  for (int64_t i = 0; i < rows; ++i) {
-    float* row = c + i * c_stride;
-    const float* sums = tile + i * tile_columns;
-    for (int64_t j = 0; j < columns; ++j) {
-      row[j] = add ? row[j] + sums[j] : sums[j];
-    }
-  }
-}
 
 // Up to `width` lines of a matrix, side by side for each k, padded with 0.
-template <int width>
-void pack(const float* values, int64_t stride, int64_t depth_stride,
-          int64_t count, int64_t depth, float* packed) {
+template <int64_t width>
+BIRBS_INLINE void pack(const float* values, int64_t stride,
+                       int64_t depth_stride, int64_t count, int64_t depth,
+                       float* packed) {
   if (count < width) std::fill_n(packed, width * depth, 0.0f);
   if (count == width && stride == 1) {
     for (int64_t k = 0; k < depth; ++k) {
@@ -84,49 +42,89 @@ void pack(const float* values, int64_t stride, int64_t depth_stride,
   }
 }
 
+// tile = a panel of a (depth x 6) transposed, times a panel of b (depth x 2
+// registers).
+template <int lanes>
+BIRBS_INLINE void multiply_tile(
+    const float* a, const float* b, int64_t depth,
+    typename Vector<lanes>::Float (&sums)[tile_rows][2]) {
+  using Float = typename Vector<lanes>::Float;
+  for (int64_t k = 0; k < depth; ++k) {
+    Float row[2];
+    load(row[0], b + k * 2 * lanes);
+    load(row[1], b + k * 2 * lanes + lanes);
+    for (int64_t i = 0; i < tile_rows; ++i) {
+      const float element = a[k * tile_rows + i];
+      sums[i][0] += element * row[0];
+      sums[i][1] += element * row[1];
+    }
+  }
+}
+
+// Adds the sums to c or writes them there, as much of the tile as c has.
+template <int lanes>
+BIRBS_INLINE void store_tile(
+    const typename Vector<lanes>::Float (&sums)[tile_rows][2], int64_t rows,
+    int64_t columns, float* c, int64_t c_stride, bool add) {
+  using Float = typename Vector<lanes>::Float;
+  if (rows == tile_rows && columns == 2 * lanes) {
+    for (int64_t i = 0; i < tile_rows; ++i) {
+      for (int j = 0; j < 2; ++j) {
+        float* target = c + i * c_stride + j * lanes;
+        Float before{};
+        if (add) load(before, target);
+        store(before + sums[i][j], target);
+      }
+    }
+    return;
+  }
+  float tile[tile_rows][2 * lanes];
+  store(sums, tile);
+  for (int64_t i = 0; i < rows; ++i) {
+    float* row = c + i * c_stride;
+    for (int64_t j = 0; j < columns; ++j) {
+      row[j] = (add ? row[j] : 0) + tile[i][j];
+    }
+  }
+}
+
 // One block of b against all rows of a.
 template <int lanes>
-void multiply_block(int64_t rows, int64_t columns, int64_t depth, Matrix a,
-                    const float* packed_b, float* c, int64_t c_stride,
-                    bool add) {
-  constexpr int tile_columns = 2 * lanes;
+BIRBS_INLINE void multiply_block(int64_t rows, int64_t columns, int64_t depth,
+                                 Matrix a, const float* packed_b, float* c,
+                                 int64_t c_stride, bool add) {
   float packed_a[tile_rows * block_depth];
-  float tile[tile_rows * tile_columns];
   for (int64_t i = 0; i < rows; i += tile_rows) {
-    int64_t height = std::min<int64_t>(tile_rows, rows - i);
+    const int64_t height = std::min<int64_t>(tile_rows, rows - i);
     pack<tile_rows>(a.values + i * a.row_stride, a.row_stride, a.column_stride,
                     height, depth, packed_a);
-    for (int64_t j = 0; j < columns; j += tile_columns) {
-      int64_t width = std::min<int64_t>(tile_columns, columns - j);
-      vectorized<multiply_tile<lanes>>(packed_a, packed_b + j * depth, depth,
-                                       tile);
-      store_tile<tile_columns>(tile, height, width, c + i * c_stride + j,
-                               c_stride, add);
+    for (int64_t j = 0; j < columns; j += 2 * lanes) {
+      typename Vector<lanes>::Float sums[tile_rows][2] = {};
+      multiply_tile<lanes>(packed_a, packed_b + j * depth, depth, sums);
+      store_tile<lanes>(sums, height, std::min<int64_t>(2 * lanes, columns - j),
+                        c + i * c_stride + j, c_stride, add);
     }
   }
 }
 
 template <int lanes>
-void multiply(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
-              float* c, int64_t c_stride, bool add) {
-  constexpr int tile_columns = 2 * lanes;
-  static_assert(block_columns % tile_columns == 0);
-  static thread_local std::vector<float> packed(block_depth * block_columns);
+BIRBS_INLINE void multiply(const Product& product, float* packed) {
+  const auto& [rows, columns, depth, a, b, c, c_stride, add] = product;
+  constexpr int64_t width = 2 * lanes;
   for (int64_t j = 0; j < columns; j += block_columns) {
-    int64_t width = std::min(block_columns, columns - j);
+    const int64_t block = std::min(block_columns, columns - j);
     for (int64_t k = 0; k < depth; k += block_depth) {
-      int64_t length = std::min(block_depth, depth - k);
-      for (int64_t panel = 0; panel < width; panel += tile_columns) {
-        pack<tile_columns>(
-            b.values + k * b.row_stride + (j + panel) * b.column_stride,
-            b.column_stride, b.row_stride,
-            std::min<int64_t>(tile_columns, width - panel), length,
-            packed.data() + panel * length);
+      const int64_t length = std::min(block_depth, depth - k);
+      for (int64_t panel = 0; panel < block; panel += width) {
+        pack<width>(b.values + k * b.row_stride + (j + panel) * b.column_stride,
+                    b.column_stride, b.row_stride,
+                    std::min(width, block - panel), length,
+                    packed + panel * length);
       }
-      Matrix part{a.values + k * a.column_stride, a.row_stride,
-                  a.column_stride};
-      multiply_block<lanes>(rows, width, length, part, packed.data(), c + j,
-                            c_stride, add || k > 0);
+      const Matrix part{a.values + k * a.column_stride, a.row_stride,
+                        a.column_stride};
+      multiply_block<lanes>(rows, block, length, part, packed, c + j, c_stride,
+                            add || k > 0);
     }
   }
 }
@@ -135,13 +133,16 @@ void multiply(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
 
 void gemm(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
           float* c, int64_t c_stride, bool add) {
+  static thread_local std::vector<float> packed(block_depth * block_columns);
+  const Product product{rows, columns, depth, a, b, c, c_stride, add};
+  // As wide as a register: that changes no sum.
   switch (instruction_set()) {
     case InstructionSet::avx512:
-      return multiply<16>(rows, columns, depth, a, b, c, c_stride, add);
+      return vectorized<multiply<16>>(product, packed.data());
     case InstructionSet::avx2:
-      return multiply<8>(rows, columns, depth, a, b, c, c_stride, add);
+      return vectorized<multiply<8>>(product, packed.data());
     case InstructionSet::baseline:
-      return multiply<4>(rows, columns, depth, a, b, c, c_stride, add);
+      return vectorized<multiply<4>>(product, packed.data());
   }
 }
 

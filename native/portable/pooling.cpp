@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "halving.h"
+
 namespace birbs::portable {
 namespace {
 
@@ -63,6 +65,10 @@ int divisor(const Pooling& pooling, Range rows, Range columns) {
 
 void max_pool(Threads& threads, const Pooling& pooling, const float* x,
               float* y) {
+  if (halves(pooling.window)) {
+    return halve(threads, pooling.count * int64_t{pooling.in.channels},
+                 pooling.in.height, pooling.in.width, x, y);
+  }
   each_plane(threads, pooling, [&](int64_t in, int64_t out) {
     each_window(pooling, [&](int64_t index, Range rows, Range columns) {
       y[out + index] = x[in + largest(x + in, pooling.in.width, rows, columns)];
@@ -72,6 +78,10 @@ void max_pool(Threads& threads, const Pooling& pooling, const float* x,
 
 void max_pool_gradient(Threads& threads, const Pooling& pooling,
                        const float* dy, const float* x, float* dx) {
+  if (halves(pooling.window)) {
+    return halve_gradient(threads, pooling.count * int64_t{pooling.in.channels},
+                          pooling.in.height, pooling.in.width, dy, x, dx);
+  }
   const int64_t plane = int64_t{pooling.in.height} * pooling.in.width;
   each_plane(threads, pooling, [&](int64_t in, int64_t out) {
     std::fill_n(dx + in, plane, 0.0f);

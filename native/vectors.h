@@ -5,7 +5,7 @@
 
 #include "simd.h"
 
-namespace birbs::cpu {
+namespace birbs {
 
 // `lanes` numbers at once, in whatever registers the machine has.
 template <int lanes>
@@ -59,4 +59,4 @@ BIRBS_INLINE void take_larger(const Float& value, const Int& at, Float& best,
   best = value != value ? value : best;
 }
 
-}  // namespace birbs::cpu
+}  // namespace birbs
