@@ -8,5 +8,5 @@ Napi::Value open_pixels(const Napi::CallbackInfo& info);
 // removeUnusedPixels(path) of src/model/addon.ts.
 Napi::Value remove_unused_pixels(const Napi::CallbackInfo& info);
 
-// The class behind it; kept in the addon's own data.
+// The JavaScript class, kept in the addon's data.
 Napi::Function pixels_class(Napi::Env env);

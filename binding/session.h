@@ -5,5 +5,5 @@
 // createSession(options) of src/model/addon.ts.
 Napi::Value create_session(const Napi::CallbackInfo& info);
 
-// The class behind it; kept in the addon's own data.
+// The JavaScript class, kept in the addon's data.
 Napi::Function session_class(Napi::Env env);

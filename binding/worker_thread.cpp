@@ -72,7 +72,7 @@ struct WorkerThread::Shared {
   std::mutex mutex;  // guards the rest, and what calls answer
   std::condition_variable changed;
   std::deque<Job> jobs;
-  int running = 0;  // calls begun and not answered
+  int running = 0;  // calls started and not settled
   bool stopping = false;
 
   void loop();
@@ -226,7 +226,7 @@ Napi::Promise WorkerThread::run(std::function<void(Reply)> work,
   if (!thread_.joinable()) {
     thread_ = std::thread([shared = shared_] { shared->loop(); });
   }
-  call->error.reserve(128);  // to tell that memory is short takes none
+  call->error.reserve(128);  // reporting that memory ran out must not allocate
   call->carrier = std::make_unique<std::shared_ptr<Reply::Call>>(call);
   call->keep = std::move(keep);
   call->shared = shared_;

@@ -24,7 +24,7 @@ struct Json::Member {
   Json value;
 };
 
-// The network that a description stands for: types, ranges and names of fields
+// The network of a description: types, ranges and names of fields
 // are checked here, field by field, what the layers are to each other in
 // plan_network. Throws Error that names the field.
 Network parse_network(const Json& description);

@@ -67,7 +67,7 @@ struct Layer {
   float epsilon = 1e-5f;          // batch_norm2d
   float momentum = 0.1f;          // batch_norm2d: weight of the newest batch
   float rate = 0.5f;              // dropout: probability of zero
-  // Nothing of it learns; batch_norm2d uses its running statistics.
+  // Its parameters are not trained; batch_norm2d uses its running statistics.
   bool frozen = false;
   // batch_norm2d: training uses the running statistics and leaves them alone.
   bool frozen_statistics = false;

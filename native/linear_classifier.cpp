@@ -336,7 +336,30 @@ class ClassifierFitter::Objective {
 ClassifierFitter::ClassifierFitter(LabelledFeatures images, int threads)
     : objective_(std::make_unique<Objective>(std::move(images), threads)) {}
 
+<<<<<<< HEAD
 ClassifierFitter::~ClassifierFitter() = default;
+=======
+  // Minus the gradient, times the inverse curvature estimated from the pairs.
+  Vector direction(const Vector& gradient) const {
+    Vector result = gradient;
+    std::vector<double> shares(pairs_.size());
+    for (size_t i = pairs_.size(); i-- > 0;) {
+      shares[i] = pairs_[i].inverse * dot(pairs_[i].step, result);
+      subtract(result, pairs_[i].change, shares[i]);
+    }
+    const double scale =
+        pairs_.empty() ? 1 / std::max(1.0, std::sqrt(dot(gradient, gradient)))
+                       : 1 / (pairs_.back().inverse *
+                              dot(pairs_.back().change, pairs_.back().change));
+    for (double& value : result) value *= scale;
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      const double share = pairs_[i].inverse * dot(pairs_[i].change, result);
+      subtract(result, pairs_[i].step, share - shares[i]);
+    }
+    for (double& value : result) value = -value;
+    return result;
+  }
+>>>>>>> 942d175 (data/, model/, ui/, report/, check/ in plain words)
 
 const LabelledFeatures& ClassifierFitter::images() const {
   return objective_->images();
@@ -361,7 +384,7 @@ ClassifierFit ClassifierFitter::fit(const FitOptions& options,
     const double loss_before = fit.loss;
     if (!search(loss_at, direction, dot(direction, gradient), &at, &fit.loss,
                 &gradient)) {
-      break;  // as low as float32 products can tell
+      break;  // at the precision of float32 products
     }
     ++fit.iterations;
     fit.converged = loss_before - fit.loss <= options.least_gain * fit.loss;

@@ -124,7 +124,7 @@ class Planner {
     return static_cast<int>(found->second) + 1;
   }
 
-  // Whether any of them learns.
+  // Whether any of them is trained.
   bool add_parameters(const Layer& layer, const Shape& in) {
     bool learns = false;
     for (const ParameterRule& rule : parameters_of(layer, in)) {

@@ -1,4 +1,4 @@
-/** The command that says whether a device can be trusted: a table to paste into an issue. */
+/** The `doctor` command: checks whether a device computes correctly; its table can be pasted into an issue. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

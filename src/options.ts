@@ -13,7 +13,7 @@ import { selectionMetrics } from './training/stopping.ts';
 
 /** One option: how its value is read from the command line and checked, and its line of help. */
 interface Option<T> {
-  /** The fallback; undefined where there is none or the command works it out. */
+  /** The default; undefined if there is none or the command determines it. */
   initial: T;
   /** Returns the value or throws UserError that begins with what was expected. */
   check(value: unknown): T;
@@ -358,7 +358,7 @@ export function parseTrain(words: string[], command: string): CommandLine<typeof
 }
 
 /**
- * `train` options as a program gives them; those of a preset fill in what is not given.
+ * Completes `train` options given by a program; a preset supplies missing ones.
  * @throws UserError with exit code 2
  */
 export function completeTrain(given: Partial<TrainOptions>): TrainOptions {
@@ -686,7 +686,7 @@ function preset(help: string): Option<RecipeName | undefined> {
   return optional(choice(recipeNames, 'demo', help));
 }
 
-/** The same where the command works out what is not given. */
+/** The same if the command determines the default. */
 function optional<T>(option: Option<T>): Option<T | undefined> {
   return { ...option, initial: undefined };
 }

@@ -52,7 +52,7 @@ import { canShow } from './ui/terminal_fits.ts';
 export interface TrainHooks {
   /** Called with each event, between two steps; should return soon. */
   onEvent?: (event: TrainEvent) => void;
-  /** Ends the training after the current step; what was learnt is saved and `train` resolves with its results. */
+  /** Ends the training after the current step; the state is saved and `train` resolves with its results. */
   signal?: AbortSignal;
   /** Pauses the training, between two steps, while the promise it returns is pending. */
   paused?: () => Promise<void> | undefined;
@@ -145,7 +145,7 @@ async function prepare(run: Run): Promise<Prepared> {
   const choice = await clock.during('reading', networkOf(run, cacheDir, lock, onProgress));
   const { name, imageSize } = choice;
   const epochs = epochsOf(options, choice);
-  // For run.json, and whoever resumes it.
+  // Saved to run.json, for a later resume.
   Object.assign(options, { network: name, imageSize, epochs });
   // Weights that can't be used are refused before any image is read.
   await startValues(choice, { classNames: ['bird', 'not-bird'], fit: options.fit, tuned: false });
@@ -356,7 +356,7 @@ async function* epochsFrom(
 
 /**
  * {@link train} as an async iterator of its events: `for await (const event of trainEvents({...}))`. Leaving the loop
- * ends the training after the current step; what was learnt is saved. A slow reader misses some `step` and `reading`
+ * ends the training after the current step; the state is saved. A slow reader misses some `step` and `reading`
  * events, never others.
  * @returns the content of `results.json`
  * @throws UserError as `train` does
@@ -370,7 +370,7 @@ export function trainEvents(
   return streamEvents(work, ({ type }) => type === 'step' || type === 'reading', signal);
 }
 
-/** Takes note of what the training tells, and tells it on. */
+/** Records the training events and forwards them. */
 async function follow(
   events: ReturnType<typeof epochsFrom>,
   record: RunRecord,

@@ -31,7 +31,7 @@ class Buffer {
 // users keep pointing at the older ones; the first user is the largest.
 class SharedBuffer {
  public:
-  // At least so many bytes, valid as long as this lives.
+  // At least this many bytes, valid as long as this object exists.
   void* reserve(size_t bytes);
   size_t bytes() const;
 

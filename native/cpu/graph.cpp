@@ -157,7 +157,7 @@ class Builder {
     push(node);
   }
 
-  // Whether the sum may be written over a value: nobody reads it later.
+  // Whether the sum may overwrite a value, because it is not read later.
   bool dies(int value, int last_layer) const {
     for (int other = 0; other < plan_.value_count(); ++other) {
       if (root_[other] != value) continue;

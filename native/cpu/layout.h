@@ -26,7 +26,7 @@ struct Layout {
   memory::desc desc(int count) const;
 };
 
-// Empty for a layout that is none of ours.
+// Empty for a layout that we do not use.
 std::optional<Layout> layout_of(const memory::desc& desc, const Shape& shape,
                                 int count);
 

@@ -106,7 +106,7 @@ inline memory attach(const memory::desc& desc, const void* data) {
   return memory(desc, cpu_engine(), const_cast<void*>(data));
 }
 
-// As oneDNN counts them: dilation 0 is none.
+// oneDNN's convention: a dilation of 0 means no dilation.
 struct Geometry {
   memory::dims kernel, strides, dilations, pad_before, pad_after;
 };

@@ -7,7 +7,7 @@
 namespace birbs::cpu {
 namespace {
 
-// Starts so many threads at a time, and ends them.
+// Starts and ends threads in groups of this size.
 void try_threads(int count) {
   std::mutex gate;
   std::vector<std::thread> tried;

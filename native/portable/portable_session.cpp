@@ -311,7 +311,7 @@ void PortableSession::sum_gradients(int layer) {
   }
 }
 
-// The gradient of what is only added or seen in another shape.
+// The gradient of a value that is only added or reshaped.
 void PortableSession::pass_on(const Program& program, const Step& step,
                               int count) {
   const float* dy = program.gradient(step.output);

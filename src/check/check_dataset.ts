@@ -1,4 +1,4 @@
-/** The data doctor: looks for all that is wrong or odd with the images of some sources. */
+/** `data check`: looks for problems with the images of some sources. */
 import { alikePairs } from '../data/alike.ts';
 import { notesOf, type OpenSource } from '../data/assemble.ts';
 import { type DatasetOptions, type FilledSources, fillSources } from '../data/dataset.ts';

@@ -12,7 +12,7 @@ import type { Checked } from './check_dataset.ts';
 export type Pictures = Map<number, string>;
 
 /**
- * Pictures of some images; those that can't be had are absent. Of sources far away the cached squares are taken, so that
+ * Thumbnails of some images; unavailable ones are absent. For remote sources the cached squares are used, so that
  * nothing is fetched twice.
  * @param wanted numbers in `images`
  */

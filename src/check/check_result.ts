@@ -1,4 +1,4 @@
-/** What a check of sources comes to: plain data, for the terminal, for programs and for the page. */
+/** The result of a check of sources: plain data, for the terminal, for programs and for the page. */
 
 /** Findings by kind, the worst first. */
 export const KINDS = [

@@ -1,4 +1,4 @@
-/** All images of some sources in one row, with what is known of each. */
+/** All images of some sources in one list, with the facts about each. */
 import type { OpenSource } from '../data/assemble.ts';
 import { headerOf } from '../data/cache/image_facts.ts';
 import type { Header } from '../data/cache/image_header.ts';

@@ -113,7 +113,7 @@ function alikePictures({ images, pairs }: Evidence): Finding[] {
   ];
 }
 
-/** What lies where no class is, is no image, or does not decode. */
+/** Files outside the class folders, files that are not images, and images that do not decode. */
 function unusable({ images, skipped }: Evidence): Finding[] {
   const bad = images.flatMap(({ problem }, i) => (problem === undefined ? [] : [{ i, problem }]));
   const items = (holds: (problem: string) => boolean): Item[] => [

@@ -38,7 +38,7 @@ export const WORDS: Record<Kind, Words> = {
   blank: {
     title: 'Blank',
     advice:
-      'Nearly one colour: a failed download, a placeholder, a lens cap. Nothing can be learnt from them.',
+      'Nearly uniform colour: a failed download, a placeholder, a lens cap. They are useless for training.',
   },
   duplicate: {
     title: 'Exact copies',

@@ -100,7 +100,7 @@ const CLASS_LIMIT = 10_000;
 /**
  * Numbers all that can be used, in the order of the sources.
  * @param options folder of the cache; side of the images in pixels
- * @throws UserError when there is nothing to learn from
+ * @throws UserError if there is nothing to train on
  */
 export async function assemble(
   opened: OpenSource[],
@@ -186,7 +186,7 @@ function entriesOf(
   return entries;
 }
 
-/** A name as it is where the relative path of its source starts: the same wherever the run is resumed. */
+/** An image's name relative to the folder that its source's path starts from: the same wherever the run is resumed. */
 function shown(name: string, { root }: Source): string {
   if (root === undefined) return name;
   return name.startsWith(`${root}/`) ? name.slice(root.length + 1) : relative(root, name);

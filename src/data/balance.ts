@@ -17,7 +17,7 @@ export interface OrderOptions {
 
 /**
  * The positions of one round in the order they are trained on. Undersampling goes through a large class without
- * repeating an image before it begins anew.
+ * repeating an image before it starts over.
  * @param train positions in the data set
  */
 export async function epochOrder(

@@ -1,5 +1,5 @@
 /**
- * The words by which a text mentions birds, for people who know birds to read and extend.
+ * The words by which a text mentions birds; readers who know birds are welcome to extend them.
  *
  * How bird_text.ts uses them: it compares whole words, so "bowl" is no owl, "crowd" no crow and "birdhouse" no bird. List
  * words in the singular and in lower case; regular plurals (owls, finches, canaries) are found, irregular ones are in

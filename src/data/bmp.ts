@@ -40,7 +40,7 @@ const ALPHA_MASKS = 6;
 const CORE_HEADER = 12;
 const FILE_HEADER = 14;
 
-/** Other work goes on after so many pixels. */
+/** Yields to the event loop after this many pixels. */
 const PIXELS_A_TURN = 2 ** 16;
 
 /** Width and height in pixels. @throws RangeError when the file ends before them */
@@ -158,7 +158,7 @@ function colourRow({ width, depth, channels }: Layout, count: number): DecodeRow
   };
 }
 
-/** Many programs leave it zero where they mean that there is none. */
+/** Many programs write an alpha channel of zeros when they mean no alpha. */
 function ignoreEmptyAlpha(data: Uint8Array): void {
   for (let at = 3; at < data.length; at += 4) if (data[at] !== 0) return;
   for (let at = 3; at < data.length; at += 4) data[at] = 255;

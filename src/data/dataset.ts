@@ -149,7 +149,7 @@ async function tellExcess(opened: OpenSource[], room: Room, { onProgress }: Data
   });
 }
 
-/** One window is trained on, one is being filled, one gives way to it. */
+/** Windows in memory: one being trained on, one being filled, one being evicted. */
 const WINDOWS = 3;
 
 function streamOf(opened: OpenSource[], limit: number, { imageSize }: DatasetOptions): Stream {

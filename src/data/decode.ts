@@ -10,7 +10,7 @@ import { isTaggedSrgb } from './profile.ts';
 import { type ImageKind, sniff } from './sniff.ts';
 import { Gate } from './together.ts';
 
-// One thread an image and many images at once is faster than many threads an image; no image is decoded twice.
+// One thread per image and many images at once is faster than many threads per image; no image is decoded twice.
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -55,7 +55,7 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Pr
   return gate.alone(() => decodeAlone(image, kind, options));
 }
 
-/** A warning is told by whichever image is done first, and libjpeg may have been too late with it to fail. */
+/** libvips reports a warning for whichever image finishes first, and libjpeg may emit it too late to fail the decode. */
 function mark(warning: string): void {
   if (JPEG_WARNINGS.test(warning)) gate.mark();
 }
@@ -71,7 +71,7 @@ async function decodeAlone(
   options: DecodeOptions,
 ): Promise<Uint8Array> {
   const warnings: string[] = [];
-  // Only libjpeg's warnings are told apart below.
+  // Only libjpeg's warnings are distinguished below.
   const failOn = isJpeg(bytes) ? 'truncated' : 'warning';
   const pixels = await decode(bytes, options, failOn, (text) => warnings.push(text)).catch(async (error) => {
     throw error instanceof UserError ? error : await reasonOf(bytes, description, error);
@@ -81,7 +81,7 @@ async function decodeAlone(
   return pixels;
 }
 
-/** What is wrong with a picture that came out whole: libjpeg tells the first of its warnings, and how many there were. */
+/** The problem of an image that decoded completely: libjpeg gives its first warning and the number of warnings. */
 function damageIn(warnings: string[]): string | undefined {
   const counts = warnings.flatMap((text) => JPEG_WARNINGS.exec(text)?.[1] ?? []);
   const first = warnings.find((text) => text.startsWith('VipsJpeg')) ?? 'it is damaged';
@@ -144,7 +144,7 @@ function isBmp(bytes: Uint8Array): boolean {
   return bytes[0] === 0x42 && bytes[1] === 0x4d;
 }
 
-/** Whether an image may have more than 8 bits a channel: of a PNG that is told by its header. */
+/** Whether an image may have more than 8 bits per channel; for a PNG its header decides. */
 function mayBeDeep(bytes: Uint8Array): boolean {
   const isTiff = (bytes[0] === 0x49 && bytes[1] === 0x49) || (bytes[0] === 0x4d && bytes[1] === 0x4d);
   return isTiff || (bytes[0] === 0x89 && bytes[24] === 16);

@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.ts';
 
 /** Bits of the sensors whose numbers come in files of more bits. */
 const DEPTHS = [8, 10, 12, 14, 16, 24, 32];
-/** A photo of 16 bits has a greater number than a sensor of so many bits, however dark it is. */
+/** The largest value of a 16-bit photo exceeds that of a sensor with this many bits, however dark the photo is. */
 const SENSOR_BITS = 12;
 /** Numbers of more than 16 bits are in memory at once. */
 const MOST_NUMBERS = 64_000_000;
@@ -16,14 +16,14 @@ interface Range {
 
 /**
  * The image with its numbers from black to white as they are shown.
- * @throws UserError for numbers that nobody can show
+ * @throws UserError for values that can't be displayed
  */
 export async function withShownRange(image: Sharp): Promise<Sharp> {
   const { depth, space, width, height, channels: count } = await image.metadata();
   if (depth === undefined || depth === 'uchar') return image;
   const { channels } = await image.stats();
   const means = channels.map(({ mean }) => mean);
-  if (!means.every(Number.isFinite)) throw new UserError('has pixels that are no numbers (NaN or infinite)');
+  if (!means.every(Number.isFinite)) throw new UserError('has pixels that are NaN or infinite');
   if (depth !== 'ushort') {
     if (width * height * count <= MOST_NUMBERS) return scaled(image, space, means);
     throw new UserError(

@@ -36,7 +36,7 @@ export interface Tree extends Pick<Part, 'key' | 'pins' | 'close'> {
   enters: boolean;
   list(signal?: AbortSignal): Promise<TreeFiles>;
   read(name: string): Promise<Uint8Array>;
-  /** What to say when there is no image in it. */
+  /** The error message if it contains no image. */
   onEmpty(found: TreeFiles): UserError;
 }
 

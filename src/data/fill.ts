@@ -86,7 +86,7 @@ export interface FillOptions {
   /** Whether an image is needed at all. */
   use: (index: number) => boolean;
   need: Need;
-  /** Whether the cache shall remember what was found out; only where no image is passed over. */
+  /** Whether the findings are stored in the cache; only if no image is skipped. */
   remember: boolean;
   /** An image is done; `bytes` of its file. */
   onDone?: (bytes: number) => void;
@@ -104,7 +104,7 @@ export function missingIn(
   return (i) => use(i) && !reasons.has(i) && !isThere(i);
 }
 
-/** After so long what was found out is written down, in case of a kill. */
+/** Findings are saved this often, in case the process is killed. */
 const REMEMBER_MS = 60_000;
 
 /**
@@ -144,7 +144,7 @@ export async function fillPart(
 /** What the images that are decoded at a time may weigh together; a heavier one is decoded alone. */
 const WEIGHT_IN_FLIGHT = 64 * 2 ** 20;
 
-/** About the bytes it takes to decode an image: its file, and of some files all pixels or their waves at once. */
+/** Approximate bytes needed to decode an image: its file, and for some formats all pixels or DCT coefficients at once. */
 function weightOf(length: number, { format, width, height, progressive, deep }: Header): number {
   const whole = format === 'bmp' || (format === 'tiff' && deep);
   return length + width * height * (progressive || whole ? 6 : 1);
@@ -194,7 +194,7 @@ async function decodeAll(
   } finally {
     const ends = await Promise.allSettled(running);
     const failed = ends.find((end) => end.status === 'rejected');
-    // biome-ignore lint/correctness/noUnsafeFinally: a full disk is told before what followed from it
+    // biome-ignore lint/correctness/noUnsafeFinally: a full disk is reported before its consequences
     if (failed) throw failed.reason;
   }
 }

@@ -16,8 +16,8 @@ export function kindOf(path: string): ImageKind {
   }
 }
 
-/** Why a regular file is no image of any kind; undefined: it is one. */
+/** Why a regular file is not an image; undefined if it is one. */
 export function whyNoImage(path: string): string | undefined {
   const kind = kindOf(path);
-  return isImage(kind) ? undefined : `${kind.description}, no image`;
+  return isImage(kind) ? undefined : `${kind.description}, not an image`;
 }

@@ -53,7 +53,7 @@ export function globPaths(pattern: string, paths: string[]): string[] {
   return paths.filter((path) => all.some((matchers) => matchesNames(matchers, path.split('/'))));
 }
 
-/** `undefined` stands for any folders, none of them hidden. */
+/** `undefined` matches any number of folders that are not hidden. */
 function matchesNames([first, ...rest]: (Matcher | undefined)[], names: string[]): boolean {
   const [name, ...others] = names;
   if (name === undefined) return false;
@@ -107,7 +107,7 @@ function matcher(name: string): Matcher {
     if (part.length > 1) return `[${part.slice(1, -1).replace(/^!/, '^').replace(/[\\[]/g, '\\$&')}]`;
     return part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
   });
-  // As in a shell, a star does not stand for the dot of a hidden name.
+  // As in a shell, a star does not match the dot of a hidden name.
   const pattern = new RegExp(`^${/^[*?[]/.test(name) ? '(?!\\.)' : ''}${source}$`, 's');
   // The very name of a file or folder is that one.
   return { test: (text) => text === name || pattern.test(text) };

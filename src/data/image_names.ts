@@ -3,7 +3,7 @@
 /** Names of images. Those that can't be decoded are skipped with a reason, not passed over. */
 export const IMAGE_NAMES = /\.(jpe?g|jpe|jfif|png|webp|gif|avif|tiff?|bmp|hei[cf]|svg|jxl|jp2|ico|psd)$/i;
 
-/** Names of what stands beside images and is none. */
+/** Names of files that are often found beside images but are not images. */
 const OTHER_NAMES = new RegExp(
   `\\.(${[
     'txt|md|rst|log|csv|tsv|jsonl?|ndjson|xml|ya?ml|toml|ini|cfg|conf|html?|css|xmp|aae|cls|url|webloc|lnk',
@@ -31,7 +31,7 @@ export function mayBeImage(name: string): boolean {
   return kind === 'image' || (kind === undefined && TAILED_NAMES.test(name));
 }
 
-/** Of files that are passed over so many are known by name; of the others the number. */
+/** Number of skipped files whose names are kept; the others are only counted. */
 export const IGNORED_NAMES = 10_000;
 
 /** Bytes; larger files are not read into memory. */

@@ -6,7 +6,7 @@ import type { LockFacts } from './lock/lock.ts';
 import type { Skipped } from './part.ts';
 import { type Recipe, type RecipeName, recipes } from './recipes.ts';
 
-/** What of a data set is told. */
+/** The facts about a data set that are reported. */
 export const FACTS = [
   ...(['classNames', 'sources', 'skipped', 'filtered', 'ignored', 'duplicates', 'nearDuplicates'] as const),
   ...(['oddities', 'notes', 'hash', 'lock', 'damagedSegments', 'damagedImages'] as const),

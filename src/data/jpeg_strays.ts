@@ -4,7 +4,7 @@
 const SEGMENTS = 4096;
 const END_OF_HEADER = 0xda;
 
-/** The JPEG without such bytes before its pixels; itself where there are none. */
+/** The JPEG without such bytes before its pixels; the input itself if there are none. */
 export function withoutStrays(bytes: Uint8Array): Uint8Array {
   const kept: Uint8Array[] = [];
   let from = 0;

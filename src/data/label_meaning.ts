@@ -4,7 +4,7 @@ import type { PreparedPart } from './fill.ts';
 import type { Listing, SourceLabel } from './part.ts';
 
 export interface Meaning {
-  /** Name of each label of the part, in NFC; undefined: it stands for none. */
+  /** Class name of each label of the part, in NFC; undefined: no class. */
   names: (string | undefined)[];
   /** How many numbers have a name, where labels are numbers that do. */
   numbers: number;
@@ -43,7 +43,7 @@ function isWithoutNames(labels: SourceLabel[]): boolean {
   return labels.every(({ name }) => name === undefined);
 }
 
-/** @param known the names that numbers stand for; absent: all labels are names */
+/** @param known class names by number; if absent, all labels are names */
 function meaningOf(labels: SourceLabel[], names: Map<string, string>, known?: string[]): Meaning {
   const found = labels.map(({ value, name }) => {
     if (known === undefined) return names.get(value);

@@ -81,7 +81,7 @@ export function alikeNames(names: string[]): string | undefined {
   return `Labels that differ in case or spaces only: ${shown.join(', ')}${more}; if they are one class, give them one name`;
 }
 
-/** The same, of so many images at most, at even distances over all parts. */
+/** The same, with at most this many images, evenly spaced over all parts. */
 function spread(classOf: ClassOf, parts: PreparedPart[], limit: number): ClassOf {
   let total = 0;
   for (const part of parts) {

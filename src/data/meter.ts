@@ -16,7 +16,7 @@ export interface DatasetProgress extends Omit<SourceProgress, 'stage'> {
 type Stage = DatasetProgress['stage'];
 export type StageProgress = Omit<SourceProgress, 'stage'> & { stage: Stage };
 
-/** Progress is told this often. */
+/** Interval of progress events. */
 const TOLD_MS = 100;
 /** A speed over less says nothing. */
 const LEAST_SECONDS = 0.5;
@@ -25,7 +25,7 @@ interface StageState {
   first: StageProgress;
   begin: number;
   told: number;
-  untold?: DatasetProgress;
+  pending?: DatasetProgress;
 }
 
 /**
@@ -55,20 +55,20 @@ export class Meter {
       this.#tell(event);
       return;
     }
-    state.untold = event;
+    state.pending = event;
     if (now - state.told >= TOLD_MS || isComplete(event)) this.#flush(state);
   }
 
-  /** Tells what was not told yet. */
+  /** Emits pending events. */
   end(): void {
     for (const state of this.#stages.values()) this.#flush(state);
   }
 
   #flush(state: StageState): void {
-    if (!state.untold) return;
+    if (!state.pending) return;
     state.told = performance.now();
-    this.#tell(state.untold);
-    state.untold = undefined;
+    this.#tell(state.pending);
+    state.pending = undefined;
   }
 }
 

@@ -18,7 +18,7 @@ export interface NearPair {
  * of 52,500 small photographs of ten classes only a handful were no copies, dark shapes before an empty sky.
  */
 const LEAST_LIKENESS = 0.9;
-/** Of the 64 signs of two prints so many may differ. */
+/** Largest Hamming distance of two 64-bit perceptual hashes that count as near-duplicates. */
 const MOST_SIGNS = 11;
 
 /**
@@ -33,7 +33,7 @@ const FAINT = 4;
 const MOST_TIES = 16;
 /** Steps a picture; data made to be alike can't take all day. */
 const MOST_LOOKS = 3000;
-/** Other work goes on after so many milliseconds. */
+/** Yields to the event loop after this many milliseconds. */
 const TURN_MS = 10;
 
 /**

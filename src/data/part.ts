@@ -1,4 +1,4 @@
-/** What every kind of source can tell: the one shape that folders, parquet files, archives and hubs are brought to. */
+/** The common interface of folders, parquet files, archives and hub data sets. */
 import type { Room } from './cache/cache_budget.ts';
 
 /** An image that could not be used, and why in one sentence. */
@@ -21,7 +21,7 @@ export interface Source {
   root?: string;
   /** From `?label=`: this label is the class, all others its opposite. */
   label?: string;
-  /** From `?limit=`: at most so many images, spread over all of it. */
+  /** From `?limit=`: at most this many images, spread over the whole source. */
   limit?: number;
   /** From `?split=`: one side of the split that the source itself has: `train`, `test`, or its name there. */
   split?: string;
@@ -81,7 +81,7 @@ export interface Listing {
   /** Index into `labelNames`; -1: has none. */
   labels: Int32Array;
   labelNames: SourceLabel[];
-  /** Where labels are numbers: the names that they stand for, in order; empty where the part has none. */
+  /** Class names by number if labels are numbers; empty if the part has none. */
   classNames?: string[];
   /** 1: held out for validation, as the data itself says; absent: none is. */
   heldOut?: Uint8Array;

@@ -1,6 +1,6 @@
 /**
  * A data set larger than its cache: read window by window, the next one filled while the present one is trained on.
- * A window is so many images that stand together in the data, so that reading them goes forward.
+ * A window is a number of consecutive images of the data, so that they are read sequentially.
  */
 import type { Augmentation } from '../model/addon.ts';
 import { type Batch, type BatchOptions, batches, type PixelReader } from './batches.ts';
@@ -71,7 +71,7 @@ class Pass implements PixelReader {
   readonly #signal: AbortSignal;
   #present: OpenWindow | undefined;
   #next: Promise<OpenWindow> | undefined;
-  /** How many windows were begun. */
+  /** Number of windows started. */
   #begun = 0;
   /** Images given out. */
   #done = 0;
@@ -161,7 +161,7 @@ interface OpenWindow extends OpenPixels {
   window: Window;
 }
 
-/** Cuts an order into pieces of so many different images at most. */
+/** Splits an order into chunks with at most this many different images. */
 function windowsOf(order: Uint32Array, windowImages: number): Window[] {
   const windows: Window[] = [];
   const seen = new Set<number>();

@@ -92,7 +92,7 @@ function sidesFor(split: string): string[] {
   return side === 'test' ? ['test', 'val'] : [side];
 }
 
-/** Those of some names that `?split=` means: the one that is called so, else the best of that side, which may be several. */
+/** The names that `?split=` selects: the one with exactly this name, else the best matches of that side. */
 export function namesOfSide(names: string[], split: string): string[] {
   const isCalledSo = names.filter((name) => isEqual(name, split));
   if (isCalledSo.length > 0) return isCalledSo;

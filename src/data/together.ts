@@ -12,7 +12,7 @@ export class Gate {
   /** The last of those that are, or want to be, alone. */
   #last: Promise<void> | undefined;
 
-  /** Begins the work when nobody is, or waits to be, alone. */
+  /** Starts the work when no exclusive work runs or waits. */
   async together<T>(work: () => Promise<T>): Promise<Outcome<T>> {
     while (this.#last) await this.#last;
     const running = work();

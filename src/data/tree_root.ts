@@ -17,7 +17,7 @@ export interface RootOptions {
   enters: boolean;
   /** From `?split=`. */
   split?: string;
-  /** From `?label=`: who names a folder as a class has said what the folders are. */
+  /** From `?label=`: naming a class says that the folders are classes. */
   label?: string;
 }
 
@@ -29,7 +29,7 @@ export function under(root: string, name: string): string {
 /**
  * The folder whose folders are the classes, with a slash at its end; nothing for the top.
  * @param names of all images
- * @throws UserError that names the folder to give instead, when the folders are no classes or `split` is none of them
+ * @throws UserError that names the folder to give instead, if the folders are not classes or none of them is `split`
  */
 export function classRoot(names: string[], options: RootOptions): string {
   const { split, enters } = options;
@@ -135,7 +135,7 @@ function nameOf({ path }: Folder): string {
 
 /** @throws UserError when the folders in it are sides of a split, or hold one set of classes several times */
 function expectClasses(root: Folder, top: Folder, options: RootOptions): void {
-  // A single folder that is not entered may be the only class of this source; a split in it is none.
+  // A single folder that is not entered may be the only class of this source; a split in it is ignored.
   for (const folder of downTo(root, entered(root))) {
     const names = [...folder.folders.keys()];
     const hasFolders = (name: string) => folder.folders.get(name)!.folders.size > 0;
@@ -160,7 +160,7 @@ function plain(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }
 
-/** What tells the images of one class apart and is no class: sides, years, the folders of cameras. */
+/** Names of folders that divide the images of one class: sides, years, camera folders. */
 const NO_CLASSES = /^((19|20)\d\d([-_.]?\d\d){0,2}|\d{3}[A-Z_\d]{5})$/;
 
 /** The folders of which most hold what others of them hold, too; and what that is. */

@@ -1,7 +1,7 @@
 /** Samples as WebDataset packs them: files of one name up to its first dot are an image and what is known of it. */
 import { birdIn } from './bird_text.ts';
 
-/** Names of what may stand beside an image. */
+/** Extensions of the files that may accompany an image. */
 export const BESIDE_NAMES = /\.(cls|json|txt)$/i;
 /** Bytes; more says nothing of one image. */
 export const BESIDE_SIZE_LIMIT = 2 ** 20;
@@ -91,7 +91,7 @@ async function textsBeside(
   return texts;
 }
 
-/** What a sample is known by, and the ending: the name is split at the first dot behind its folder. */
+/** Key and extension of a sample: the name is split at the first dot after its folder. */
 function split(name: string): [key: string, ending: string] {
   const dot = name.indexOf('.', name.lastIndexOf('/') + 1);
   return dot < 0 ? [name, ''] : [name.slice(0, dot), name.slice(dot + 1)];
@@ -107,7 +107,7 @@ function labelled(images: string[], texts: Map<string, string>, where: string): 
     const text = texts.get(image);
     if (text === undefined) found.reasons.set(image, `has no ${where} beside it`);
     else if (text === '') found.reasons.set(image, `has no label in the ${where} beside it`);
-    else if (/^-\d+$/.test(text)) found.reasons.set(image, `has the label ${text}, which stands for none`);
+    else if (/^-\d+$/.test(text)) found.reasons.set(image, `has the label ${text}, which means none`);
     else found.labels.set(image, /^\d+$/.test(text) ? String(Number(text)) : text);
   }
   return found;

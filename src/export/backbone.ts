@@ -8,7 +8,7 @@ import type { BackboneOptions } from '../model/pretrained_networks.ts';
 import { readSafetensors } from './safetensors.ts';
 import { joinTensors } from './weights.ts';
 
-/** Tensors of the head, which is made anew: weight and bias of the last dense layer. */
+/** Tensors of the head, which is replaced: weight and bias of the last dense layer. */
 const HEAD_TENSORS = 2;
 
 /**

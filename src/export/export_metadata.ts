@@ -3,7 +3,7 @@ import { version } from '../base/version.ts';
 import type { Calibration } from '../metrics/calibration.ts';
 import type { Network } from '../model/network.ts';
 
-/** Where a network is from, as far as it is known. */
+/** Origin of a network, as far as known. */
 export interface Origin {
   /** Of the images that it was trained on; see `Dataset.hash`. */
   dataHash?: string | undefined;

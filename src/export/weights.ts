@@ -82,7 +82,7 @@ export function* checkFinite(tensors: Record<string, Tensor>, label: string): Ge
       if (!Number.isFinite(data[i]))
         throw new UserError(
           `${label}: expected finite weights, but tensor ${name} has ${data[i]} at position ${i}; ` +
-            'take an earlier file, or train again with a smaller learning rate',
+            'use an earlier file, or train again with a smaller learning rate',
         );
       if (i % VALUES === VALUES - 1) yield;
     }

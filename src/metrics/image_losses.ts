@@ -34,7 +34,7 @@ export class LossHistory {
   readonly #last: Float32Array;
   readonly #times: Float32Array;
 
-  /** @param before the `numbers` of a history of the same images to go on with; of another number it is left */
+  /** @param before the `numbers` of an earlier history of the same images; ignored if the number of images differs */
   constructor(images: LabelledImages, before?: Float32Array) {
     const count = images.labels.length;
     const fits = before?.length === 3 * count;
@@ -53,7 +53,7 @@ export class LossHistory {
 
   /**
    * @param positions in the data set
-   * @param losses cross-entropy of the label of each, in nats; what is no number is not counted
+   * @param losses cross-entropy of each image's label, in nats; NaN is skipped
    */
   add(positions: Uint32Array, losses: ArrayLike<number>): void {
     for (let i = 0; i < positions.length; i++) {
@@ -74,7 +74,7 @@ export class LossHistory {
     const { labels, classes, validation } = this.#images;
     const guessing = Math.log(classes);
     const rarity = this.#rarities();
-    // A loss falls where its image is learnt: training and validation images are ranked by themselves.
+    // The loss of training images falls with training, so training and validation images are ranked separately.
     const kinds = [0, 1].map((): Ranking => ({ seen: 0, worst: [] }));
     const kindOf = new Uint8Array(labels.length);
     for (const position of validation) kindOf[position] = 1;

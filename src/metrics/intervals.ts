@@ -1,5 +1,5 @@
 /**
- * How far a metric may be off because the validation images are only so many: 95% intervals, from counts alone.
+ * 95% confidence intervals of metrics for the given number of validation images, from counts alone.
  *
  * - Proportions (accuracy; precision and recall of a class): Wilson's score interval (Wilson 1927).
  * - F1 of a class: Wilson's interval of J = found / (images + guesses - found), of which F1 = 2J / (1 + J) (the

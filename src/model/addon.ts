@@ -325,8 +325,8 @@ export interface Addon {
   devices(): Promise<DeviceInfo[]>;
   createSession(options: SessionOptions): Promise<NativeSession>;
   /**
-   * Shapes and parameters of a network description, of whatever comes from outside. Touches no device, and answers at
-   * once. Throws an Error that names the field, or the layer counted from 1, of what can't run.
+   * Shapes and parameters of a network description from any source. Synchronous; touches no device. Throws an Error that
+   * names the invalid field, or the layer (counted from 1).
    */
   planNetwork(description: unknown): NetworkPlan;
   runOperation(

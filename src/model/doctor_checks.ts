@@ -17,7 +17,7 @@ import { birbsBn } from './presets.ts';
 export interface CheckResult {
   name: string;
   ok: boolean;
-  /** Why a result that is wrong is only told: what is known of this device. */
+  /** A known defect of this device: a wrong result is reported but does not fail the check. */
   excuse: string | null;
   /** Largest difference to the portable kernels, on the scale of the values; null where nothing is compared. */
   worst: number | null;
@@ -76,7 +76,7 @@ async function controlProduct(device: DeviceName, check: Check): Promise<CheckRe
     : { ...result, excuse: 'a virtual GPU, as hosted runners have them, may compute wrongly' };
 }
 
-/** What is known to go wrong on virtual GPUs is told, and fails nothing. */
+/** Known defects of virtual GPUs are reported but fail nothing. */
 function excuse(result: CheckResult, control: CheckResult): CheckResult {
   if (result.ok) return result;
   if (!control.ok) return { ...result, excuse: 'this virtual GPU fails its control as well' };
@@ -188,7 +188,7 @@ async function withSessions<T>(
   }
 }
 
-/** Noise to learn, the same in every run; every third batch is smaller. */
+/** Random training data, the same in every run; every third batch is smaller. */
 async function drawBatch({ input, classNames }: Network, step: number, batchSize = BATCH_SIZE) {
   const count = step % 3 === 2 ? batchSize - 2 : batchSize;
   const size = count * input.height * input.width * 3;

@@ -21,7 +21,7 @@ interface Named {
 interface Trained extends Named {
   /** Parameter prefix: "conv1" gives "conv1.weight" and "conv1.bias". */
   name: string;
-  /** Nothing of it learns, and batch norm uses its running statistics. */
+  /** Its parameters are not trained, and batch norm uses its running statistics. */
   frozen?: boolean;
   /** Multiplies the learning rate of its parameters; default 1. */
   learningRateFactor?: number;
@@ -47,7 +47,7 @@ export type Layer =
       type: 'batchNorm2d';
       epsilon?: number;
       momentum?: number;
-      /** Training uses the running statistics and leaves them as they are; weight and bias learn. */
+      /** Training uses the running statistics without updating them; weight and bias are trained. */
       frozenStatistics?: boolean;
     })
   | (Named & { type: 'relu' | 'relu6' | 'globalAvgPool2d' | 'flatten' })

@@ -16,7 +16,7 @@ const convolution: Options = new Map([size('stride'), padding, size('dilation'),
 const kernelSize: [string, Reader] = ['kernelSize', (value) => ({ kernel: pair(value) })];
 const inputSize: [string, Reader] = ['inputSize', (value) => ({ inputSize: pair(value) })];
 const pooling: Options = new Map<string, Reader>([
-  // A pooling steps by its size unless told otherwise.
+  // The default stride of pooling is its size.
   ['kernelSize', (value) => ({ kernel: pair(value), stride: pair(value) })],
   size('stride'),
   padding,
@@ -61,7 +61,7 @@ const needed: ReadonlySet<string> = new Set(['kernelSize', 'inputSize', 'rate', 
  */
 export function readOptions(operation: string, given: object): OperationAttributes {
   if (given === null || typeof given !== 'object' || Array.isArray(given))
-    throw new TypeError(`expected an object of options, found ${told(given)}`);
+    throw new TypeError(`expected an object of options, found ${shown(given)}`);
   const options = optionsOf.get(operation) ?? none;
   const values = new Map(Object.entries(given).filter(([, value]) => value !== undefined));
   values.delete('device');
@@ -82,7 +82,7 @@ function readOne(name: string, read: Reader, value: unknown): OperationAttribute
   try {
     return read(value);
   } catch (error) {
-    throw new TypeError(`expected ${(error as Error).message} for ${name}, found ${told(value)}`);
+    throw new TypeError(`expected ${(error as Error).message} for ${name}, found ${shown(value)}`);
   }
 }
 
@@ -110,6 +110,6 @@ function isNumbers(value: unknown, length: number): value is number[] {
   return Array.isArray(value) && value.length === length && value.every((one) => typeof one === 'number');
 }
 
-function told(value: unknown): string {
+function shown(value: unknown): string {
   return JSON.stringify(value) ?? String(value);
 }

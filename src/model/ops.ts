@@ -71,7 +71,7 @@ export interface DropoutOptions extends DeviceOption {
 
 /** @returns a tensor of `shape` over `data` (copied into float32 unless it is a Float32Array) */
 export function tensor(shape: number[], data: ArrayLike<number>): Tensor {
-  // What is no array goes on as it is, for the operation to refuse: a string would be read digit by digit.
+  // Anything else is passed on for the operation to refuse; a string would be iterated by character.
   const isArray = typeof data === 'object' && data !== null && !(data instanceof Float32Array);
   return { shape, data: isArray ? Float32Array.from(data) : (data as Float32Array) };
 }
@@ -295,7 +295,7 @@ async function first(...call: Parameters<typeof run>): Promise<Tensor> {
   return output!;
 }
 
-/** What a convolution reads off its weight; a weight that is none is refused with the other inputs. */
+/** The sizes of a convolution from its weight; an invalid weight is refused with the other inputs. */
 function kernelOf(weight: Tensor): OperationAttributes {
   const [, , height = 1, width = 1] = Array.isArray(weight?.shape) ? weight.shape : [];
   return { kernel: [height, width] };

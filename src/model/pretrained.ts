@@ -59,12 +59,12 @@ const IMAGENET_NAME = /(^|[/#])n\d{8}([_./-]|$)/;
 /** Fewer of the images say nothing. */
 const LEAST_SHARE = 0.1;
 
-/** A sentence where the names of images say that the pretrained networks may have learnt from them. */
+/** A warning if the names of images suggest that the pretrained network was trained on them. */
 export function seenRemark(names: string[]): string[] {
   const seen = names.filter((name) => IMAGENET_NAME.test(name)).length;
   if (seen === 0 || seen < LEAST_SHARE * names.length) return [];
   return [
-    `${seen} of ${names.length} images have names of ImageNet, which the pretrained network learned from: on images that it has seen, scores are better than on yours`,
+    `${seen} of ${names.length} images have names as in ImageNet, on which the network was pretrained: on images that it has seen, scores are higher than on new ones`,
   ];
 }
 

@@ -4,7 +4,7 @@ import type { Fit, Layer, Network, PresetOptions } from './network.ts';
 /** What training does with the layers below the head. */
 export interface BackboneOptions extends PresetOptions {
   /**
-   * `frozen`: nothing of them learns; `tuned`: they learn at a tenth of the rate, their batch norms with the running
+   * `frozen`: they are not trained; `tuned`: they are trained at a tenth of the rate, their batch norms with the running
    * statistics of the pretrained weights. Default `frozen`.
    */
   backbone?: 'frozen' | 'tuned';

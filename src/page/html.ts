@@ -52,7 +52,7 @@ export function classHtml(name: string): Html {
   return nameHtml(shorten(displayName(name), 40));
 }
 
-/** The middle of what is too long is left out. */
+/** Shortens a long text by replacing its middle with an ellipsis. */
 export function shorten(text: string, longest = LONGEST): string {
   const letters =
     text.length > longest * 4 ? [...text.slice(0, longest * 2), ...text.slice(-longest * 2)] : [...text];

@@ -57,7 +57,7 @@ export function tile(label: Html | string, value: string, note: Html | string = 
   return html`<div class="tile${look && ` ${look}`}"><span>${label}</span><b>${value}</b><span>${note}</span></div>`;
 }
 
-/** A word beside a title, in the colour of what it means. */
+/** A label beside a title, coloured by its meaning. */
 export function chip(look: string, text: string): Html {
   return html`<span class="chip ${look}">${text}</span>`;
 }
@@ -73,7 +73,7 @@ export function bars(...shares: number[]): Html[] {
 /** A page of thumbnails of the usual size is far below this; one that is not is left out. */
 const LARGEST_THUMBNAIL = 60_000;
 
-/** A thumbnail that a click or Enter enlarges, and another one gives back; undefined where it is none of ours. */
+/** A thumbnail that a click or Enter enlarges and restores; undefined if the text is not one of our data URLs. */
 export function thumbnail(uri: string | undefined, alt: string, name: string): Html | undefined {
   const isOurs =
     uri !== undefined && uri.length <= LARGEST_THUMBNAIL && /^data:image\/(webp|png|jpeg);base64,/.test(uri);

@@ -135,7 +135,7 @@ function rollback(event: RollbackEvent): Incident {
   const { epoch, step, message, backToStep, batches, newLearningRate, rollbacks, allowed, images } = event;
   return {
     ...{ epoch, step, severity: 'critical', seen: sentence(message), images },
-    done: `Went back to step ${backToStep}, left out ${batches.length === 1 ? 'the batch' : `${batches.length} batches`}, lowered the learning rate to ${digits(newLearningRate)}; ${rollbacks} of the ${allowed} times that it may.`,
+    done: `Rolled back to step ${backToStep}, skipped ${batches.length === 1 ? 'the batch' : `${batches.length} batches`}, lowered the learning rate to ${digits(newLearningRate)}; rollback ${rollbacks} of at most ${allowed}.`,
   };
 }
 

@@ -65,7 +65,7 @@ export function courseSection(story: RunStory): Html {
 
 function sweepChart({ points, suggestion }: RateSweep): Html {
   return lineChart({
-    title: 'Search for the learning rate',
+    title: 'Learning rate finder',
     series: [
       {
         name: 'loss',
@@ -101,7 +101,7 @@ function advice(epochs: EpochPoint[], more: 'time' | 'epochs'): Html {
   const ending = losses.slice(-3).reduce((a, b) => a + b) / 3;
   const falls = epochs[last]!.trainLoss < epochs[lowest]!.trainLoss;
   if (lowest < last - 1 && falls && ending > losses[lowest]! * 1.1)
-    return html`<p class="hint">From epoch ${epochs[lowest]!.epoch} on it learnt its training images by heart: their loss went on falling while that of the validation rose. More images, more augmentation or ${more === 'time' ? 'less time' : 'fewer epochs'} help.</p>`;
+    return html`<p class="hint">From epoch ${epochs[lowest]!.epoch} on the network overfitted: the training loss kept falling while the validation loss rose. More images, more augmentation or ${more === 'time' ? 'less time' : 'fewer epochs'} help.</p>`;
   if (lowest === last)
     return html`<p class="hint">The validation loss was still falling at the end: more ${more} may help.</p>`;
   return html``;

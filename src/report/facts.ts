@@ -8,7 +8,7 @@ const MOST_CLASSES = 24;
 const MOST_NAMES = 50;
 const MOST_RESUMED = 20;
 
-const TITLE = 'What did it learn from?';
+const TITLE = 'What was it trained on?';
 
 export function dataSection({ data, classNames }: RunStory): Html {
   if (!data) return section('data', TITLE, html`<p class="none">It ended before the images were read.</p>`);
@@ -23,7 +23,7 @@ export function dataSection({ data, classNames }: RunStory): Html {
         ({ source, images, revision }) =>
           html`<tr><th scope="row">${nameHtml(source)}</th><td>${count(images)}</td><td class="text">${revision && html`<code>${shorten(revision, 20)}</code>`}</td></tr>`,
       )}</tbody></table></div>
-<dl><dt>Worth knowing</dt><dd>${health.length > 0 ? shorten(health.join('. '), 600) : 'no image repeats another one or looks like it'}</dd>${
+<dl><dt>Worth knowing</dt><dd>${health.length > 0 ? shorten(health.join('. '), 600) : 'no image is a duplicate or near-duplicate of another'}</dd>${
       dropped > 0 &&
       html`<dt>Left out</dt><dd>${count(dropped)} training images that the validation has too</dd>`
     }<dt>Hash of the data</dt><dd><code>${hash}</code></dd>${lock && html`<dt>Lock</dt><dd><code>${lock}</code></dd>`}</dl>${skippedPart(data)}`,

@@ -69,11 +69,17 @@ function range([low, high]: Interval): string {
 export function qualitySection(story: RunStory): Html {
   const { best, classNames, calibration, ranking } = story;
   if (!best)
+<<<<<<< HEAD
     return section(
       'good',
       'Is it good?',
       html`<p class="none">No epoch was validated, so nobody knows yet.</p>`,
     );
+=======
+    return section('good', 'Is it good?', html`<p class="none">No epoch has been validated yet.</p>`);
+  const matrix = confusionTable(classNames, best.confusion);
+  const small = classNames.length === 2;
+>>>>>>> 942d175 (data/, model/, ui/, report/, check/ in plain words)
   return section(
     'good',
     'Is it good?',
@@ -103,7 +109,7 @@ function judgeOf({ options: { metric } }: RunStory): string {
   return label === 'F1' || label === 'AUROC' ? label : label.toLowerCase();
 }
 
-/** Of two classes, where most of what is called the first is the second: the first thing that its user would notice. */
+/** With two classes, a warning if most images classified as the first belong to the second. */
 function rarityNote(names: string[], { precision, confusion, recall }: EpochMetrics): Html {
   if (names.length !== 2) return html``;
   const share = confusion[0]!.reduce((a, b) => a + b, 0) / confusion.flat().reduce((a, b) => a + b, 0);

@@ -1,4 +1,4 @@
-/** How often answers of some confidence are right, as a drawing and as a table. */
+/** Reliability diagram and table: accuracy by confidence. */
 
 import { count, percent } from '../base/words.ts';
 import type { CalibrationReport, ReliabilityBin } from '../metrics/calibration.ts';

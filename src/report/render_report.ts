@@ -25,7 +25,7 @@ const LINKS = [
   { id: 'trouble', text: 'What went wrong?' },
   { id: 'images', text: 'Which images?' },
   { id: 'course', text: 'How did it go?' },
-  { id: 'data', text: 'What did it learn from?' },
+  { id: 'data', text: 'What was it trained on?' },
   { id: 'details', text: 'How was it made?' },
 ];
 
@@ -58,7 +58,7 @@ function plainVerdict(story: RunStory): string {
     if (status === 'failed') return 'It failed before an epoch was done.';
     return status === 'running' ? 'No epoch is done yet.' : 'It ended before an epoch was done.';
   }
-  if (steps === 0) return 'It ended before it learnt anything.';
+  if (steps === 0) return 'It ended before the first training step.';
   const openings = {
     running: 'So far it',
     failed: `It failed in epoch ${epochs.done + 1}, but`,

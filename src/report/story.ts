@@ -41,7 +41,7 @@ export interface RunStory {
   /** Of the best epoch. */
   ranking?: RankingCurve;
   curve: { steps: StepPoint[]; epochs: EpochPoint[] };
-  /** Of a search for the learning rate. */
+  /** Results of the learning rate finder. */
   rateSweep?: RateSweep;
   mistakes: Picture[];
   unsure: Picture[];

@@ -1,4 +1,4 @@
-/** Lines over epochs as SVG: no script, colours by style sheet, gaps where a number is none. */
+/** Line charts as SVG: no script, colours by style sheet, gaps at NaN. */
 import { type Html, html } from '../page/html.ts';
 
 export type Point = [x: number, y: number];
@@ -32,7 +32,7 @@ const INNER = {
   width: SIZE.width - MARGIN.left - MARGIN.right,
   height: SIZE.height - MARGIN.top - MARGIN.bottom,
 };
-/** More points than this can't be told apart. */
+/** More points than this can't be distinguished. */
 const MOST_POINTS = 300;
 
 /** A figure with its legend. Where no series has a finite number it says so. */
@@ -71,7 +71,7 @@ function mark({ label }: { label: string }, at: number): Html {
   return html`<path class="mark" d="M${round(at)} ${MARGIN.top}V${MARGIN.top + INNER.height}"/><text class="mark ${anchor}" x="${round(at)}" y="${MARGIN.top - 5}">${label}</text>`;
 }
 
-/** What the drawing shows, for those who can't see it. */
+/** Text alternative of the chart. */
 function describe({ title, format, xLabel = 'epoch' }: Chart, series: Series[]): string {
   const parts = series.map(({ name, points }) => {
     const finite = points.filter(isFinitePoint);
@@ -112,7 +112,7 @@ function curve(
   return html`${path && html`<path class="line ${look}" d="${path}"/>`}${dots}`;
 }
 
-/** Neighbours are joined into one by their mean; one that is no number makes the whole group none. */
+/** Merges neighbouring points into their mean; a NaN makes the whole group NaN. */
 export function thin(points: Point[], most: number): Point[] {
   if (points.length <= most) return points;
   const result: Point[] = [];

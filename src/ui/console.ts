@@ -113,11 +113,11 @@ function eventLines(event: Lasting, predict: string): string[] {
         suggestion === null
           ? 'the loss fell at none of them'
           : `it falls fastest at ${suggestion.toPrecision(2)}`;
-      return [`Tried ${points.length} learning rates: ${found}; taking ${learningRate.toPrecision(2)}`];
+      return [`Tried ${points.length} learning rates: ${found}; using ${learningRate.toPrecision(2)}`];
     }
     case 'rollback':
       return [
-        `Step ${event.step}: ${event.message}. Back to step ${event.backToStep}, without ${event.images.length} images, at learning rate ${event.newLearningRate.toPrecision(2)} (${event.rollbacks} of ${event.allowed} times)`,
+        `Step ${event.step}: ${event.message}. Rolled back to step ${event.backToStep}, skipped ${event.images.length} images, learning rate now ${event.newLearningRate.toPrecision(2)} (rollback ${event.rollbacks} of at most ${event.allowed})`,
       ];
     case 'notice':
       return [`Step ${event.step}: ${event.message}`];

@@ -16,7 +16,7 @@ export interface Cell {
 export interface Chart {
   /** Top to bottom, left to right. */
   rows: Cell[][];
-  /** What the lowest and the highest dots stand for. */
+  /** Values of the lowest and the highest row of dots. */
   low: number;
   high: number;
 }
@@ -43,7 +43,7 @@ const MARK = '•';
 /** Characters a mark must have at least, on average. */
 const ROOM_OF_MARK = 3;
 
-/** A column of dots, and the mean of the points in it or the row of dots that stands for it, from the bottom. */
+/** A column of dots, with the mean of its points or its row of dots, from the bottom. */
 type Mean = [column: number, y: number];
 type Dot = [column: number, level: number];
 

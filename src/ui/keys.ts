@@ -1,4 +1,4 @@
-/** Single keys of a terminal, as Node's readline tells them apart. */
+/** Single key presses of a terminal, parsed by Node's readline. */
 
 import { emitKeypressEvents } from 'node:readline';
 import { PassThrough } from 'node:stream';

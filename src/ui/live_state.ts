@@ -186,7 +186,7 @@ function takePast(state: DashboardState, { steps, epochs, validation, best }: Pa
   state.best = best ?? undefined;
 }
 
-/** Share that the seconds of before keep with each second that comes. */
+/** Weight of past seconds in the moving average, per second. */
 const FADING = 0.9;
 
 function takeStep(state: DashboardState, event: StepEvent): void {

@@ -73,7 +73,7 @@ export class LiveView {
   /** Pending while the user holds the training. */
   readonly paused = (): Promise<void> | undefined => this.#held?.promise;
 
-  /** Waits for a key if the training ended by itself; then gives the screen back and leaves the summary. */
+  /** Waits for a key if the training ended on its own; then restores the screen and prints the summary. */
   async close(): Promise<void> {
     if (this.#state.ended && !this.#options.signal.aborted && !this.#failed) await this.#left;
     clearTimeout(this.#timer);
@@ -165,7 +165,7 @@ export class LiveView {
     this.#draw();
   };
 
-  /** The terminal was closed: what was learnt is saved. */
+  /** The terminal was closed: the state is saved. */
   readonly #onHangup = (): void => {
     if (this.#options.signal.aborted) return;
     this.#leave();

@@ -7,7 +7,7 @@ import { canShow, LEAST, type Terminal } from './terminal_fits.ts';
 export function openLiveView(terminal: Terminal, options: LiveOptions): LiveView {
   if (canShow(terminal)) return new LiveView(terminal, options);
   throw new UserError(
-    `Expected a terminal of at least ${LEAST.columns} x ${LEAST.rows} characters for --ui tui, but there is none; take --ui plain`,
+    `Expected a terminal of at least ${LEAST.columns} x ${LEAST.rows} characters for --ui tui, but there is none; use --ui plain`,
     2,
   );
 }

@@ -1,7 +1,7 @@
 /** A screen of its own in the terminal, which is given back whatever happens. */
 import type { Terminal } from './terminal_fits.ts';
 
-/** Without a cursor; what is too wide is cut, as the width of some characters is a matter of opinion. */
+/** Hides the cursor and disables line wrapping, since terminals differ in the width of some characters. */
 const OPEN = '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J';
 const BACK = '\x1b[0m\x1b[?7h\x1b[?1049l\x1b[?25h';
 /** Around what is to appear at once. */
@@ -16,7 +16,7 @@ export class Screen {
   #isOpen = true;
   /** What others wrote to the error output: it would spoil the screen. */
   readonly #held: string[] = [];
-  /** For every way out of the process; Node asks before it prints an error that nobody caught. */
+  /** Runs on every exit of the process; Node.js calls it before it prints an uncaught error. */
   readonly #giveBack = () => this.close();
 
   /** @param onText gets what others write to the error output; it is written there once the screen is given back */
@@ -40,7 +40,7 @@ export class Screen {
     if (text !== '') this.#terminal.stdout.write(SYNCHRONIZED.begin + text + SYNCHRONIZED.end);
   }
 
-  /** What was painted is no longer to be trusted: all of it is painted again. */
+  /** The terminal's content is unknown: repaints everything. */
   clear(): void {
     this.#shown = [];
     if (this.#isOpen) this.#terminal.stdout.write('\x1b[2J');

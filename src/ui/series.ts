@@ -16,7 +16,7 @@ export class Series {
   #merged = 1;
   #sum = { x: 0, y: 0, count: 0 };
 
-  /** What is no number leaves no point. */
+  /** NaN and infinity add no point. */
   add(x: number, y: number): void {
     this.last = y;
     if (!Number.isFinite(y)) return;

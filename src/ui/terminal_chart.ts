@@ -2,7 +2,7 @@
 import { type Cell, type Curve, drawChart } from './curve.ts';
 import { styled, toWidth } from './terminal_text.ts';
 
-/** Styles that tell curves apart on dark and on light ground. */
+/** Styles that distinguish curves on dark and light backgrounds. */
 const STYLES = ['dim', 'cyan'] as const;
 
 /** Of the numbers at the left. */

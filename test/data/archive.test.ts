@@ -374,7 +374,7 @@ describe('what is damaged, cut short or a bomb', () => {
       'bytes behind zeros behind a gzip',
       'a.tgz',
       async () => Buffer.concat([await tarGzOf(entries), Buffer.alloc(70000), Buffer.from('more')]),
-      /has \d+ bytes behind its end; fetch it again/.source,
+      /has \d+ bytes after its end; fetch it again/.source,
     ],
     [
       'a wrong sum of a gzip',
@@ -386,17 +386,27 @@ describe('what is damaged, cut short or a bomb', () => {
       'a wrong header in a tar',
       'a.tar',
       async () => flip(await tarOf(entries), 512 + 5120 + 10),
-      'is damaged behind its entry 1; fetch it again',
+      'is damaged after entry 1; fetch it again',
     ],
-    ['text as tar', 'a.tar', () => Buffer.from('hello'.repeat(500)), 'is none or damaged; fetch it again'],
-    ['text in a gzip', 'a.tgz', () => gzipSync('hello'.repeat(500)), 'is none or damaged; fetch it again'],
+    [
+      'text as tar',
+      'a.tar',
+      () => Buffer.from('hello'.repeat(500)),
+      'is something else or damaged; fetch it again',
+    ],
+    [
+      'text in a gzip',
+      'a.tgz',
+      () => gzipSync('hello'.repeat(500)),
+      'is something else or damaged; fetch it again',
+    ],
     [
       'text as zip',
       'a.zip',
       () => Buffer.from('hello'.repeat(500)),
-      'is none or was cut short; fetch it again',
+      'is something else or truncated; fetch it again',
     ],
-    ['half a zip', 'a.zip', () => zip.subarray(0, 8000), 'is none or was cut short; fetch it again'],
+    ['half a zip', 'a.zip', () => zip.subarray(0, 8000), 'is something else or truncated; fetch it again'],
     ['an empty file', 'a.zip', () => Buffer.alloc(0), 'is empty; fetch it again'],
     [
       'another kind',
@@ -412,10 +422,10 @@ describe('what is damaged, cut short or a bomb', () => {
       'is damaged (invalid central directory file header signature',
     ],
     [
-      'a zip whose list is behind its end',
+      'a zip whose list is beyond its end',
       'a.zip',
       () => changed(zip, zip.length - 6, 0x7fffffff),
-      'is damaged (it points behind its end)',
+      'is damaged (it points beyond its end)',
     ],
     [
       'a zip that lies about a size',
@@ -453,7 +463,7 @@ describe('what is damaged, cut short or a bomb', () => {
       'a tar with a size that is no number',
       'a.tar',
       async () => sized(await tarOf(entries), '\x81'.repeat(12)),
-      'is damaged behind its entry 1; fetch it again',
+      'is damaged after entry 1; fetch it again',
     ],
     [
       'a tar with a size of terabytes',

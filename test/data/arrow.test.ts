@@ -212,7 +212,7 @@ test('cut short or with any of its bytes changed, it is refused or read, and not
     expect(got).toMatch(/^(read$|UserError: )/);
     said.add(got.replace(/.*", but |;.*/g, ''));
   }
-  expect(said).toContain('it is none, or damaged');
+  expect(said).toContain('it is not one, or it is damaged');
   expect(said).toContain('it ends too early');
 });
 

@@ -88,7 +88,7 @@ test('in three channels, and in a PNG', async () => {
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY])('%d among them is refused', async (odd) => {
   const image = tiff(ramp(Float32Array, (i) => (i === 9 ? odd : i / 64)));
-  expect(await outcome(grey(image))).toBe('UserError: has pixels that are no numbers (NaN or infinite)');
+  expect(await outcome(grey(image))).toBe('UserError: has pixels that are NaN or infinite');
 });
 
 test.each<[string, Numbers, string]>([

@@ -458,7 +458,7 @@ test.each<[string, object | string, RegExp]>([
   [
     'a path that leaves',
     [{ type: 'file', path: '../../x.parquet', size: 1, oid: 'a'.repeat(40) }],
-    /expected to tell safe names of files, but told "\.\.\/\.\.\/x/,
+    /expected to return safe names of files, but returned "\.\.\/\.\.\/x/,
   ],
   ['an absolute path', [{ type: 'file', path: '/x.parquet', size: 1, oid: 'a'.repeat(40) }], /safe names/],
   [

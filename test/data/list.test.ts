@@ -179,24 +179,24 @@ describe('what is refused', () => {
     [
       'a quote that does not end',
       'path,label\na.png,"bird\nsub/b.jpg,bird\n',
-      '"PATH", line 3: the row has a quote where none may be, or one that does not end; correct it, or save the list anew as CSV',
+      '"PATH", line 3: the row has a quote where none may be, or one that does not end; correct it, or save the list again as CSV',
     ],
     [
       'a quote in the middle',
       'path,label\na.png,bi"rd\n',
-      '"PATH", line 2: the row has a quote where none may be, or one that does not end; correct it, or save the list anew as CSV',
+      '"PATH", line 2: the row has a quote where none may be, or one that does not end; correct it, or save the list again as CSV',
     ],
     [
       'a row without end',
       `path,label\n${'x'.repeat(70_000)},bird\n`,
-      '"PATH", line 2: the row has more than 65536 characters; correct it, or save the list anew as CSV',
+      '"PATH", line 2: the row has more than 65536 characters; correct it, or save the list again as CSV',
     ],
     ['nothing', '', 'Expected images in the list "PATH", but there are none'],
     ['only a header', 'path,label\n', 'Expected images in the list "PATH", but there are none'],
     [
       'UTF-16',
       Buffer.from('\ufeffpath,label\na.png,bird', 'utf16le'),
-      'Expected a list in UTF-8, but "PATH" is in UTF-16; save it anew as "CSV UTF-8"',
+      'Expected a list in UTF-8, but "PATH" is in UTF-16; save it again as "CSV UTF-8"',
     ],
   ])('%s', async (_, text, message) => {
     const path = listed('list.csv', text);

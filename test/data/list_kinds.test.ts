@@ -383,7 +383,7 @@ describe('files', () => {
     expect(skipped.length).toBe(others.length);
     for (const { reason } of skipped)
       expect(reason).toMatch(
-        /^(is (text|of an unknown type), no image|is empty|is not a file|is in the list, but)/,
+        /^(is (text|of an unknown type), not an image|is empty|is not a file|is in the list, but)/,
       );
     const { sources } = JSON.parse(readFileSync(lock, 'utf8'));
     expect(sources[0].files.map(([name]: string[]) => name)).toEqual([
@@ -396,7 +396,7 @@ describe('files', () => {
     symlinkSync(join(elsewhere, 'secret.png'), join(folder, 'photos/bird/link.png'));
     const photos = await loadDataset(options(folder, { data: [join(folder, 'photos')] }));
     expect(photos.skipped).toEqual([
-      { name: join(folder, 'photos/bird/link.png'), reason: 'is text, no image' },
+      { name: join(folder, 'photos/bird/link.png'), reason: 'is text, not an image' },
     ]);
   });
 });

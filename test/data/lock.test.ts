@@ -239,7 +239,7 @@ describe('a lock that is', () => {
     change(json);
     writeFileSync(lock, JSON.stringify(json));
   };
-  const advice = 'restore it from version control, or delete it to have it written anew';
+  const advice = 'restore it from version control, or delete it so that it is written again';
   const cases: [string, () => unknown, string][] = [
     [
       'cut short',

@@ -328,7 +328,7 @@ describe('faults', () => {
     const file = fileAt(path);
     for (const group of [99, -1, 0.5]) {
       expect(await outcome(own.images(file, { group, offset: 0, limit: 25 }))).toContain(
-        `it has 4 row groups, no number ${group}`,
+        `it has 4 row groups and no group ${group}`,
       );
     }
     expect(await outcome(own.images(file, { group: 0, offset: 20, limit: 25 }))).toContain(

@@ -222,7 +222,7 @@ describe('what is read', () => {
     const { file } = remote(honey((builder) => builder.setCompression(Compression.LZ4)));
     const window = { group: 0, offset: 0, limit: 4 };
     expect(await outcome(reader.images(file, window))).toMatch(
-      /, row group 0: it is packed as LZ4, which is not read here; write it anew with another compression/,
+      /, row group 0: it is packed as LZ4, which is not read here; write it again with another compression/,
     );
   });
 

@@ -57,7 +57,7 @@ describe('source texts', () => {
     ],
     ['demo?label=', 2, 'Expected a name after ?label= in "demo?label="'],
     ['', 2, `Expected a source (${FORMS}), but found ""`],
-    ['package.json', 2, `Expected ${FORMS}, but "package.json" is none of them`],
+    ['package.json', 2, `Expected ${FORMS}, but found "package.json"`],
     ['no/such/folder', 1, `No such folder: "no/such/folder" (a source is ${FORMS}); check the path`],
   ])('%j is refused with %i', async (text, exitCode, message) => {
     await expect(parseSource(text)).rejects.toMatchObject({ name: 'UserError', exitCode, message });
@@ -157,7 +157,7 @@ describe('folders', () => {
     expect(names!.filter((_, i) => labels[i] === 0)).toEqual(['bird/a.png', 'bird/linked/b.png']);
   });
 
-  test('nothing to learn from', async () => {
+  test('nothing to train on', async () => {
     const folder = testFolder();
     const said = async (name: string) =>
       outcome(folderPart(join(folder, name), true).then((part) => part.list()));

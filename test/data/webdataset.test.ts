@@ -170,7 +170,7 @@ test('images without a label are skipped by name, captions are no labels, and ne
   const dataset = (await load((root) => join(root, 'a.tar'), { 'a.tar': await shard(odd) })) as Dataset;
   expect(countsOf(dataset)).toEqual([{ 0: 1, 1: 1, ignored: 0 }]);
   expect(dataset.skipped.map(({ reason }) => reason)).toEqual([
-    'has the label -1, which stands for none',
+    'has the label -1, which means none',
     'has no .cls beside it',
     'has no label in the .cls beside it',
   ]);

@@ -194,7 +194,7 @@ describe('what it says', () => {
   test('of an eventful one: incidents with their images, where it goes on, the search for a rate', async () => {
     const said = text(renderReport(await eventfulStory()));
     expect(said).toContain('Interrupted');
-    expect(said).toContain('Went back to step 96, left out the batch');
+    expect(said).toContain('Rolled back to step 96, skipped the batch');
     expect(said).toContain('critical, epoch 4, step 100');
     expect(said).toMatch(/It stopped and was resumed from a checkpoint once: \S+ \S+ after step 200\./);
     expect(said).toMatch(/Resumed once: \S+ \S+, after step 200; the version was 0\.0\.9/);
@@ -205,7 +205,7 @@ describe('what it says', () => {
 
   test('of one that had no time for a step', async () => {
     const said = text(renderReport({ ...(await goodStory()), steps: 0, betterThanMajority: false }));
-    expect(said).toContain('It ended before it learnt anything.');
+    expect(said).toContain('It ended before the first training step.');
   });
 
   test('of one that failed: why', async () => {

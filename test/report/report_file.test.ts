@@ -108,7 +108,7 @@ test('a running training, then its end: the same pictures are not made twice', a
   expect(text).toContain('It finds 1 of 2 birds; all it calls bird is bird.');
   expect(text).toMatch(/said not-bird \(\d+%\), is bird wrong &lt;b&gt;\.jpg/);
   expect(text).toContain(
-    'The loss jumped to 80. Went back to step 2, left out 2 batches, lowered the learning rate to 0.0005; 1 of the 5 times that it may.',
+    'The loss jumped to 80. Rolled back to step 2, skipped 2 batches, lowered the learning rate to 0.0005; rollback 1 of at most 5.',
   );
   expect(text).toContain('It is slow. warning, epoch 2, step 4');
   expect(text).toContain('1 of 20 epochs, 4 steps in 4 s, 64 images a second, on cpu');

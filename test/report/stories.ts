@@ -182,7 +182,7 @@ export async function eventfulStory(): Promise<RunStory> {
       step: 100,
       severity: 'critical',
       seen: 'The loss is no number at step 100; the gradient norm of the step before was 50,000.',
-      done: 'Went back to step 96, left out the batch, halved the learning rate to 0.0005.',
+      done: 'Rolled back to step 96, skipped the batch, halved the learning rate to 0.0005.',
       images: Array.from({ length: 32 }, (_, i) => `data/birds/bird/IMG_${i}.jpg`),
     },
     {

@@ -1,4 +1,4 @@
-/** What stands in an archive under one name, and whether that name may be believed. */
+/** An entry of an archive, and whether its name is safe. */
 import { UserError } from '../../base/errors.ts';
 
 /** An entry before its content is read. */

@@ -19,7 +19,7 @@ export async function isInWork(folder: string): Promise<boolean> {
   return false;
 }
 
-/** Removes what killed processes left, and this archive as it was before it changed, if nobody used it for a day. */
+/** Removes leftovers of killed processes, and outdated versions of this archive that were unused for a day. */
 export async function tidyArchives(root: string, folder: string): Promise<void> {
   await removeLeftovers(root, undefined, FOREIGN_MS);
   const [archive] = basename(folder).split('-');

@@ -17,7 +17,7 @@ export const TEXT_NAMES =
   /(^|\/)(images|image_class_labels|classes|hierarchy|train_test_split|photographers)\.txt$/;
 const TEXT_SIZE_LIMIT = 64 * 2 ** 20;
 
-/** Whether a file that was kept is none that is looked at as an image. */
+/** Whether a kept file is not a candidate image. */
 export function isText(name: string): boolean {
   return TEXT_NAMES.test(name) || BESIDE_NAMES.test(name);
 }

@@ -24,7 +24,7 @@ const PROBLEMS: Record<string, string> = {
 
 export interface TarOptions {
   gzipped: boolean;
-  /** Called for each entry in turn; content that is begun must be read to its end. */
+  /** Called for each entry in turn; once started, its content must be read to the end. */
   onEntry: (head: EntryHead, content: AsyncIterable<Uint8Array>) => Promise<void>;
   /** Sees the bytes of the archive itself as they are read. */
   onBytes: (bytes: Uint8Array) => void;
@@ -132,7 +132,7 @@ function entries(path: string, { onEntry }: TarOptions, state: State) {
     content.on('error', () => {
       state.isBroken = true;
     });
-    // The reader waits for ever for the end of what has no size.
+    // The reader would wait forever for the end of an entry without a size.
     const problem = Number.isSafeInteger(header.size) ? undefined : new Error('Invalid header');
     if (problem || state.entries > ENTRY_LIMIT) {
       next(problem ?? tooMany(path));
@@ -167,8 +167,8 @@ function tarError(path: string, error: NodeJS.ErrnoException, { entries }: State
   if (/tar header|invalid header|header exceeds/i.test(message)) {
     return new UserError(
       entries === 0
-        ? `Expected a tar archive, but "${path}" is none or damaged; fetch it again`
-        : `"${path}" is damaged behind its entry ${entries}; fetch it again`,
+        ? `Expected a tar archive, but "${path}" is something else or damaged; fetch it again`
+        : `"${path}" is damaged after entry ${entries}; fetch it again`,
     );
   }
   return new UserError(`"${path}" could not be read (${code || message}); check it and run again`);
@@ -183,6 +183,6 @@ function checkEnd(path: string, { read, entries, tail }: State, consumed: number
   if (tail.length < 512 || tail.some((byte) => byte !== 0)) throw cutShort(path);
   if (entries === 0) throw new UserError(`Expected images in "${path}", but the archive is empty`);
   if (read - consumed > 2 ** 16) {
-    throw new UserError(`"${path}" has ${read - consumed} bytes behind its end; fetch it again`);
+    throw new UserError(`"${path}" has ${read - consumed} bytes after its end; fetch it again`);
   }
 }

@@ -168,7 +168,7 @@ async function readArchive(
   return { contents: collector.finish(), md5: hash?.digest('hex') };
 }
 
-/** Progress is told this often. */
+/** Interval of progress events. */
 const PROGRESS_MS = 100;
 
 function progressOf(
@@ -181,7 +181,7 @@ function progressOf(
   let told = 0;
   return (more) => {
     const isEnd = more === Number.POSITIVE_INFINITY;
-    // All of it is told only when the last image is packed.
+    // 100% is reported only when the last image is packed.
     bytes = isEnd ? totalBytes : Math.min(totalBytes - 1, bytes + more);
     const now = performance.now();
     if (now - told < PROGRESS_MS && !isEnd) return;

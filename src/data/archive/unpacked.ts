@@ -81,7 +81,7 @@ export class Unpacked {
   readonly nested: number;
   /** Of the archive, where it was asked for when it was unpacked. */
   readonly md5?: string;
-  /** Called when nobody reads it any more. */
+  /** Called when the last reader is done. */
   onClose: () => Promise<void> = async () => {};
   /** Open while it is read. */
   #file: Promise<FileHandle> | undefined;

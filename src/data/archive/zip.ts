@@ -65,7 +65,7 @@ async function openZip(path: string, reader: ZipReader): Promise<yauzl.ZipFile> 
   const options = { autoClose: false, decodeStrings: false, lazyEntries: true };
   try {
     const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, options);
-    // What fails later is told by the call that failed.
+    // Later failures are reported by the failing call.
     zip.on('error', () => {});
     return zip;
   } catch (error) {
@@ -190,7 +190,9 @@ function zipError(path: string, error: NodeJS.ErrnoException): UserError {
     return new UserError(`"${path}" is encrypted; unpack it with its password and name the folder`);
   }
   if (/End of central directory/i.test(message)) {
-    return new UserError(`Expected a zip archive, but "${path}" is none or was cut short; fetch it again`);
+    return new UserError(
+      `Expected a zip archive, but "${path}" is something else or truncated; fetch it again`,
+    );
   }
   if (code !== '' && !code.startsWith('Z_')) {
     return new UserError(`"${path}" could not be read (${code}); check it and run again`);

@@ -42,7 +42,7 @@ export class ZipReader extends RandomAccessReader {
 
   /** Exactly the bytes of a place. */
   async bytes(begin: number, length: number): Promise<Buffer> {
-    if (!(begin >= 0 && begin + length <= this.size)) throw new Error('it points behind its end');
+    if (!(begin >= 0 && begin + length <= this.size)) throw new Error('it points beyond its end');
     const held = this.#held(begin, begin + length);
     if (held.length === length) return held;
     const bytes = await this.#readAt(begin, Math.min(Math.max(length, WINDOW_BYTES), this.size - begin));

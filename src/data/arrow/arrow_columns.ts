@@ -1,4 +1,4 @@
-/** Columns of a batch of an Arrow file, each read by itself: images are large, and mostly not wanted. */
+/** Columns of a batch of an Arrow file, each read separately: images are large and often not needed. */
 import { type Data, DataType, type Field, makeData, makeVector, type Vector } from 'apache-arrow';
 import type { RandomAccess } from '../part.ts';
 import { type Batch, damaged, type Range } from './arrow_messages.ts';
@@ -8,7 +8,7 @@ export interface Place {
   type: DataType;
   length: number;
   nullCount: number;
-  /** First of them that of what is null. */
+  /** The first one is the validity bitmap. */
   buffers: Range[];
   children: Map<string, Place>;
 }
@@ -34,7 +34,7 @@ export function placesIn(fields: Field[], { rows, nodes, buffers }: Batch): Map<
   return places;
 }
 
-/** Whether the bytes are at least what so many values take. */
+/** Whether the bytes can hold this many values. */
 function isEnough({ type, length, nullCount, buffers, children }: Place): boolean {
   const [nulls = 0, second = 0] = buffers.map(({ begin, end }) => end - begin);
   const isCounted = length >= 0 && nullCount >= 0 && nullCount <= length;

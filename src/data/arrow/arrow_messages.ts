@@ -49,7 +49,7 @@ export async function readMessages(file: RandomAccess, signal?: AbortSignal): Pr
 
 /** A file that says what can't be. */
 export function damaged(): Error {
-  return new Error('it is none, or damaged');
+  return new Error('it is not one, or it is damaged');
 }
 
 async function walk(file: RandomAccess, signal?: AbortSignal): Promise<ArrowContent> {

@@ -1,4 +1,4 @@
-/** The size of the cache: what was unused for longest gives way, what anybody uses stays. */
+/** The size limit of the cache: the least recently used entries are evicted, entries in use are kept. */
 import { UserError } from '../../base/errors.ts';
 import {
   isMemory,
@@ -11,7 +11,7 @@ import {
 } from './cache_entries.ts';
 import { heldNames, hold } from './leases.ts';
 
-/** What was found out about files goes only when it was of no use for so long. */
+/** Facts about files are evicted only after being unused for this long. */
 const MEMORY_MS = 30 * 24 * 3600 * 1000;
 
 /** Of what grows, room is made so far ahead; of a small cache less, as it would leave nothing in it. */
@@ -49,7 +49,7 @@ export async function letGo(cacheDir: string): Promise<void> {
   await release?.();
 }
 
-/** Evicts until there are at most so many bytes. */
+/** Evicts entries until the cache is within its limit. */
 async function evict(cacheDir: string, limit: number, isFree: (piece: Piece) => boolean): Promise<Piece[]> {
   // What killed processes held goes in any case.
   const held = await heldNames(cacheDir);

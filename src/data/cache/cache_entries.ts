@@ -23,7 +23,7 @@ export function pieceName(cacheDir: string, path: string): string {
   return stem ? relative(cacheDir, join(dirname(path), stem)) : '';
 }
 
-/** All pieces of a cache. Other files in its folder are nobody's. */
+/** All entries of a cache. Other files in its folder are ignored. */
 export async function piecesOf(cacheDir: string): Promise<Piece[]> {
   const shelves = await shelvesOf(cacheDir);
   return (await Promise.all(shelves.map((shelf) => piecesOn(cacheDir, shelf)))).flat();

@@ -2,7 +2,7 @@
 
 import { bmpSize } from '../bmp.ts';
 
-/** Formats by number; 0 is none of them. */
+/** Formats by number; 0 means unknown. */
 export const FORMATS = ['', 'jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'bmp'] as const;
 
 export interface Header {
@@ -28,7 +28,7 @@ const REACH = 64 * 1024;
 /** Markers or chunks looked at before the pixels; files made to mislead have more. */
 const STEPS = 4096;
 
-/** Reads what it can; nothing is believed to be there. */
+/** Reads what the bytes allow; every offset is checked. */
 export function readHeader(bytes: Uint8Array): Header {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header: Header = {

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { newName, removeAtExit, removeLeftovers } from '../../base/file_owner.ts';
 import { temporaryPath } from '../../base/files.ts';
 
-/** So often a process says again what it holds: what was not told for a day is not held any more. */
+/** How often a process renews its leases; a lease that was not renewed for a day has expired. */
 const BEAT_MS = 3600 * 1000;
 
 /** Of this process, by the folder of the cache. */
 const own = new Map<string, Holds>();
 
 /**
- * Until the returned function is called, nobody evicts these pieces of the cache.
+ * Protects these cache entries from eviction until the returned function is called.
  * @param names of the pieces, see `Piece`; they need not be there yet
  */
 export async function hold(cacheDir: string, names: string[]): Promise<() => Promise<void>> {

@@ -25,7 +25,7 @@ export interface Memo {
   reasons: Map<number, string>;
 }
 
-/** Undefined when there is none, or none that can be trusted. */
+/** Undefined if there is none or it is not valid. */
 export async function readMemo(folder: string, key: string): Promise<Memo | undefined> {
   try {
     const path = memoPath(folder, key);

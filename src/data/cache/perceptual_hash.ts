@@ -11,7 +11,7 @@ const WAVES = 9;
 /** A picture that strays less than this from its mean, in levels of 256, is blank. */
 const BLANK_DEVIATION = 3;
 
-/** The waves of a print, [down, across], the long ones first: those survive most of what is done to a picture. */
+/** The DCT coefficients of a hash, [down, across], low frequencies first: they survive most edits of an image. */
 const KEPT = Array.from({ length: WAVES * WAVES }, (_, i) => [Math.floor(i / WAVES), i % WAVES] as const)
   .filter(([down, across]) => down + across > 0)
   .sort((a, b) => a[0] + a[1] - b[0] - b[1] || Math.abs(a[0] - a[1]) - Math.abs(b[0] - b[1]) || a[0] - b[0])

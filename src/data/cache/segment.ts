@@ -10,7 +10,7 @@ const MAGIC = 'BIRBSPIX';
 export const HEADER_BYTES = 4096;
 const FORMAT_VERSION = 1;
 
-/** Pixels are written when there are so many. */
+/** Pixels are written once this many bytes are buffered. */
 const BLOCK_BYTES = 2 ** 20;
 
 /** Hex digits that a content and its pixels are known by. */

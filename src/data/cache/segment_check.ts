@@ -8,7 +8,7 @@ const BLOCK_BYTES = 2 ** 19;
 
 /**
  * What pixels are known by: two checksums, of half the image each. Equal pixels are found by it, and damaged ones; it
- * is no protection against someone who makes pixels to fit.
+ * does not protect against deliberate changes.
  */
 export function pixelHash(pixels: Uint8Array): string {
   const half = pixels.length >> 1;

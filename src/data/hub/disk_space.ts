@@ -16,7 +16,7 @@ export async function checkSpace(folder: string, bytes: number, what: string): P
   );
 }
 
-/** An error of writing, as a sentence; anything else stays as it is. */
+/** Turns a write error into a sentence; other errors are returned unchanged. */
 export function writeError(error: unknown, path: string, what: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {

@@ -8,7 +8,7 @@ import { waitOf } from './retry.ts';
 
 const HOPS = 5;
 
-/** Of a body that nobody reads, so that the connection can be used again. */
+/** Largest body that is drained so that the connection can be reused. */
 const DRAINED_BYTES = 65_536;
 
 export interface HubRequest {
@@ -33,7 +33,7 @@ export interface HubAnswer {
 }
 
 /**
- * Asks once, following redirects; the token goes to the hub alone, whoever sends us elsewhere.
+ * Makes one request and follows redirects; the token is sent to the hub only, not to redirect targets.
  * @throws HubFailure when there is no answer with a good status
  */
 export async function ask(address: string, wanted: HubRequest, settings: HubSettings): Promise<HubAnswer> {
@@ -186,16 +186,16 @@ class Line {
     const { host } = this.#url;
     const { code, message } = firstCause(error as Error) as NodeJS.ErrnoException;
     const { proxy } = error as { proxy?: string };
-    // What a proxy answers is told in words.
-    const told = proxy ? `${message} through the proxy ${proxy}` : (code ?? message);
+    // The proxy's answers are already sentences.
+    const reason = proxy ? `${message} through the proxy ${proxy}` : (code ?? message);
     const unreachable =
       /^(ECONNREFUSED|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(NET|HOST)UNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
     if (unreachable.test(code ?? '')) {
-      return new HubFailure(`can't be reached (${told})`, { passing: true, host, unreachable: true });
+      return new HubFailure(`can't be reached (${reason})`, { passing: true, host, unreachable: true });
     }
-    const certificate = /CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(told);
+    const certificate = /CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(reason);
     return new HubFailure(
-      certificate ? `is not who it claims to be (${told})` : `broke the connection (${told})`,
+      certificate ? `has an invalid certificate (${reason})` : `broke the connection (${reason})`,
       { passing: !certificate, host },
     );
   }

@@ -34,7 +34,7 @@ export interface RepositoryRevision extends RepositoryId {
   revision: string;
 }
 
-/** The failure as a sentence for the user; what is no failure of the hub stays as it is. */
+/** Turns a failure of the hub into a sentence for the user; other errors are returned unchanged. */
 export function explain(
   error: unknown,
   repository: RepositoryRevision,

@@ -1,4 +1,4 @@
-/** What the hub tells of a repository: its commit and its files, asked through the hub's own library. */
+/** A repository's commit and files, through the hub's own library. */
 import { datasetInfo, type ListFileEntry, listFiles, modelInfo, pathsInfo } from '@huggingface/hub';
 import { ask, type HubRequest } from './http.ts';
 import { HubFailure } from './http_failure.ts';
@@ -22,7 +22,7 @@ export interface HubFile {
   path: string;
   /** Bytes. */
   size: number;
-  /** Git's sha1 of the content, or of what stands for it. */
+  /** Git's sha1 of the content, or of its pointer file. */
   oid: string;
   /** Of the content; small files have none. */
   sha256?: string;
@@ -33,7 +33,7 @@ const ANSWER_LIMIT = 64 * 2 ** 20;
 
 const FILE_LIMIT = 2_000_000;
 
-/** The commit (40 hex digits) that a branch, tag or commit stands for now. */
+/** The commit (40 hex digits) that a branch, tag or commit currently points to. */
 export async function resolveCommit(
   connection: Connection,
   { type, name }: RepositoryId,
@@ -149,5 +149,5 @@ function checked(
 function malformed({ settings }: Connection, expected: string, found: unknown): HubFailure {
   const { host } = new URL(settings.endpoint);
   const told = String(JSON.stringify(found)).slice(0, 200);
-  return new HubFailure(`was expected to tell ${expected}, but told ${told}`, { passing: false, host });
+  return new HubFailure(`was expected to return ${expected}, but returned ${told}`, { passing: false, host });
 }

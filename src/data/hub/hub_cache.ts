@@ -56,7 +56,7 @@ export class HubCache {
     await writeFileWhole(this.#refPath(revision), commit);
   }
 
-  /** The files of a commit that are here, whoever fetched them. */
+  /** The files of a commit that are in the cache. */
   async files(commit: string): Promise<HubFile[]> {
     const root = join(this.folder, 'snapshots', commit);
     const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);

@@ -11,7 +11,7 @@ import type { Connection, HubFile } from './hub_api.ts';
 import { isFetchedElsewhere, Partial } from './partial_download.ts';
 import { retrying } from './retry.ts';
 
-/** A try that brought so much was not in vain. */
+/** A try that fetched at least this many bytes counts as progress. */
 const GAIN_BYTES = 65_536;
 
 const WAIT_MS = 250;
@@ -57,7 +57,7 @@ async function complete(connection: Connection, wanted: Download, partial: Parti
   const { file, target, name, onBytes } = wanted;
   await checkSpace(dirname(target), file.size - partial.size, name);
   onBytes?.(partial.size);
-  // What was left by another run may be wrong, and what comes anew may be: each gets a second chance.
+  // Both the leftover of another run and a fresh download may be corrupt, so each is tried twice.
   for (let chance = 0; chance < 2; chance++) {
     await fill(connection, wanted, partial);
     if (partial.digest() === (file.sha256 ?? file.oid)) return partial.finish(target);

@@ -22,7 +22,7 @@ export class Downloads {
     [this.#dataset, this.#files, this.#onBytes] = [dataset, files, onBytes];
   }
 
-  /** Where the file is once it is here; those after it are begun too. */
+  /** The local path of a file once it is downloaded; also starts the downloads after it. */
   async path(file: HubFile, signal?: AbortSignal): Promise<string> {
     signal?.throwIfAborted();
     if (!this.#hasSpace) await this.#dataset.checkSpace(this.#files);
@@ -54,7 +54,7 @@ export class Downloads {
     const controller = new AbortController();
     const path = this.#dataset.whole(file, this.#onBytes, controller.signal);
     this.#running.set(file, { path, controller });
-    // Its failure is told to who asks for it, and it may be asked for again.
+    // The rejection goes to the caller that requests the file, and the download can be requested again.
     path.catch(() => this.#running.delete(file));
   }
 

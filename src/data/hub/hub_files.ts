@@ -36,7 +36,7 @@ export async function chooseFiles(
   const best = bestOf(visible);
   if (best === undefined) throw nothingToRead(dataset, found, text);
   const { kind, files } = best;
-  // Whoever names files has chosen them; of pictures, the folders tell the split.
+  // Named files were chosen by the user; for images the folders determine the split.
   if (split === undefined || kind === 'images') return { kind, files, hasSplit: false };
   const ofSide = filesOfSide(files, split);
   if (ofSide.length > 0) return { kind, files: ofSide, hasSplit: true };

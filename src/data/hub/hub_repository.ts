@@ -262,7 +262,7 @@ async function commitOf(connection: Connection, place: HubPlace, cache: HubCache
       place,
       revision,
     );
-    // A folder that can't be written to is told when a file must go there.
+    // An unwritable folder is reported when a file has to be written there.
     await cache.setCommit(revision, commit).catch(() => {});
     return commit;
   } catch (error) {
@@ -289,7 +289,7 @@ function noEntry<T>(nothing: T): (error: unknown) => T {
   };
 }
 
-/** A folder that can't be written to is told by those who must write. */
+/** An unwritable folder is reported by the write itself. */
 async function writeJson(path: string, value: object): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });

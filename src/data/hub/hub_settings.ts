@@ -15,7 +15,7 @@ export interface HubSettings {
   cacheDir: string;
   /** Nothing is asked of the network. */
   offline: boolean;
-  /** A connection over which nothing came for so long is given up. */
+  /** A connection without data for this long is aborted. */
   idleSeconds: number;
   /** Pause after the first failure; it doubles with each that follows. */
   pauseMs: number;

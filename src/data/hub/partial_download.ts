@@ -4,13 +4,13 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { basename, dirname, join } from 'node:path';
 import { isAbandoned, newName } from '../../base/file_owner.ts';
 
-/** Of another machine it can't be known whether its process lives; silent for so long, it is taken for dead. */
+/** A process on another machine can't be checked; a file untouched for this long counts as abandoned. */
 const FOREIGN_MS = 600_000;
 
-/** In the name of what no process writes to any more. */
+/** Marks the name of a file that no process writes to any more. */
 const FREE = '-free';
 
-/** Another process that wrote nothing for so long is not waited for. */
+/** Another process that wrote nothing for this long is not waited for. */
 const SILENT_MS = 30_000;
 
 /** Bytes from the start of a file on, as far as they have come, and their hash. */
@@ -30,7 +30,7 @@ export class Partial {
    * What a process that is gone left of the file, else an empty one.
    * @param target the file that it is to become, in a folder that is there
    * @param newHash what its content is known by
-   * @param folder where it is until it is whole, on the same disk: one with few files, as it is looked through
+   * @param folder for the partial file, on the same disk; it should hold few files, since it is scanned
    */
   static async open(target: string, newHash: () => Hash, folder = dirname(target)): Promise<Partial> {
     await mkdir(dirname(target), { recursive: true });
@@ -91,7 +91,7 @@ export async function isFetchedElsewhere(target: string, folder = dirname(target
   return (await partialsOf(target, folder)).some(({ abandoned, age }) => !abandoned && age < SILENT_MS);
 }
 
-/** How much of the file is there, in bytes; of those who fetch it, the one that is furthest. */
+/** Bytes fetched so far, by the process that is furthest. */
 export async function fetchedBytes(target: string, folder: string): Promise<number> {
   return Math.max(0, ...(await partialsOf(target, folder)).map(({ size }) => size));
 }

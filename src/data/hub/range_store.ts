@@ -1,4 +1,4 @@
-/** The ranges of one remote file that are on this disk: a file with holes, and a record of what is not a hole. */
+/** The cached ranges of a remote file: a sparse file, and a record of its filled segments. */
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ interface Segment {
 }
 
 /**
- * A segment counts when its line is in the record and its bytes have the sum that the line tells: whatever a killed
+ * A segment is valid if its line is in the record and its bytes have the line's checksum: whatever a killed
  * process or a machine without power left half written is a hole. Several processes may use it at once.
  */
 export class RangeStore {
@@ -110,7 +110,7 @@ export class RangeStore {
     }
   }
 
-  /** In place of what it covers: that was fetched again. Two processes may have cut the same in other places. */
+  /** Replaces the segments that it covers. Two processes may have split the same range differently. */
   #insert(segment: Segment): void {
     const i = this.#after(segment.begin);
     let count = 0;

@@ -23,7 +23,7 @@ export interface Remote {
   /** Where the ranges are kept. */
   folder: string;
   onBytes?: (bytes: number) => void;
-  /** Waited for before the bytes fetched by now, so many, are kept. */
+  /** Awaited before fetched bytes are kept; gets their number so far. */
   onGrow?: (bytes: number) => Promise<void>;
 }
 
@@ -65,7 +65,7 @@ class RemoteFile implements RandomAccess {
   async read(begin: number, end: number, signal = this.#connection.signal): Promise<Uint8Array> {
     if (!(Number.isSafeInteger(begin) && begin >= 0 && begin <= end && end <= this.size)) {
       throw new UserError(
-        `"${this.name}" is damaged: it points to bytes ${begin} to ${end} of ${this.size}; tell its author`,
+        `"${this.name}" is damaged: it points to bytes ${begin} to ${end} of ${this.size}; report this to its author`,
       );
     }
     // A second time when what is on the disk turns out to be wrong.
@@ -88,7 +88,7 @@ class RemoteFile implements RandomAccess {
     for (;;) {
       const overlapping = [...this.#running].filter((other) => other.begin < end && begin < other.end);
       if (overlapping.length === 0) break;
-      // Its failure is for those who asked for it.
+      // The rejection is handled by the callers that requested this range.
       await Promise.allSettled(overlapping.map(({ done }) => done));
     }
     const holes = this.#store.missing(begin, end);

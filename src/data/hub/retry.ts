@@ -5,7 +5,7 @@ import { HubFailure } from './http_failure.ts';
 /** In a row, without anything gained. */
 const TRIES = 6;
 
-/** The hub counts requests in windows of five minutes; who asks for a longer wait is not waited for. */
+/** The hub counts requests in windows of five minutes; longer waits are not accepted. */
 const LONGEST_WAIT_SECONDS = 310;
 
 export interface RetryOptions {
@@ -19,7 +19,7 @@ export interface RetryOptions {
 }
 
 /**
- * Does the work until it succeeds, fails for good, or failed too often; `gained` says that this try was not in vain.
+ * Retries the work until it succeeds, fails permanently or has failed too often; `gained` reports progress of a try.
  */
 export async function retrying<T>(
   work: (gained: () => void) => Promise<T>,
@@ -39,7 +39,7 @@ export async function retrying<T>(
       if (impatient && unreachable) throw error;
       const longest = waitSeconds !== undefined && waitSeconds > LONGEST_WAIT_SECONDS;
       if (failures >= TRIES || longest) throw error;
-      // Those who failed together don't come back together.
+      // A random delay, so that requests that failed together are not retried together.
       const pause = waitSeconds
         ? waitSeconds * 1000
         : pauseMs * 2 ** (failures - 1) * (1 + Math.random() / 4);

@@ -1,4 +1,4 @@
-/** The archive of a version of a data set on Kaggle: resumed where it was left, checked where Kaggle tells its hash. */
+/** Downloads the archive of a version of a Kaggle data set: resumable, and verified if Kaggle gives its hash. */
 import { createHash } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -11,7 +11,7 @@ import { retrying } from '../hub/retry.ts';
 import type { SourceContext } from '../part.ts';
 import type { KaggleSettings } from './kaggle_settings.ts';
 
-/** A try that brought so much was not in vain. */
+/** A try that fetched at least this many bytes counts as progress. */
 const GAIN_BYTES = 65_536;
 
 const WAIT_MS = 250;
@@ -22,7 +22,7 @@ interface Wanted extends Pick<SourceContext, 'onProgress' | 'signal'> {
   target: string;
   /** As a person knows it. */
   name: string;
-  /** Waited for before more than so many bytes, of so many in all, are kept. */
+  /** Awaited before more bytes are kept; gets the bytes so far and the total. */
   onGrow: (bytes: number, total?: number) => Promise<void>;
 }
 
@@ -87,7 +87,7 @@ async function fetchRest(
   await checkWhole(answer, partial, total);
 }
 
-/** Bytes of the whole file, where the answer says it; empties what is there if the answer begins anew. */
+/** Size of the whole file if the response says it; truncates the partial file if the response starts at 0. */
 async function totalOf(answer: HubAnswer, partial: Partial): Promise<number | undefined> {
   const { status, headers, url } = answer;
   if (/^text\/html/i.test(headers.get('Content-Type') ?? '')) {

@@ -6,7 +6,7 @@ import type { KaggleSettings } from './kaggle_settings.ts';
 const KEY =
   'make a key on https://www.kaggle.com/settings under API and set KAGGLE_USERNAME and KAGGLE_KEY (or KAGGLE_API_TOKEN)';
 
-/** A failure as a sentence for the user; what is no failure of the host stays as it is. */
+/** Turns a failure of the host into a sentence for the user; other errors are returned unchanged. */
 export function explain(error: unknown, name: string, { endpoint, authorization }: KaggleSettings): unknown {
   if (!(error instanceof HubFailure)) return error;
   const { status, host, unreachable } = error.facts;

@@ -9,14 +9,14 @@ import { publishedFiles } from '../recipes.ts';
 import { differences, entryHash, type LockEntry, makeEntry, rootHash } from './lock_entry.ts';
 import { addToLock, isSame, readLock } from './lock_file.ts';
 
-/** Where the lock is if nobody says otherwise. */
+/** Default path of the lock file. */
 export const LOCK_FILE = 'birbs.lock.json';
 
 /** Sources of more files are not locked: a lock is read whole. */
 const FILE_LIMIT = 1_000_000;
 const NAMES_TOLD = 5;
 
-/** What a run tells of its lock. */
+/** What a run reports about its lock. */
 export interface LockFacts {
   file: string;
   /** Over the sources of this run: the same files under the same texts, the same root, on any machine. */
@@ -96,7 +96,7 @@ export class Lock {
     this.#changed.push(found);
   }
 
-  /** Writes what is new, and tells of this run. A lock that can't be written is a notice, no error. */
+  /** Writes new entries and reports on this run. A lock that can't be written is a notice, not an error. */
   async save(): Promise<LockFacts> {
     const written = this.#changed.length > 0 && (await this.#write());
     const notice = this.#notice === undefined ? {} : { notice: this.#notice };

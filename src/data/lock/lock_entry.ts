@@ -33,7 +33,7 @@ const LINES = 4096;
 const hashes = new WeakMap<LockEntry, string>();
 
 /**
- * sha256 (hex) over the head and one line a file: name, size, sha256 and revision (empty if there is none), with a zero
+ * sha256 (hex) over the head and one line per file: name, size, sha256 and revision (empty if none), with a zero
  * byte between them and a line feed at the end.
  */
 export function entryHash(entry: LockEntry): string {
@@ -52,7 +52,7 @@ export function entryHash(entry: LockEntry): string {
   return digest;
 }
 
-/** sha256 (hex) over the hashes of the entries, a line each, in the order of source and role. */
+/** sha256 (hex) over the hashes of the entries, one per line, ordered by source and role. */
 export function rootHash(entries: LockEntry[]): string {
   const lines = sortEntries(entries).map((entry) => `${entryHash(entry)}\n`);
   return createHash('sha256').update(lines.join('')).digest('hex');

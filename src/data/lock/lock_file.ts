@@ -45,7 +45,7 @@ function parseJson(text: string, path: string): any {
 
 function damaged(path: string, reason: string): UserError {
   return new UserError(
-    `The lock ${path} is damaged: ${reason}; restore it from version control, or delete it to have it written anew`,
+    `The lock ${path} is damaged: ${reason}; restore it from version control, or delete it so that it is written again`,
   );
 }
 

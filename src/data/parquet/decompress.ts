@@ -12,7 +12,7 @@ const CHUNK_BYTES = 64 * 2 ** 10;
 /** Likewise fzstd, which keeps all output of a chunk in memory: up to 32,000 times its size. */
 const ZSTD_BYTES = 4 * 2 ** 10;
 
-/** The limit of the zstd library: compressors look back further only when told to. */
+/** The zstd library's default limit: compressors look back further only if configured to. */
 const WINDOW_BYTES = 128 * 2 ** 20;
 
 export type Decompressor = (packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;

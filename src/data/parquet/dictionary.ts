@@ -13,7 +13,7 @@ export class KeptDictionary implements Dictionary {
   /**
    * @param bytes of the page
    * @param count of values
-   * @param length of all values; absent: each is behind its own
+   * @param length of all values; if absent, each value is preceded by its length
    */
   constructor(bytes: Uint8Array, count: number, length?: number) {
     if (count * (length ?? 4) > bytes.length) throw new Error(`a dictionary of ${count} values`);

@@ -1,4 +1,4 @@
-/** What the images of some rows are read into: one buffer, or only their numbers. */
+/** Sinks for the images of some rows: one buffer for all bytes, or only counts. */
 import type { Images } from './parquet_reader.ts';
 import type { Values } from './values.ts';
 

@@ -234,7 +234,7 @@ function decompressed(
 
 /** The file is sound, but stored in a way that we cannot read. */
 function unsupported(what: string): Error {
-  const advice = 'write it anew with another compression (in Python: compression="zstd")';
+  const advice = 'write it again with another compression (in Python: compression="zstd")';
   return Object.assign(new Error(`${what}, which is not read here; ${advice}`), { isUnsupported: true });
 }
 

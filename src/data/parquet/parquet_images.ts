@@ -34,7 +34,7 @@ export async function* readImages(
   }
 }
 
-/** A buffer that is freed when nobody needs it any more. */
+/** A buffer that is freed when its last user is done. */
 class SharedBuffer {
   readonly #buffer: ArrayBuffer;
   #holders = 1;

@@ -20,7 +20,7 @@ export async function listAll(
   return found.listing();
 }
 
-/** The images of some rows of a file, added in the order of the rows. */
+/** The images of some rows of a file, added in row order. */
 export class FoundImages {
   readonly #file: Named;
   readonly #shape: Omit<Shape, 'groups'>;

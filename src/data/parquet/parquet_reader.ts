@@ -15,7 +15,7 @@ const DEADLINE_SECONDS = 120;
  */
 const PIECE_BYTES = 256 * 2 ** 20;
 
-/** More rows in a file are not believed; nor are more than it has bytes. */
+/** A file that claims more rows than this, or more rows than bytes, is refused. */
 const ROW_LIMIT = 10_000_000;
 
 /** A parquet file that can be opened; nothing of it was read yet. */
@@ -34,13 +34,13 @@ export interface ParquetFile {
   pins?: Part['pins'];
 }
 
-/** What the footer tells. */
+/** The content of the footer. */
 export interface Shape {
   /** Whether a row holds a list of images. */
   many: boolean;
   /** The column of the labels, if they are wanted. */
   label?: string;
-  /** Where the labels are numbers: the names that they stand for, in order; empty where the file has none. */
+  /** Class names by number if the labels are numbers; empty if the file has none. */
   classNames?: string[];
   groups: RowGroup[];
 }
@@ -66,7 +66,7 @@ export interface Window {
 export interface Rows {
   /** Images of each row; absent: one. */
   counts?: Int32Array;
-  /** Index into `values`, -1 where there is none; absent when no labels are wanted. */
+  /** Index into `values`, -1 for no label; absent if labels were not requested. */
   labels?: Int32Array;
   values?: SourceLabel[];
   /** Rows whose text speaks of birds, and the word. */
@@ -118,7 +118,7 @@ export class ParquetReader {
   readonly #pieceBytes: number;
 
   /**
-   * @param wanted what `rows` is to tell: labels, and whose text speaks of birds
+   * @param wanted what `rows` returns: labels, and which rows' text mentions birds
    * @param limits when a call is given up, and what it may ask for
    */
   constructor(
@@ -154,7 +154,7 @@ export class ParquetReader {
     await access?.close?.();
   }
 
-  /** One after the other, whoever asks. */
+  /** Runs calls one after the other. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#before.then(work);
     this.#before = turn.catch(() => {});
@@ -229,7 +229,7 @@ export class ParquetReader {
     // What a dying parquet-wasm prints is kept from the terminal.
     const options = { execArgv: [], stdout: true, stderr: true };
     const worker = startWorker(options);
-    // One that dies between two calls has nobody to tell; the next call starts another.
+    // If the thread dies between two calls, the next call starts another.
     worker.on('error', () => {});
     worker.on('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
@@ -245,7 +245,7 @@ function checked(shape: Shape, { name }: ParquetFile, size: number): Shape {
   throw new UserError(`"${name}": not a parquet file, or a damaged one (${rows} rows); fetch it again`);
 }
 
-/** What the thread says of its own accord: it lives on. */
+/** An error message of the worker; the thread remains usable. */
 class Refusal extends Error {
   readonly tooLarge?: boolean;
   /** It still waits for a read. */

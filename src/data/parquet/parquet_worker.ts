@@ -246,7 +246,7 @@ function expectWindow(window: Window): void {
   const { groups } = current();
   const rows = groups[window.group];
   // parquet-wasm ends the process on a group that does not exist.
-  if (rows === undefined) throw new Error(`it has ${groups.length} row groups, no number ${window.group}`);
+  if (rows === undefined) throw new Error(`it has ${groups.length} row groups and no group ${window.group}`);
   expectRows(window, Math.min(window.limit, Math.max(0, rows - window.offset)));
 }
 

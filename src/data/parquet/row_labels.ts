@@ -1,4 +1,4 @@
-/** The labels of some rows, and what is known of their classes. */
+/** The labels of some rows, and their class names. */
 import type { Vector } from 'apache-arrow';
 import type { SourceLabel } from '../part.ts';
 
@@ -7,14 +7,14 @@ const LABEL_LIMIT = 10_000;
 
 export interface LabelColumn {
   name: string;
-  /** The names that numbers stand for. */
+  /** Class names by number. */
   classNames?: string[];
   values: Vector | null;
   /** Where each image was before it was packed. */
   paths?: Vector | null;
 }
 
-/** @returns the index in `values` of each row's label, -1 where there is none */
+/** @returns the index in `values` of each row's label, -1 for rows without a label */
 export function labelsOf(
   { name, classNames, values: column, paths }: LabelColumn,
   rows: number,

@@ -5,11 +5,11 @@ import { type Span, windowsOf } from './file_windows.ts';
 import { FoundImages, listAll } from './parquet_listing.ts';
 import type { ParquetFile, ParquetReader, Rows, Shape } from './parquet_reader.ts';
 
-/** Of so much on disk every so many-th image is taken; of more, and of what is far away, windows of rows. */
+/** Up to this many bytes on disk, every n-th image is taken; from larger or remote files, windows of rows. */
 const SMALL_BYTES = 256 * 2 ** 20;
 
 /**
- * Images are to come from about so many places, if they are not too small for it: what is read along of a large row
+ * Images should come from about this many places, unless those get too small: what is also read of a large row
  * group (pages at both ends of a window, a dictionary) must cost little beside the window.
  */
 const PLACES = 8;
@@ -40,7 +40,7 @@ export async function listSome(
   return thinned(all, limit);
 }
 
-/** Every so many-th image, counted over all files. */
+/** Every n-th image, counted over all files. */
 function thinned(all: Map<ParquetFile, Listing>, limit: number): Map<ParquetFile, Listing> {
   const total = [...all.values()].reduce((sum, { count }) => sum + count, 0);
   const share = Math.min(1, limit / total);

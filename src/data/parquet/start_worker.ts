@@ -1,4 +1,4 @@
-/** Starts the thread of parquet_worker: as it is in dist/, bundled from its TypeScript in a clone. */
+/** Starts the parquet worker's thread: from dist/, or bundled from TypeScript in a clone. */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
@@ -16,7 +16,7 @@ export function startWorker(options: WorkerOptions): Worker {
 }
 
 /**
- * A clone has esbuild; an installed package never comes here. Not tsx's loader, since every thread would load it anew,
+ * A clone has esbuild; an installed package never comes here. Not tsx's loader, since every thread would load it again,
  * which doubles the time to its first answer.
  */
 function bundled(path: string): string {

@@ -38,7 +38,7 @@ export abstract class Values {
   protected abstract discard(): Promise<void>;
 }
 
-/** Each behind its length; or all of one length. */
+/** Values that are each preceded by their length, or all have one length. */
 export class PlainValues extends Values {
   readonly #stream: ByteStream;
   readonly #length: number | undefined;

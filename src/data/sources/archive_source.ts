@@ -49,7 +49,7 @@ export interface ArchiveOptions extends Pick<Part, 'pins'> {
 
 /**
  * The archive as a part of a source; unpacked when it is first listed or read.
- * @param path of a file on disk, now or when it is fetched; whether it is a zip or a tar is told by its first bytes
+ * @param path of a file on disk, now or after it is fetched; its first bytes decide whether it is a zip or a tar
  */
 export function archivePart(path: string, options: ArchiveOptions): Part {
   const { key, remote, stamp = remote?.stamp, name, split, label, context, pins } = options;
@@ -137,7 +137,7 @@ function isBeside(name: string): boolean {
   return isText(name) && !TEXT_NAMES.test(name);
 }
 
-/** By the content: an archive that was packed anew has the same images. */
+/** Stamps by content: an archive that was packed again has the same images. */
 function contentOf({ size, crc }: { size: number; crc: number }): string {
   return `${size}:${crc}`;
 }

@@ -14,7 +14,7 @@ const LISTING_VERSION = 1;
 
 /**
  * The files that the source names, each a part.
- * @throws UserError when there is none, or the split is not certain
+ * @throws UserError if there is none, or the split is ambiguous
  */
 export async function arrowParts(source: Source, context: SourceContext): Promise<Part[]> {
   const isFolder = (await stat(source.path).catch(() => null))?.isDirectory();

@@ -143,7 +143,7 @@ function folderOf(set: string): string {
   );
 }
 
-/** A clone has them as development dependencies; an installed package leaves their 52 MB to those who want them. */
+/** A clone has them as development dependencies; in an installed package they are optional, because they take 52 MB. */
 function installCommand(): string {
   const { devDependencies } = packageJson();
   const packages = SETS.map((set) => `@iconify-json/${set}`);

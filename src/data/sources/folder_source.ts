@@ -9,7 +9,7 @@ import { IGNORED_NAMES, IMAGE_SIZE_LIMIT, isPassedOver, kindOfName } from '../im
 import type { Part, Skipped, Source } from '../part.ts';
 import { isImage } from '../sniff.ts';
 
-/** After so many entries a walk lets other work go on. */
+/** A walk yields to the event loop after this many entries. */
 const ENTRIES_A_TURN = 256;
 
 /**

@@ -13,7 +13,7 @@ import { type KaggleSettings, kaggleSettings } from '../kaggle/kaggle_settings.t
 import type { Part, Source, SourceContext } from '../part.ts';
 import { archivePart } from './archive_source.ts';
 
-/** Bytes of what Kaggle tells about a data set. */
+/** Largest size of Kaggle's description of a data set. */
 const VIEW_SIZE_LIMIT = 4 * 2 ** 20;
 
 /**

@@ -90,7 +90,7 @@ function rowError(path: string, error: CsvError): Error {
       ? `has more than ${ROW_SIZE_LIMIT} characters`
       : 'has a quote where none may be, or one that does not end';
   return new UserError(
-    `"${path}", line ${String(error.lines)}: the row ${what}; correct it, or save the list anew as CSV`,
+    `"${path}", line ${String(error.lines)}: the row ${what}; correct it, or save the list again as CSV`,
   );
 }
 
@@ -102,7 +102,7 @@ async function delimiterOf(path: string): Promise<string> {
     const head = buffer.subarray(0, bytesRead);
     if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) {
       throw new UserError(
-        `Expected a list in UTF-8, but "${path}" is in UTF-16; save it anew as "CSV UTF-8"`,
+        `Expected a list in UTF-8, but "${path}" is in UTF-16; save it again as "CSV UTF-8"`,
       );
     }
     const [line = ''] = head

@@ -9,7 +9,7 @@ export interface Sides {
   kept: number[];
   /** Those of them to validate on. */
   heldOut: Set<number>;
-  /** How the column was used, where nobody asked for one side. */
+  /** How the column was used if no side was requested. */
   note?: string;
 }
 
@@ -42,7 +42,7 @@ function wordsOfSide(path: string, name: string, counts: Map<string, number>, sp
   );
 }
 
-/** Where nobody asked for a side: what is for training trains, and of the rest the validation side validates. */
+/** Without a requested side: the training side trains, and of the others the validation side validates. */
 function ownSides(
   name: string,
   words: string[],

@@ -14,7 +14,7 @@ import { ListedFiles } from './listed_files.ts';
 const LIST_SIZE_LIMIT = 512 * 2 ** 20;
 const ROW_LIMIT = 5_000_000;
 
-/** After so many rows other work goes on. */
+/** Yields to the event loop after this many rows. */
 const ROWS_A_TURN = 256;
 
 /** The parts of the source: one, with the images of the list in its order. */
@@ -49,7 +49,7 @@ interface ListOptions extends Pick<SourceContext, 'labelled' | 'role' | 'isValid
   signal?: AbortSignal;
 }
 
-/** So many cells tell whether a column names files, and where those are. */
+/** Number of cells that are examined to find the column of file names and their folder. */
 const SAMPLE = 50;
 
 async function list(path: string, options: ListOptions): Promise<Listing> {

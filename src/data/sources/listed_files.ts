@@ -16,7 +16,7 @@ interface Names {
   stems: Map<string, string[]>;
 }
 
-/** Below the folder of a list its images may be so deep, in one of so many folders. */
+/** Depth and number of folders below a list's folder in which its images are searched. */
 const DEPTH = 2;
 const FOLDER_LIMIT = 500;
 
@@ -60,7 +60,7 @@ export class ListedFiles {
   }
 
   /**
-   * Where none of some cells is below the folder of the list, the one folder in it where they are becomes the base.
+   * If none of the cells is found below the list's folder, the one subfolder that contains them becomes the base.
    * @returns its name, if there is one
    * @throws UserError when there are several
    */
@@ -111,7 +111,7 @@ export class ListedFiles {
   #whyNot(path: string, stats: Stats): string | undefined {
     if (!stats.isFile()) return 'is not a file';
     if (stats.size > IMAGE_SIZE_LIMIT) return `is larger than ${IMAGE_SIZE_LIMIT / 2 ** 20} MB`;
-    // Of its own images a list is believed; whatever else it names is looked at before it is read and hashed.
+    // Image names in a list are taken as they are; other files are examined before they are read and hashed.
     const isOwn = IMAGE_NAMES.test(path) && this.#isBelow(dirname(path)) && !lstatSync(path).isSymbolicLink();
     if (isOwn) return undefined;
     // What the system shows of itself, in /proc, has no size: it is not even opened.

@@ -81,7 +81,7 @@ export function parquetPartsOf(
   }));
 }
 
-/** The choice of some images, made once for all files when the first of them is listed. */
+/** The selection of a limited number of images, made once for all files when the first is listed. */
 class Some {
   /** Another choice, another key: of other files, or of more images. */
   readonly key: string;

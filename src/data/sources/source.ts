@@ -1,4 +1,4 @@
-/** What a source text means, and who opens it. */
+/** What a source text means, and which source opens it. */
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { UserError } from '../../base/errors.ts';
@@ -45,7 +45,7 @@ export async function parseSource(text: string, root?: string): Promise<Source> 
   if (!found) {
     throw new UserError(`No such folder: "${path}" (a source is ${FORMS}); check the path`);
   }
-  throw new UserError(`Expected ${FORMS}, but "${path}" is none of them`, 2);
+  throw new UserError(`Expected ${FORMS}, but found "${path}"`, 2);
 }
 
 /** What follows the path: ?label=bird&limit=3000&split=train, in any order. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The path of what is there, if there is something under these names in any Unicode form; else the path as it is. */
+/** The existing path whose names equal these in any Unicode form; if there is none, the path itself. */
 export function pathAsThere(path: string): string {
   if (existsSync(path) || path.normalize('NFD') === path.normalize('NFC')) return path;
   let found = path.startsWith('/') ? '/' : '';
