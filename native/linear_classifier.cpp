@@ -336,30 +336,7 @@ class ClassifierFitter::Objective {
 ClassifierFitter::ClassifierFitter(LabelledFeatures images, int threads)
     : objective_(std::make_unique<Objective>(std::move(images), threads)) {}
 
-<<<<<<< HEAD
 ClassifierFitter::~ClassifierFitter() = default;
-=======
-  // Minus the gradient, times the inverse curvature estimated from the pairs.
-  Vector direction(const Vector& gradient) const {
-    Vector result = gradient;
-    std::vector<double> shares(pairs_.size());
-    for (size_t i = pairs_.size(); i-- > 0;) {
-      shares[i] = pairs_[i].inverse * dot(pairs_[i].step, result);
-      subtract(result, pairs_[i].change, shares[i]);
-    }
-    const double scale =
-        pairs_.empty() ? 1 / std::max(1.0, std::sqrt(dot(gradient, gradient)))
-                       : 1 / (pairs_.back().inverse *
-                              dot(pairs_.back().change, pairs_.back().change));
-    for (double& value : result) value *= scale;
-    for (size_t i = 0; i < pairs_.size(); ++i) {
-      const double share = pairs_[i].inverse * dot(pairs_[i].change, result);
-      subtract(result, pairs_[i].step, share - shares[i]);
-    }
-    for (double& value : result) value = -value;
-    return result;
-  }
->>>>>>> 942d175 (data/, model/, ui/, report/, check/ in plain words)
 
 const LabelledFeatures& ClassifierFitter::images() const {
   return objective_->images();

@@ -69,17 +69,7 @@ function range([low, high]: Interval): string {
 export function qualitySection(story: RunStory): Html {
   const { best, classNames, calibration, ranking } = story;
   if (!best)
-<<<<<<< HEAD
-    return section(
-      'good',
-      'Is it good?',
-      html`<p class="none">No epoch was validated, so nobody knows yet.</p>`,
-    );
-=======
     return section('good', 'Is it good?', html`<p class="none">No epoch has been validated yet.</p>`);
-  const matrix = confusionTable(classNames, best.confusion);
-  const small = classNames.length === 2;
->>>>>>> 942d175 (data/, model/, ui/, report/, check/ in plain words)
   return section(
     'good',
     'Is it good?',
