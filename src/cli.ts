@@ -15,6 +15,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal export [RUN] [options]       write a trained network as ONNX or as a page
   birbs-metal serve [RUN] [options]        show a model as a page, and answer over HTTP
   birbs-metal review [RUN] [options]       show the images in doubt, and put their labels right
+  birbs-metal compare RUN RUN ...          compare runs
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
   birbs-metal setup [--force]              build the native addon if the install could not
 
@@ -46,6 +47,10 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
         command: 'npx birbs-metal review',
         train,
       });
+    case 'compare':
+      return (await import('./compare.ts')).compareCommand(words, signal, {
+        command: 'npx birbs-metal compare',
+      });
     case 'doctor':
       return (await import('./doctor.ts')).doctorCommand(words, signal, {
         command: 'npx birbs-metal doctor',
@@ -62,7 +67,7 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
   }
   const found = name === undefined ? 'nothing' : `"${name}"`;
   throw new UserError(
-    `Expected train, data, predict, export, serve, review, doctor or setup, but found ${found}; see birbs-metal --help`,
+    `Expected train, data, predict, export, serve, review, compare, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
 }

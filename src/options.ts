@@ -177,6 +177,14 @@ export const reviewOptions = pick(serveOptions, [
   'threads',
 ]);
 
+/** Of `compare`. */
+export const compareOptions = {
+  html: text('FILE', 'write a page with curves and the images on which they disagree'),
+  images: flag(true, 'ask all runs about the validation images of the first'),
+  ...pick(predictOptions, ['device', 'threads']),
+  json: flag(false, 'print one JSON object'),
+};
+
 /** Of the command `predict` alone. */
 export const sortOptions = {
   sortInto: text('DIR', 'copy each file into a folder of its label in DIR'),
@@ -334,6 +342,18 @@ ${helpLines(reviewOptions)}
 
 Ends with 0 after Ctrl-C, 1 when it failed, 2 for a wrong option.`;
 
+export const compareUsage = (
+  command: string,
+) => `Compares runs: their figures, their options, and what they say of the same images.
+
+  ${command} RUN RUN ... [options]
+  ${command} runs/a runs/b --html compare.html
+
+Options
+${helpLines(compareOptions)}
+
+Ends with 0 when they were compared, 1 when one can't be read, 2 for a wrong option.`;
+
 export const doctorUsage = (
   command: string,
 ) => `Says whether a device computes what plain C++ on the CPU computes.
@@ -452,6 +472,17 @@ export function parseReview(words: string[], command: string): CommandLine<typeo
   const line = parse(reviewOptions, words, reviewUsage(command));
   if ('values' in line && line.files.length > 1)
     throw new UserError(`Expected one run, but found ${line.files.length}: ${line.files.join(', ')}`, 2);
+  return line;
+}
+
+/** Reads `compare` options and the runs. */
+export function parseCompare(words: string[], command: string): CommandLine<typeof compareOptions> {
+  const line = parse(compareOptions, words, compareUsage(command));
+  if ('values' in line && line.files.length < 2)
+    throw new UserError(
+      `Expected at least two run folders, but found ${line.files.length}; for example: ${command} runs/a runs/b`,
+      2,
+    );
   return line;
 }
 

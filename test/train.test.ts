@@ -265,7 +265,7 @@ describe('the command', () => {
     expect(await run('cli.ts', ['tarin'])).toMatchObject({
       code: 2,
       stderr:
-        'Error: Expected train, data, predict, export, serve, review, doctor or setup, but found "tarin"; see birbs-metal --help\n',
+        'Error: Expected train, data, predict, export, serve, review, compare, doctor or setup, but found "tarin"; see birbs-metal --help\n',
     });
   });
 });

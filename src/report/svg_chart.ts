@@ -6,8 +6,8 @@ export type Point = [x: number, y: number];
 export interface Series {
   name: string;
   points: Point[];
-  /** Of the colour; `faint` lies behind the others. */
-  look: 'first' | 'second' | 'faint';
+  /** Of the colour; `faint` lies behind the others, `p0` to `p5` are equals. */
+  look: 'first' | 'second' | 'faint' | `p${0 | 1 | 2 | 3 | 4 | 5}`;
 }
 
 export interface Chart {
