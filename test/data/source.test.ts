@@ -56,6 +56,11 @@ describe('source texts', () => {
       'Expected the name of a side, such as train or test, after ?split= in "x.zip?split="',
     ],
     ['demo?label=', 2, 'Expected a name after ?label= in "demo?label="'],
+    [
+      'demo?split=train',
+      2,
+      'Expected ?label= or ?limit= after demo, which has no train and test split, but found "demo?split=train"; leave ?split= out',
+    ],
     ['', 2, `Expected a source (${FORMS}), but found ""`],
     ['package.json', 2, `Expected ${FORMS}, but found "package.json"`],
     ['no/such/folder', 1, `No such folder: "no/such/folder" (a source is ${FORMS}); check the path`],

@@ -136,7 +136,9 @@ function folderOf(set: string): string {
   for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
     try {
       return dirname(createRequire(from).resolve(file));
-    } catch {}
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    }
   }
   throw new UserError(
     `The source "demo" needs four packages of drawings, but @iconify-json/${set} is not installed; run \`${installCommand()}\``,

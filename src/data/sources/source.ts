@@ -28,7 +28,15 @@ const ENDINGS: [RegExp, Source['kind']][] = [
 export async function parseSource(text: string, root?: string): Promise<Source> {
   const { path: asked, ...rest } = readQuery(text);
   if (asked === '') throw new UserError(`Expected a source (${FORMS}), but found "${text}"`, 2);
-  if (asked === 'demo') return { text, kind: 'demo', path: asked, ...rest };
+  if (asked === 'demo') {
+    if (rest.split !== undefined) {
+      throw new UserError(
+        `Expected ?label= or ?limit= after demo, which has no train and test split, but found "${text}"; leave ?split= out`,
+        2,
+      );
+    }
+    return { text, kind: 'demo', path: asked, ...rest };
+  }
   const scheme = schemeOf(asked);
   const bare = scheme ? asked.slice(scheme.length + 1) : asked;
   const isMoved = root !== undefined && !isAbsolute(bare) && (!scheme || scheme === 'nabirds');
