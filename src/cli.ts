@@ -12,7 +12,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal data [PRESET] [options]      fetch and verify images, say what is inside
   birbs-metal data check SOURCE ...        say what is wrong with images
   birbs-metal predict [options] FILE ...   say what is in an image
-  birbs-metal export [RUN] [options]       write a trained network as ONNX or as a page
+  birbs-metal export [RUN] [options]       write a model as ONNX, Core ML or a page
   birbs-metal serve [RUN] [options]        show a model as a page, and answer over HTTP
   birbs-metal review [RUN] [options]       show the images in doubt, and put their labels right
   birbs-metal compare RUN RUN ...          compare runs

@@ -7,6 +7,10 @@ import { saveFile } from './base/files.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
 import { megabytes, printable } from './base/words.ts';
 import { compareExport, type Difference, generatedImages, imagesToCompare } from './export/compare_export.ts';
+import { encodeCoreML } from './export/coreml/encode_coreml.ts';
+import { encodeMlProgram } from './export/coreml/encode_mlprogram.ts';
+import { openCoreML } from './export/coreml/run_coreml.ts';
+import { openMlProgram } from './export/coreml/run_mlprogram.ts';
 import { exportMetadata, type Origin } from './export/export_metadata.ts';
 import type { ExportedModel, RunExported } from './export/exported_model.ts';
 import { encodeHtml } from './export/html/encode_html.ts';
@@ -14,7 +18,8 @@ import { openHtml } from './export/html/run_html.ts';
 import { encodeOnnx } from './export/onnx/encode_onnx.ts';
 import { openOnnx } from './export/onnx/run_onnx.ts';
 import { plainGraph } from './export/plain_graph.ts';
-import { nodeSnippet, pythonSnippet } from './export/snippets.ts';
+import { savePackage } from './export/save_package.ts';
+import { nodeSnippet, pythonSnippet, swiftSnippet } from './export/snippets.ts';
 import { networkShapes } from './model/network_shapes.ts';
 import { completeOptions, type ExportOptions, exportOptions, parseExport } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
@@ -38,25 +43,44 @@ export interface ExportedFile {
 interface Format {
   extension: string;
   description: string;
-  encode(model: ExportedModel): Uint8Array[];
-  open(bytes: Uint8Array): RunExported;
+  /** Files by their path, each in pieces; one file has no path. */
+  encode(model: ExportedModel): Map<string, Uint8Array[]>;
+  open(files: Map<string, Uint8Array>): RunExported;
   snippets(model: ExportedModel, path: string): Record<string, string>;
+}
+
+function singleFile(
+  encode: (model: ExportedModel) => Uint8Array[],
+  open: (bytes: Uint8Array) => RunExported,
+): Pick<Format, 'encode' | 'open'> {
+  return { encode: (model) => new Map([['', encode(model)]]), open: (files) => open(files.get('')!) };
 }
 
 const formats: Record<ExportOptions['format'], Format> = {
   onnx: {
     extension: '.onnx',
     description: 'ONNX, opset 17',
-    encode: encodeOnnx,
-    open: openOnnx,
+    ...singleFile(encodeOnnx, openOnnx),
     snippets: (model, path) => ({ Python: pythonSnippet(model, path), 'Node.js': nodeSnippet(model, path) }),
   },
   html: {
     extension: '.html',
     description: 'a page that classifies pictures, without a network',
-    encode: encodeHtml,
-    open: openHtml,
+    ...singleFile(encodeHtml, openHtml),
     snippets: () => ({}),
+  },
+  coreml: {
+    extension: '.mlmodel',
+    description: 'Core ML neural network, macOS 10.13 and newer',
+    ...singleFile(encodeCoreML, openCoreML),
+    snippets: (model, path) => ({ Swift: swiftSnippet(model, path) }),
+  },
+  mlprogram: {
+    extension: '.mlpackage',
+    description: 'Core ML program, macOS 12 and newer (macOS 13 with float16)',
+    encode: encodeMlProgram,
+    open: openMlProgram,
+    snippets: (model, path) => ({ Swift: swiftSnippet(model, path) }),
   },
 };
 
@@ -75,7 +99,7 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
   try {
     const { path: source, network, values, calibration, metadata } = classifier.model;
     const path = out ?? join(dirname(source), `${basename(source, extname(source))}${format.extension}`);
-    await checkTarget(path, source);
+    await checkTarget(path, source, format.extension);
     const origin = await originOf(dirname(source), metadata);
     const model: ExportedModel = {
       ...{ network, calibration, width, graph: plainGraph(network, values) },
@@ -83,10 +107,12 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
     };
     const content = format.encode(model);
     const remarks: string[] = [];
-    const checked = await check(classifier, model, format.open(Buffer.concat(content)), remarks);
-    await saveFile(path, content);
+    const files = new Map([...content].map(([file, pieces]) => [file, Buffer.concat(pieces)] as const));
+    const checked = await check(classifier, model, format.open(files), remarks);
+    const whole = content.get('');
+    await (whole ? saveFile(path, whole) : savePackage(path, content));
     await copyCard(dirname(source), path);
-    const bytes = content.reduce((sum, { length }) => sum + length, 0);
+    const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     if (name === 'html' && bytes > LARGE_PAGE)
       remarks.push(
         `${megabytes(bytes)} is much for a page, which a phone has to load and keep: ${width === 'fp16' ? 'train a smaller network for it' : '--weights fp16 halves it'}.`,
@@ -107,11 +133,18 @@ async function copyCard(folder: string, path: string): Promise<void> {
   if (card) await saveFile(path.replace(/(\.\w+)?$/, '.card.md'), card);
 }
 
-async function checkTarget(path: string, source: string): Promise<void> {
+/** A package may take the place of an earlier one, and a file that of a file. */
+async function checkTarget(path: string, source: string, extension: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found && !found.isFile())
-    throw new UserError(`Expected --out to name a file, but ${path} is none; add a file name`, 2);
-  if (found && (await stat(source)).ino === found.ino)
+  if (!found) return;
+  const isPackage = extension === '.mlpackage';
+  const isOwn = isPackage ? found.isDirectory() && extname(path) === extension : found.isFile();
+  if (!isOwn)
+    throw new UserError(
+      `Expected --out to name a ${isPackage ? 'new package (.mlpackage)' : 'file'}, but ${path} is there and is none; choose another name`,
+      2,
+    );
+  if ((await stat(source)).ino === found.ino)
     throw new UserError(`Expected --out to name another file than the weights ${source}`, 2);
 }
 

@@ -147,7 +147,7 @@ export const predictOptions = {
 
 /** Of `export`: those of `predict` that say which model, and what to write. */
 export const exportOptions = {
-  format: choice(['onnx', 'html'], 'onnx', 'what to write'),
+  format: choice(['onnx', 'coreml', 'mlprogram', 'html'], 'onnx', 'what to write'),
   weights: choice(['fp32', 'fp16'], 'fp32', 'width of the stored weights; fp16 halves the file'),
   out: text('FILE', 'where to write it; default beside the weights'),
   ...pick(predictOptions, ['model', 'network', 'classes', 'imageSize', 'calibration']),
@@ -294,12 +294,15 @@ export const exportUsage = (
   ${command} [RUN|FILE] [options]
   ${command} runs/garden --format onnx
   ${command} runs/garden --weights fp16 --out garden.onnx
+  ${command} runs/garden --format html
 
 Options
 ${helpLines(exportOptions)}
 
 onnx: one file for onnxruntime and whatever else reads opset 17. Pixels in (uint8, RGB), probabilities out: what lies
 between is in the file.
+coreml: a neural network classifier for Core ML (.mlmodel), macOS 10.13, iOS 11 and newer.
+mlprogram: a program for Core ML (.mlpackage), macOS 12, iOS 15 and newer, with float16 weights macOS 13 and iOS 16.
 html: one page that classifies pictures in any browser, from a disk or a web server, without sending them anywhere.
 Every file is read back and has to answer as the network does before it appears.
 

@@ -60,3 +60,31 @@ const p = [...(await session.run({ image })).probabilities.data];
 ${answer.join('\n')}
 console.log(certainty >= ${unsureBelow} ? labels[guess] : 'unsure', p);`;
 }
+
+/** With Core ML and Vision; the class that Xcode makes of the model is named after its file. */
+export function swiftSnippet({ network: { input, classNames }, calibration }: Model, file: string): string {
+  const crop = { cover: 'centerCrop', contain: 'scaleFit', fill: 'scaleFill' }[input.fit];
+  const { threshold: t, unsureBelow } = calibration;
+  const answer =
+    t === undefined
+      ? ['let (guess, certainty) = p.max { $0.value < $1.value }!']
+      : [
+          `let t = ${t} // from this probability of ${JSON.stringify(classNames[0])} on, it is the answer`,
+          `let (a, b) = (p[${JSON.stringify(classNames[0])}]! * (1 - t), p[${JSON.stringify(classNames[1])}]! * t)`,
+          `let (guess, certainty) = (a >= b ? ${JSON.stringify(classNames[0])} : ${JSON.stringify(classNames[1])}, max(a, b) / (a + b))`,
+        ];
+  const pad = input.fit === 'contain' ? ' // pads with black; training padded with white' : '';
+  return `import CoreML
+import Foundation
+import Vision
+
+let compiled = try await MLModel.compileModel(at: URL(fileURLWithPath: ${JSON.stringify(file)}))
+let model = try VNCoreMLModel(for: MLModel(contentsOf: compiled))
+let request = VNCoreMLRequest(model: model)
+request.imageCropAndScaleOption = .${crop}${pad}
+try VNImageRequestHandler(url: URL(fileURLWithPath: "photo.jpg")).perform([request])
+let found = request.results as! [VNClassificationObservation]
+let p = Dictionary(uniqueKeysWithValues: found.map { ($0.identifier, Double($0.confidence)) })
+${answer.join('\n')}
+print(certainty >= ${unsureBelow} ? guess : "unsure", p)`;
+}

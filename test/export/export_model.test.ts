@@ -81,6 +81,28 @@ test('without the images of the run, generated ones serve, and a sentence says s
   expect(readdirSync(bare).sort()).toEqual(['w.onnx', 'w.safetensors']);
 });
 
+test('every format appears under its own ending, in place of an earlier one', async () => {
+  for (const [format, path] of [
+    ['coreml', 'best.mlmodel'],
+    ['mlprogram', 'best.mlpackage'],
+    ['mlprogram', 'best.mlpackage'],
+    ['html', 'best.html'],
+  ] as const) {
+    const file = await exportModel({ model: run, format });
+    expect(file).toMatchObject({ path: join(run, path), remarks: [], checked: { images: 4 } });
+    expect(file.checked.probabilities).toBeLessThan(1e-5);
+  }
+  expect(
+    readdirSync(run)
+      .filter((name) => name.startsWith('.') || name.startsWith('best.'))
+      .sort(),
+  ).toEqual([...['best.html', 'best.mlmodel', 'best.mlpackage', 'best.onnx', 'best.safetensors']]);
+  expect(readFileSync(join(run, 'best.html'), 'utf8')).not.toContain(folder);
+  await expect(exportModel({ model: run, format: 'mlprogram', out: join(run, 'best.html') })).rejects.toThrow(
+    /^Expected --out to name a new package \(\.mlpackage\), but /,
+  );
+});
+
 test('what can not be exported is refused with a sentence, and nothing is written', async () => {
   const refused = (given: Parameters<typeof exportModel>[0]) =>
     exportModel(given).then(
@@ -88,7 +110,9 @@ test('what can not be exported is refused with a sentence, and nothing is writte
       (error: Error) => error.message,
     );
   expect(await refused({ model: join(folder, 'none') })).toMatch(/^No such model: /);
-  expect(await refused({ model: run, out: folder })).toMatch(/^Expected --out to name a file, but /);
+  expect(await refused({ model: run, out: folder })).toMatch(
+    /^Expected --out to name a file, but .* is none; choose another name$/,
+  );
   expect(await refused({ model: run, out: join(run, 'best.safetensors') })).toMatch(
     /^Expected --out to name another file than the weights /,
   );
@@ -96,8 +120,8 @@ test('what can not be exported is refused with a sentence, and nothing is writte
     /^Could not save .*: ENOENT; choose a folder/,
   );
   const damaged = join(folder, 'damaged.safetensors');
-  writeFileSync(damaged, readFileSync(join(run, 'best.safetensors')).subarray(0, 5000));
-  expect(await refused({ model: damaged })).toMatch(/damaged\.safetensors is not a usable safetensors file/);
+  writeFileSync(damaged, readFileSync(join(run, 'best.safetensors')).subarray(0, 20_000));
+  expect(await refused({ model: damaged })).toMatch(/damaged\.safetensors is not a (usable )?safetensors file: /);
   expect(existsSync(join(folder, 'damaged.onnx'))).toBe(false);
   await expect(exportCommand(['a', 'b'], new AbortController().signal)).rejects.toThrow(
     'Expected one model, but found a and b; export them one by one',
