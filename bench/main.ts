@@ -6,6 +6,7 @@ const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<o
   data: async () => (await import('./data.ts')).data(),
   epoch: async () => (await import('./epoch.ts')).epoch(),
   dashboard: async () => (await import('./dashboard.ts')).dashboard(),
+  ranks: async () => (await import('./ranks.ts')).ranks(),
   'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };
 

@@ -384,6 +384,9 @@ std::shared_ptr<Host> open_host(birbs::Backend& backend,
   if (options.half_precision && !backend.no_half_precision().empty()) {
     throw birbs::Error(backend.no_half_precision());
   }
+  if (options.collective && !backend.no_ranks().empty()) {
+    throw birbs::Error(backend.no_ranks());
+  }
   auto host = std::make_shared<Host>();
   host->options = options;
   host->plan = birbs::plan_network(options.network, options.batch_size);

@@ -168,6 +168,8 @@ class Backend {
     return "the device " + name() +
            " computes in float32 only; use precision fp32, or the device metal";
   }
+  // Empty, or why SessionOptions::collective is not to be had.
+  virtual std::string no_ranks() const { return ""; }
   // Both throw Error.
   virtual std::unique_ptr<Session> create_session(
       const SessionOptions& options) = 0;

@@ -1,8 +1,10 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { rm, rmdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import { checkAddresses } from './alerts/open_alerts.ts';
 import { withAlerts } from './alerts/with_alerts.ts';
+import { stayAwake } from './base/awake.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
@@ -15,23 +17,35 @@ import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import type { Hierarchy } from './metrics/hierarchy.ts';
-import { loadAddon, type NativeSession } from './model/addon.ts';
-import { type ChosenDevice, chooseDevice } from './model/device.ts';
+import type { NativeSession } from './model/addon.ts';
+import type { ChosenDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
 import { isPretrained, seenRemark } from './model/pretrained.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
+import { coresAre, startedByUs, trainOnRanks } from './ranks/launch.ts';
+import { launchedAs } from './ranks/launched_as.ts';
+import { Ranks } from './ranks/ranks.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
 import { hasCheckpoint } from './run/checkpoint.ts';
 import { buildNetwork, chooseNetwork, type NetworkChoice, startValues } from './run/choose_network.ts';
 import { numbersInWords, shrunkenBatch } from './run/in_words.ts';
+import {
+  checkParts,
+  compareData,
+  compareMachines,
+  deviceOf,
+  isOthers,
+  keepFailure,
+  sizeRemark,
+} from './run/rank_checks.ts';
 import { type RunRecord, startRecord } from './run/record.ts';
 import { epochsOf, type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { describeRun, type RunDescription } from './run/run_description.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
-import { openSession, startState } from './run/start_session.ts';
+import { openSession, shareStart, startState } from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
 import { extractorOf } from './training/features.ts';
 import { findLearningRate } from './training/find_rate.ts';
@@ -66,46 +80,127 @@ export interface TrainHooks {
  */
 export async function train(given: Partial<TrainOptions> = {}, hooks: TrainHooks = {}): Promise<Results> {
   checkAddressSpace();
+  const ranks = await Ranks.join();
+  if (!ranks) checkAlone(given);
   const lock = new RunLock();
   try {
-    return await trainAlone(given, hooks, (folder) => lock.take(folder));
+    const begin = () => beginRun(given, ranks, (folder) => lock.take(folder));
+    if (!ranks) return await trainFirst(given, hooks, await begin(), undefined);
+    await compareMachines(ranks, given);
+    const begun = await ranks.together(async () => (ranks.isFirst ? begin() : undefined));
+    if (begun) return await trainFirst(given, hooks, begun, ranks);
+    return await trainBeside(given, hooks, ranks);
+  } catch (error) {
+    ranks?.fail(error);
+    throw error;
   } finally {
+    await ranks?.leave();
     await lock.release();
   }
 }
 
+function checkAlone({ processes = 1, hosts }: Partial<TrainOptions>): void {
+  if (processes > 1 || hosts !== undefined)
+    throw new UserError(
+      "Expected the command `train` for --processes and --hosts, as a program can't start itself again; start the program with mpirun, which train() recognises",
+      2,
+    );
+}
+
+/** What a run is begun with; it is in `run.json`. */
+interface Begun {
+  asked: TrainOptions;
+  options: ResolvedOptions;
+  device: ChosenDevice;
+  folder: string;
+  description: RunDescription;
+  resumed: Resumed | undefined;
+}
+
 /** @param lock takes the folder of the run for this process */
-async function trainAlone(
+async function beginRun(
+  given: Partial<TrainOptions>,
+  ranks: Ranks | undefined,
+  lock: (folder: string) => Promise<void>,
+): Promise<Begun> {
+  const resumed = given.resume === undefined ? undefined : await openRun(given, lock);
+  if (resumed) resumed.remarks.push(...sizeRemark(resumed.description, ranks));
+  const asked = resumed?.options ?? completeTrain(given);
+  const options = resolveOptions(asked, ranks?.local.size);
+  checkAddresses();
+  const device = await deviceOf(options.device, ranks);
+  const folder = resumed?.folder ?? (await createRunFolder(options.run, lock));
+  const together = ranks && { size: ranks.size, hosts: ranks.hosts, library: ranks.native.library };
+  const description = describeRun(options, device, resumed, together);
+  await saveDescription(folder, description);
+  return { asked, options, device, folder, description, resumed };
+}
+
+/** This process alone, or the first of several. */
+async function trainFirst(
   given: Partial<TrainOptions>,
   { onEvent = () => {}, signal, paused }: TrainHooks,
-  lock: (folder: string) => Promise<void>,
+  begun: Begun,
+  ranks: Ranks | undefined,
 ): Promise<Results> {
-  const resumed = given.resume === undefined ? undefined : await openRun(given, lock);
-  const asked = resumed?.options ?? completeTrain(given);
-  const options = resolveOptions(asked);
-  checkAddresses();
-  const device = chooseDevice(options.device, await loadAddon().devices());
-  const folder = resumed?.folder ?? (await createRunFolder(options.run, lock));
-  const description = describeRun(options, device, resumed);
-  await saveDescription(folder, description);
+  const { asked, options, device, folder, description, resumed } = begun;
   onEvent({ type: 'device', ...device, ...nameSources(options, asked) });
-
   return withAlerts(folder, options, onEvent, async (tell, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
-    const run: Run = { folder, given, options, device, description, resumed, clock, tell, signal, paused };
-    const prepared = await prepare(run).catch((error) => leaveUnbegun(run, error));
-    const { network, dataset, split } = prepared;
-    const { batchSize } = prepared.plan;
-    const opening = openSession(network, device, dataset, split, { ...options, batchSize });
-    const session = await opening.catch((error) => leaveUnbegun(run, error));
-    try {
-      return await trainPrepared(run, prepared, session, remarks);
-    } catch (error) {
-      throw await withResume(error, folder);
-    } finally {
-      await session.dispose();
-    }
+    const before = { isResumed: resumed !== undefined, hasCheckpoint: !!resumed?.checkpoint };
+    const run: Run = {
+      ...{ folder, given, options, device, description, resumed, clock, tell, signal, paused, ranks },
+      ...{ ...before, root: resumed?.root },
+    };
+    const { data } = options;
+    await ranks?.broadcast<Told>({ asked: { ...asked, data }, folder, device, root: run.root, ...before });
+    return trainRun(run, [...remarks, ...(ranks ? coresAre(ranks.local.size) : [])]);
   });
+}
+
+/** What the first rank tells the others of the run. */
+interface Told extends Pick<Run, 'folder' | 'device' | 'isResumed' | 'hasCheckpoint' | 'root'> {
+  asked: TrainOptions;
+}
+
+/** Another rank than the first: it trains as the first does, and keeps nothing. */
+async function trainBeside(
+  given: Partial<TrainOptions>,
+  { signal }: TrainHooks,
+  ranks: Ranks,
+): Promise<Results> {
+  const { asked, device, folder, ...told } = await ranks.broadcast<Told>(undefined);
+  const options = resolveOptions(asked, ranks.local.size);
+  const run: Run = {
+    ...{ folder, given, options, device, ...told, ranks, signal },
+    ...{ description: describeRun(options, device, undefined), resumed: undefined, paused: undefined },
+    ...{ clock: new Stopwatch(), tell: () => {} },
+  };
+  const awake = await stayAwake();
+  try {
+    return await trainRun(run, []);
+  } catch (error) {
+    await keepFailure(ranks, folder, error);
+    throw error;
+  } finally {
+    awake.end();
+  }
+}
+
+async function trainRun(run: Run, remarks: string[]): Promise<Results> {
+  const { ranks, options, device, folder } = run;
+  const prepared = await prepareTogether(run).catch((error) => leaveUnbegun(run, error));
+  const { network, dataset, split } = prepared;
+  const { batchSize } = prepared.plan;
+  const open = () => openSession(network, device, dataset, split, { ...options, batchSize }, ranks);
+  const session = await (ranks ? ranks.together(open) : open()).catch((error) => leaveUnbegun(run, error));
+  try {
+    return await trainPrepared(run, prepared, session, remarks);
+  } catch (error) {
+    throw await withResume(error, folder);
+  } finally {
+    await session.dispose();
+  }
 }
 
 /** What every step of a run may need. */
@@ -121,6 +216,17 @@ interface Run {
   tell: (event: TrainEvent) => void;
   signal: AbortSignal | undefined;
   paused: TrainHooks['paused'];
+  /** The processes that train together; absent: this one alone. */
+  ranks: Ranks | undefined;
+  isResumed: boolean;
+  hasCheckpoint: boolean;
+  /** The folder that relative paths of a resumed run start from. */
+  root: string | undefined;
+}
+
+/** Whether this process keeps the run folder, or another rank does. */
+function isFirst({ ranks }: Run): boolean {
+  return ranks === undefined || ranks.isFirst;
 }
 
 /** All that is known before a device is touched. */
@@ -135,10 +241,22 @@ interface Prepared {
   hierarchy: Hierarchy | undefined;
 }
 
+/** Of several ranks, the first of each machine prepares for the others there, and all must have found the same. */
+async function prepareTogether(run: Run): Promise<Prepared> {
+  const { ranks } = run;
+  if (!ranks) return prepare(run);
+  const prepared = await ranks.inTurn(async () => {
+    const found = await prepare(run);
+    checkParts(ranks, found.plan.batchSize);
+    return found;
+  });
+  await compareData(ranks, prepared.dataset.hash, prepared.network);
+  return prepared;
+}
+
 /** Network and weights, images, split, plan: each decided by the one before. */
 async function prepare(run: Run): Promise<Prepared> {
-  const { options, resumed, clock, tell, signal } = run;
-  const root = resumed?.root;
+  const { options, root, clock, tell, signal } = run;
   const fromRoot = (path: string) => (root === undefined ? path : resolve(root, path));
   const [cacheDir, lock] = [fromRoot(options.cache), fromRoot(options.lock)];
   const onProgress = (progress: Parameters<typeof reading>[0]) => tell(reading(progress));
@@ -173,14 +291,13 @@ function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'
 
 /** A run that is resumed keeps its network; its weights are in the checkpoint. */
 async function networkOf(
-  { options, resumed, signal }: Run,
+  { options, hasCheckpoint, signal }: Run,
   cacheDir: string,
   lock: string,
   onProgress: (progress: Parameters<typeof reading>[0]) => void,
 ): Promise<NetworkChoice> {
   const { network, imageSize, pretrained, data, birds, notBirds, updateLock } = options;
-  if (resumed?.checkpoint && network !== 'auto' && imageSize !== undefined)
-    return { name: network, imageSize };
+  if (hasCheckpoint && network !== 'auto' && imageSize !== undefined) return { name: network, imageSize };
   const sources = [...data, ...birds, ...notBirds];
   const request = { network, imageSize, pretrained, sources, cacheDir, lock, updateLock };
   return chooseNetwork(request, { onProgress, signal });
@@ -188,9 +305,9 @@ async function networkOf(
 
 /** A run that never began leaves a report that says why; one that was only a wrong option leaves nothing. */
 async function leaveUnbegun(run: Run, error: Error): Promise<never> {
-  const { folder, options, description, resumed, signal } = run;
+  const { folder, options, description, isResumed, signal } = run;
   // A run that is resumed has a report that says more.
-  if (!resumed) await leave().catch(() => {});
+  if (!isResumed && isFirst(run)) await leave().catch(() => {});
   throw error;
 
   async function leave(): Promise<void> {
@@ -209,51 +326,88 @@ async function trainPrepared(
   session: NativeSession,
   remarks: string[],
 ): Promise<Results> {
-  const { folder, options, device, resumed, clock, tell, signal } = run;
-  const { choice, epochs, dataset, plan, network, hierarchy } = prepared;
-  const images = await openImages(dataset, options);
+  const { options, ranks, signal } = run;
+  const { choice, dataset } = prepared;
+  const open = () => openImages(dataset, options);
+  const images = await (ranks ? ranks.together(open) : open());
   try {
-    if (!resumed?.checkpoint) {
-      const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
-      const values = await startValues(choice, build);
-      if (values) await session.setParameters(values);
-    }
-    const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
-    const start = await startState(session, resumed, found, options.seed);
-    if (options.findLr && !resumed) await sweep(run, prepared, session, images);
-    const description = await completeDescription(run, prepared);
-    tell(startEvent(run, prepared, start, remarks));
-
-    const weights = parameterCount(networkShapes(network));
-    const report = openReport({ folder, description, dataset, images, weights });
-    const limits = {
-      device: device.name,
-      precision: options.precision,
-      streams: dataset.stream !== undefined,
-      headOnly: isPretrained(choice.name) && epochs === 1,
-    };
-    const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
-    const record = await startRecord(
-      { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits },
-      start,
-    );
-    if (resumed) tell(record.past);
-    const watch = openWatch(folder, dataset.classNames, record.history);
+    const start = await startTogether(run, prepared, session);
+    if (options.findLr && !run.isResumed) await sweep(run, prepared, session, images);
     const head = isPretrained(choice.name) ? headTraining(run, prepared, session, images, start) : undefined;
     const training = await epochTraining(run, prepared, session, images);
+    const events = epochsFrom(head, training, start, signal);
     try {
-      const stopped = await follow(epochsFrom(head, training, start, signal), record, watch, tell);
-      const results = await record.end(signal?.aborted ? 'interrupted' : 'done', stopped);
-      tell({ type: 'end', run: folder, results });
-      return results;
-    } catch (error) {
-      throw await explain(error, record, folder);
+      if (!isFirst(run)) return await followBeside(events, run);
+      return await keepRecord(run, prepared, images, start, events, remarks);
     } finally {
       await training.canary?.dispose();
     }
   } finally {
     await images.dispose();
   }
+}
+
+/** The first weights or those of the checkpoint, in the sessions of all ranks. */
+async function startTogether(run: Run, prepared: Prepared, session: NativeSession): Promise<Snapshot> {
+  const { options, resumed, ranks } = run;
+  const { choice, epochs, dataset, plan, network } = prepared;
+  const start = async () => {
+    if (!run.hasCheckpoint) {
+      const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
+      const values = await startValues(choice, build);
+      if (values) await session.setParameters(values);
+    }
+    const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
+    return startState(session, resumed, found, options.seed);
+  };
+  return ranks ? shareStart(ranks, session, await ranks.together(start)) : start();
+}
+
+/** Trains, and keeps all of it in the run folder. */
+async function keepRecord(
+  run: Run,
+  prepared: Prepared,
+  images: Images,
+  start: Snapshot,
+  events: ReturnType<typeof epochsFrom>,
+  remarks: string[],
+): Promise<Results> {
+  const { folder, options, device, resumed, clock, tell, signal, ranks } = run;
+  const { choice, epochs, dataset, plan, network, hierarchy } = prepared;
+  const description = await completeDescription(run, prepared);
+  tell(startEvent(run, prepared, start, remarks));
+
+  const weights = parameterCount(networkShapes(network));
+  const report = openReport({ folder, description, dataset, images, weights });
+  const limits = {
+    device: device.name,
+    precision: options.precision,
+    streams: dataset.stream !== undefined,
+    headOnly: isPretrained(choice.name) && epochs === 1,
+  };
+  const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
+  const record = await startRecord(
+    { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits },
+    start,
+  );
+  if (resumed) tell(record.past);
+  const watch = openWatch(folder, dataset.classNames, record.history);
+  try {
+    const stopped = await follow(events, record, watch, tell);
+    const isInterrupted = ranks ? ranks.isStopped : signal?.aborted;
+    const results = await record.end(isInterrupted ? 'interrupted' : 'done', stopped);
+    await ranks?.broadcast(results);
+    tell({ type: 'end', run: folder, results });
+    return results;
+  } catch (error) {
+    throw await explain(error, record, run);
+  }
+}
+
+/** Trains as the first rank does, which keeps all of it. */
+async function followBeside(events: ReturnType<typeof epochsFrom>, { ranks }: Run): Promise<Results> {
+  while (!(await events.next()).done);
+  return ranks!.broadcast<Results>(undefined);
 }
 
 /** `run.json` with all that is known now. */
@@ -274,21 +428,22 @@ async function completeDescription(
 
 /** `--find-lr`: the suggestion is taken where no rate was asked for. */
 async function sweep(
-  { folder, options, tell, signal }: Run,
+  run: Run,
   { split, plan }: Prepared,
   session: NativeSession,
   images: Images,
 ): Promise<void> {
+  const { folder, options, tell, signal, ranks } = run;
   const { batchSize } = plan;
-  const found = await findLearningRate({ session, images, order: split.train, batchSize, signal });
+  const found = await findLearningRate({ session, images, order: split.train, batchSize, signal, ranks });
   if (found.suggestion !== null && !options.rateGiven) plan.schedule.learningRate = found.suggestion;
-  await saveJson(folder, 'find-lr.json', found);
+  if (isFirst(run)) await saveJson(folder, 'find-lr.json', found);
   tell({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
 }
 
 /** What the head of a pretrained network needs. */
 function headTraining(
-  { options, clock, tell, signal }: Run,
+  { options, clock, tell, signal, ranks }: Run,
   { choice, epochs, dataset, split, plan }: Prepared,
   session: NativeSession,
   images: Images,
@@ -298,8 +453,10 @@ function headTraining(
   const { name, imageSize } = choice;
   const { batchSize, stepsPerEpoch } = plan;
   return {
-    ...{ session, images, dataset, train: split.train, val: split.val, clock, signal },
-    extractor: extractorOf(session, values, { name, imageSize, fit, batchSize }),
+    ...{ session, images, dataset, train: split.train, val: split.val, clock, signal, ranks },
+    extractor: extractorOf(session, values, {
+      ...{ name, imageSize, fit, batchSize: Math.ceil(batchSize / (ranks?.size ?? 1)) },
+    }),
     ...{ balanced: balance !== 'none', epochs, stepsPerEpoch, metric, minChange, threads },
     cacheDir: cache,
     onProgress: (progress) => tell(reading(progress)),
@@ -308,7 +465,7 @@ function headTraining(
 
 /** What the epochs need. */
 async function epochTraining(
-  { options, device, clock, paused }: Run,
+  { options, device, clock, paused, ranks }: Run,
   { epochs, dataset, split, plan, network }: Prepared,
   session: NativeSession,
   images: Images,
@@ -331,7 +488,7 @@ async function epochTraining(
   return {
     ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },
     ...{ schedule, augmentation, seed, canary, clock, patience, minChange, timed, rollbacks, paused },
-    ...{ metric: options.metric, budget: options.time, average: options.ema },
+    ...{ metric: options.metric, budget: options.time, average: options.ema, ranks },
     checkpointSeconds: options.checkpointMinutes * 60,
   };
 }
@@ -348,7 +505,7 @@ async function* epochsFrom(
   try {
     state = yield* trainHead(head, start.position.seed);
   } catch (error) {
-    if (signal?.aborted && error === signal.reason) return undefined;
+    if (head.ranks?.isStopped || (signal?.aborted && error === signal.reason)) return undefined;
     throw error;
   }
   return yield* trainEpochs(training, state, signal);
@@ -396,16 +553,17 @@ async function follow(
 }
 
 /** Saves what there is, and answers with the error to end with: where the device is lost, it says what is saved. */
-async function explain(error: unknown, record: RunRecord, folder: string): Promise<unknown> {
+async function explain(error: unknown, record: RunRecord, { folder }: Run): Promise<unknown> {
   // Where nothing can be saved, the first error says more than the next.
   const reason = error instanceof Error ? error.message : String(error);
   const results = await record.end('failed', undefined, reason).catch(() => undefined);
   if (!(error instanceof DeviceError) || !results) return error;
   const kept =
     results.steps > 0 ? `what was learnt up to step ${results.steps}` : 'no step, only the initial weights';
+  const { message } = error;
+  const what = isOthers(error) ? message.replace(/\.$/, '') : `the device failed: ${message}`;
   return new UserError(
-    `After step ${error.step} the device failed: ${error.message}; saved in ${folder}: ${kept}; ` +
-      `go on with --resume ${folder}`,
+    `After step ${error.step} ${what}; saved in ${folder}: ${kept}; ` + `go on with --resume ${folder}`,
   );
 }
 
@@ -473,15 +631,80 @@ export async function trainCommand(
     process.stdout.write(`${line.print}\n`);
     return 0;
   }
-  const { ui = canShow(process) ? 'tui' : 'plain' } = line.values;
+  const launched = launchedAs();
+  if (launched.rank > 0) return trainQuietly(line.given, signal);
+  if (startedByUs()) stopWhenTold();
+  // Beneath mpirun the output may look like a terminal, but nobody can press keys.
+  const usual = launched.size === 1 && canShow(process) ? 'tui' : 'plain';
+  const { ui = usual } = line.values;
   const live = ui === 'tui' ? openLiveView(process, { predict, signal, interrupt }) : undefined;
   const hooks = live ?? { onEvent: reporter(ui as Exclude<typeof ui, 'tui'>, process.stdout, predict) };
   try {
-    const { status } = await train(line.given, { ...hooks, signal });
+    const { processes, hosts, ...given } = line.given;
+    if (launched.size === 1 && ((processes ?? 1) > 1 || hosts !== undefined))
+      return await trainElsewhere(words, { processes, hosts }, hooks.onEvent, signal);
+    const { status } = await train(given, { ...hooks, signal });
     return status === 'interrupted' ? 130 : 0;
   } finally {
     await live?.close();
   }
+}
+
+/** On several ranks that mpirun starts; the first tells what happens. */
+async function trainElsewhere(
+  words: string[],
+  options: { processes: number | undefined; hosts: string | undefined },
+  onEvent: (event: TrainEvent) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  let status: Results['status'] | undefined;
+  const onLine = (line: string) => {
+    if (!line.startsWith('{')) return;
+    const event = JSON.parse(line) as TrainEvent;
+    if (event.type === 'end') status = event.results.status;
+    onEvent(event);
+  };
+  // This program and, where there is one, its subcommand.
+  const program = process.argv.slice(1, process.argv.length - words.length);
+  const command = [...program, ...withoutRanks(words)];
+  const code = await trainOnRanks(command, options, onLine, signal);
+  if (status !== undefined) return status === 'interrupted' ? 130 : 0;
+  // Killed ranks end with 128 and the signal.
+  return signal.aborted ? 130 : code === 2 ? 2 : 1;
+}
+
+/** The words for each rank, whose events are read from its output. */
+function withoutRanks(words: string[]): string[] {
+  const isTaken = (word: string) => /^--(processes|hosts|ui)(=|$)/.test(word);
+  const kept = words.filter(
+    (word, i) => !isTaken(word) && !(i > 0 && isTaken(words[i - 1]!) && !words[i - 1]!.includes('=')),
+  );
+  return [...kept, '--ui', 'json'];
+}
+
+/** Another rank than the first, which says what there is to say. */
+async function trainQuietly(given: Partial<TrainOptions>, signal: AbortSignal): Promise<number> {
+  const { processes: _, hosts: __, ...own } = given;
+  try {
+    const { status } = await train(own, { signal });
+    return status === 'interrupted' ? 130 : 0;
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') return 130;
+    return error instanceof UserError ? error.exitCode : 1;
+  }
+}
+
+/** What started this rank says on its input when to stop; so does its end. */
+function stopWhenTold(): void {
+  let isTold = false;
+  const stop = () => {
+    // The second interrupt would end it at once.
+    if (!isTold) interrupt();
+    isTold = true;
+  };
+  process.stdin.on('data', stop).on('end', stop);
+  // Not a reason to stay alive.
+  (process.stdin as Partial<Socket>).unref?.();
 }
 
 /** As Ctrl-C does. */

@@ -15,6 +15,9 @@ export const slowFiles = [
   // Processes that are killed and started again, or whose memory is measured or limited.
   'test/run_kills.test.ts',
   'test/run_exits.test.ts',
+  'test/ranks/rank_kills.test.ts',
+  'test/ranks/rank_steps.test.ts',
+  'test/ranks/train_ranks.test.ts',
   'test/data/kills.test.ts',
   'test/data/hub_kill.test.ts',
   'test/data/kill_gently.test.ts',

@@ -42,8 +42,8 @@ struct Dropout {
 void draw_kept(const Dropout& dropout, const Layout& layout, int count,
                uint8_t* kept);
 
-// Dropout: zeroes the dropped values and scales the rest by 1 / (1 - rate), for values and
-// for gradients; may work in place.
+// Dropout: zeroes the dropped values and scales the rest by 1 / (1 - rate), for
+// values and for gradients; may work in place.
 void apply_kept(int64_t size, float rate, const uint8_t* kept, const float* x,
                 float* y);
 

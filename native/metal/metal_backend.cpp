@@ -107,6 +107,10 @@ class MetalBackend final : public Backend {
   std::string name() const override { return "metal"; }
   std::string unavailable() const override { return unavailable_; }
   std::string no_half_precision() const override { return ""; }
+  std::string no_ranks() const override {
+    return "the device metal trains in one process only; use device cpu for "
+           "several";
+  }
   std::string description() const override {
     return facts_.name + " (" + facts_.family + "), " + facts_.system +
            (facts_.unified_memory ? ", unified memory" : "") +

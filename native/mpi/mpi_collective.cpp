@@ -24,7 +24,8 @@ constexpr auto own_pause = milliseconds(2000);
 // One byte that says what it is, and text, closed by a zero.
 constexpr int message_bytes = 1024;
 constexpr int message_tag = 7;
-constexpr char sign_of_life = 'l', has_failed = 'f', has_saved = 's';
+constexpr char sign_of_life = 'l', has_failed = 'f', has_saved = 's',
+               parts = 'p';
 
 // MPI counts in int.
 constexpr int64_t most_at_once = int64_t{1} << 28;
@@ -381,6 +382,8 @@ void MpiCollective::hear(int from) {
       set_failure("rank " + std::to_string(from) + " failed: " + (message + 1));
     } else if (message[0] == has_saved) {
       peers_[from].saved = true;
+    } else if (message[0] == parts) {
+      peers_[from].parted = true;
     }
     library_->iprobe(from, message_tag, library_->world, &found,
                      library_->ignored_status);
@@ -404,6 +407,16 @@ void MpiCollective::part() {
     well = failure_.empty();
   }
   if (well) {
+    // MPICH 5 takes messages that nobody received for an error.
+    tell_all(parts, "");
+    const auto begin = Clock::now();
+    for (int from = 0; from < size_; ++from) {
+      while (from != rank_ && !peers_[from].parted &&
+             Clock::now() - begin < longest_silence) {
+        hear(from);
+        std::this_thread::yield();
+      }
+    }
     library_->finalize();
     return;
   }

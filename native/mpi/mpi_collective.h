@@ -53,6 +53,7 @@ class MpiCollective : public Collective {
   struct Peer {
     Clock::time_point heard;
     bool saved = false;  // rank 0: what there was to save
+    bool parted = false;
   };
 
   void enqueue(const std::shared_ptr<Task>& task);

@@ -1,5 +1,6 @@
 /** Batches of pixels, each assembled while the one before is trained on. */
 import type { Augmentation, NativePixels } from '../model/addon.ts';
+import { handedOf, type Part, partOf, type RankPlace } from '../ranks/rank_share.ts';
 import type { Dataset } from './dataset.ts';
 
 /** What assembles a batch: pixel files, or windows of them. */
@@ -12,11 +13,13 @@ export interface PixelReader extends Pick<NativePixels, 'height' | 'width' | 'as
 export type AugmentationSettings = Omit<Augmentation, 'seed' | 'step'>;
 
 export interface Batch {
-  /** uint8 [n, height, width, 3] */
+  /** uint8 [n, height, width, 3]; of several ranks only those of this one. */
   images: Uint8Array;
   labels: Int32Array;
   /** In the data set. */
   positions: Uint32Array;
+  /** Which images of the batch are those of this rank; absent without other ranks. */
+  part?: Part;
   /** How long this batch was waited for. */
   waitSeconds: number;
 }
@@ -26,6 +29,8 @@ export interface BatchOptions {
   /** For the first batch; its step goes up by one a batch. Absent: the images as they are. */
   augmentation?: Augmentation;
   signal?: AbortSignal;
+  /** One of several ranks that share each batch; absent: this process has all of it. */
+  place?: RankPlace;
 }
 
 /** One batch is trained on, one waits for that, one is assembled. */
@@ -40,34 +45,37 @@ export async function* batches(
   pixels: PixelReader,
   dataset: Pick<Dataset, 'labels' | 'rows'>,
   order: Uint32Array,
-  { batchSize, augmentation, signal }: BatchOptions,
+  { batchSize, augmentation, signal, place }: BatchOptions,
 ): AsyncGenerator<Batch, void> {
   const imageBytes = pixels.height * pixels.width * 3;
-  const largest = Math.min(batchSize, order.length);
+  const largest = Math.ceil(Math.min(batchSize, order.length) / (place?.size ?? 1));
   const buffers = Array.from({ length: BUFFERS }, () => new Uint8Array(largest * imageBytes));
   const count = Math.ceil(order.length / batchSize);
   const begin = (number: number) => {
     if (number >= count) return undefined;
     const positions = order.slice(number * batchSize, (number + 1) * batchSize);
-    const images = buffers[number % BUFFERS]!.subarray(0, positions.length * imageBytes);
-    const rows = positions.map((position) => dataset.rows[position]!);
-    const augment = augmentation && { ...augmentation, step: augmentation.step + number };
+    const part = place && partOf(positions.length, place);
+    const own = place ? handedOf(positions, place) : positions;
+    const images = buffers[number % BUFFERS]!.subarray(0, own.length * imageBytes);
+    const rows = own.map((position) => dataset.rows[position]!);
+    const first = part?.first ?? 0;
+    const augment = augmentation && { ...augmentation, step: augmentation.step + number, first };
     const done = pixels.assemble(rows, images, augment);
     // Told where it is awaited.
     done.catch(() => {});
-    return { positions, images, done };
+    return { positions, images, done, ...(part ? { part } : {}) };
   };
   let next = begin(0);
   try {
     for (let number = 0; number < count; number++) {
       signal?.throwIfAborted();
-      const { positions, images, done } = next!;
+      const { positions, images, done, part } = next!;
       const waiting = performance.now();
       await done;
       const waitSeconds = (performance.now() - waiting) / 1000;
       next = begin(number + 1);
       const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
-      yield { images, labels, positions, waitSeconds };
+      yield { images, labels, positions, waitSeconds, ...(part ? { part } : {}) };
     }
   } finally {
     pixels.stop?.();

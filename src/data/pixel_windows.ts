@@ -3,6 +3,7 @@
  * A window is a number of consecutive images of the data, so that they are read sequentially.
  */
 import type { Augmentation } from '../model/addon.ts';
+import { handedOrder } from '../ranks/rank_share.ts';
 import { type Batch, type BatchOptions, batches, type PixelReader } from './batches.ts';
 import type { Dataset, Stream } from './dataset.ts';
 import type { Images, LoaderOptions } from './images.ts';
@@ -41,7 +42,9 @@ export class WindowedImages implements Images {
 
   async *batches(order: Uint32Array, options: BatchOptions): AsyncGenerator<Batch, void> {
     const { labels, supply } = this.#dataset;
-    const pass = new Pass(supply, order, this, this.#windowImages, this.#options.threads, options.signal);
+    // Of several ranks, each decodes only what it needs itself.
+    const own = options.place ? handedOrder(order, options.batchSize, options.place) : order;
+    const pass = new Pass(supply, own, this, this.#windowImages, this.#options.threads, options.signal);
     try {
       yield* batches(pass, { labels, rows: this.#positions }, order, options);
     } finally {

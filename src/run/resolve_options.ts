@@ -18,8 +18,11 @@ const SCRATCH_EPOCHS = 20;
 /** What is known before the network is. */
 export type ResolvedOptions = ReturnType<typeof resolveOptions>;
 
-/** @throws UserError for options that contradict each other */
-export function resolveOptions(options: TrainOptions) {
+/**
+ * @param processes of this machine that train together and share its cores
+ * @throws UserError for options that contradict each other
+ */
+export function resolveOptions(options: TrainOptions, processes = 1) {
   const { optimizer, birds, notBirds, time, epochs, fineTune } = options;
   if (birds.length > 0 !== notBirds.length > 0 && options.data.length === 0) {
     const [given, missing] = birds.length > 0 ? ['birds', 'not-birds'] : ['not-birds', 'birds'];
@@ -35,7 +38,7 @@ export function resolveOptions(options: TrainOptions) {
   return {
     ...options,
     data: none ? [existsSync('data/birds') ? 'data/birds' : 'demo'] : options.data,
-    threads: options.threads ?? availableParallelism(),
+    threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / processes)),
     rateGiven: options.learningRate !== undefined,
     learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
     weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),

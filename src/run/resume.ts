@@ -28,7 +28,17 @@ export interface Resumed {
 /** Options that may be changed on resume. */
 const FREE: (keyof TrainOptions)[] = [
   ...(['resume', 'force', 'ui', 'device', 'threads', 'cache', 'epochs', 'time', 'patience'] as const),
-  ...(['checkpointMinutes', 'lock', 'updateLock', 'verify', 'page', 'pageFrom', 'pageCommand'] as const),
+  ...([
+    'processes',
+    'hosts',
+    'checkpointMinutes',
+    'lock',
+    'updateLock',
+    'verify',
+    'page',
+    'pageFrom',
+    'pageCommand',
+  ] as const),
 ];
 
 /**

@@ -15,6 +15,8 @@ export interface RunDescription {
   startedAt: string;
   device: { name: string; description: string; reason: string };
   options: Record<string, unknown>;
+  /** Processes that train together, and their MPI; absent: one process. */
+  ranks?: { size: number; hosts: string[]; library: string };
   resumed?: { at: string; step: number; remarks: string[] }[];
   data?: Omit<DataEvent, 'type'>;
   /** Where a pretrained network's weights are from. */
@@ -28,6 +30,7 @@ export function describeRun(
   options: ResolvedOptions,
   device: ChosenDevice,
   resumed: Resumed | undefined,
+  ranks?: RunDescription['ranks'],
 ): RunDescription {
   const now = { at: new Date().toISOString(), commandLine: process.argv.slice(1), device };
   if (resumed) {
@@ -35,7 +38,8 @@ export function describeRun(
     const earlier = Array.isArray(description.resumed) ? description.resumed : [];
     const entry = { ...now, step: checkpoint?.position.step ?? 0, remarks };
     // As the first process wrote it.
-    return { ...(description as unknown as RunDescription), options, resumed: [...earlier, entry] };
+    const { ranks: _, ...before } = description as unknown as RunDescription;
+    return { ...before, options, ...(ranks ? { ranks } : {}), resumed: [...earlier, entry] };
   }
   const platform = `${process.platform}-${process.arch}`;
   return {
@@ -45,5 +49,6 @@ export function describeRun(
     startedAt: now.at,
     device,
     options,
+    ...(ranks ? { ranks } : {}),
   };
 }

@@ -8,12 +8,13 @@ import { loadAddon, type NativeSession, type OptimizerOptions } from '../model/a
 import type { ChosenDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
 import type { TrainOptions } from '../options.ts';
+import type { Ranks } from '../ranks/ranks.ts';
 import { type Snapshot, startPosition } from '../training/training_state.ts';
 import { type Resumed, resumePosition } from './resume.ts';
 
 type SessionChoice = Pick<
   TrainOptions,
-  'optimizer' | 'momentum' | 'balance' | 'seed' | 'labelSmoothing' | 'clipNorm' | 'precision'
+  'optimizer' | 'momentum' | 'balance' | 'seed' | 'labelSmoothing' | 'clipNorm' | 'precision' | 'syncBn'
 > & { batchSize: number; threads: number; weightDecay: number };
 
 function optimizerOf({ optimizer: kind, momentum, weightDecay }: SessionChoice): OptimizerOptions {
@@ -27,17 +28,21 @@ export async function openSession(
   dataset: Dataset,
   split: Split,
   options: SessionChoice,
+  ranks?: Ranks,
 ): Promise<NativeSession> {
   const optimizer = optimizerOf(options);
   const weights =
     options.balance === 'weights'
       ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
       : {};
-  const { seed, batchSize, threads, labelSmoothing, clipNorm, precision } = options;
+  const { seed, threads, labelSmoothing, clipNorm, precision } = options;
+  // Of several ranks each has its part of a batch.
+  const batchSize = Math.ceil(options.batchSize / (ranks?.size ?? 1));
+  const shared = ranks ? { ranks: ranks.native, syncBatchNorm: options.syncBn } : {};
   return loadAddon()
     .createSession({
       ...{ device: device.name, network, seed, batchSize, threads, optimizer },
-      ...{ labelSmoothing, clipNorm, precision, ...weights },
+      ...{ labelSmoothing, clipNorm, precision, ...weights, ...shared },
     })
     .catch((error: Error) => {
       throw new UserError(error.message);
@@ -66,4 +71,25 @@ export async function startState(
   // Of other images they say nothing.
   const known = losses && found.dataHash === checkpoint.dataHash ? { losses } : {};
   return { ...rest, position, ...known };
+}
+
+/** Puts what rank 0 begins with into the sessions of all ranks. */
+export async function shareStart(ranks: Ranks, session: NativeSession, own: Snapshot): Promise<Snapshot> {
+  const { values, optimizer, average, losses, position } = own;
+  const { values: moments, ...progress } = optimizer;
+  const counts = { average: average?.length, losses: losses?.length, moments: moments.length };
+  const head = await ranks.broadcast({ position, progress, counts });
+  const of = (array: Float32Array | undefined, length: number) =>
+    ranks.broadcastFloats(ranks.isFirst && array ? array : new Float32Array(length));
+  const start: Snapshot = {
+    position: head.position,
+    values: await of(values, values.length),
+    optimizer: { ...head.progress, values: await of(moments, head.counts.moments) },
+  };
+  if (head.counts.average) start.average = await of(average, head.counts.average);
+  if (head.counts.losses) start.losses = await of(losses, head.counts.losses);
+  if (ranks.isFirst) return own;
+  await session.setParameters(start.values);
+  await session.setOptimizerState(start.optimizer);
+  return start;
 }

@@ -1,6 +1,7 @@
 /** Learning rate finder: a short training in which the rate grows with every step. */
 import type { Images } from '../data/images.ts';
 import type { NativeSession } from '../model/addon.ts';
+import type { Ranks } from '../ranks/ranks.ts';
 
 export interface RateSweep {
   points: { learningRate: number; loss: number; smoothed: number }[];
@@ -15,6 +16,8 @@ export interface SweepOptions {
   order: Uint32Array;
   batchSize: number;
   signal?: AbortSignal | undefined;
+  /** The processes that train together; absent: this one alone. */
+  ranks?: Ranks | undefined;
 }
 
 const RATES = { first: 1e-6, last: 10, steps: 120 };
@@ -36,10 +39,11 @@ export async function findLearningRate(options: SweepOptions): Promise<RateSweep
   let average = 0;
   let least = Number.POSITIVE_INFINITY;
   try {
-    for await (const { images, labels } of endless(options)) {
+    for await (const { images, labels, part } of endless(options)) {
+      await options.ranks?.throwIfStopped(options.signal);
       const step = points.length;
       const learningRate = RATES.first * (RATES.last / RATES.first) ** (step / (RATES.steps - 1));
-      const { loss } = await session.trainStep(images, labels, learningRate);
+      const { loss } = await session.trainStep(images, labels, learningRate, part);
       average = SMOOTHING * average + (1 - SMOOTHING) * loss;
       const smoothed = average / (1 - SMOOTHING ** (step + 1));
       if (!Number.isFinite(smoothed)) break;
@@ -54,8 +58,9 @@ export async function findLearningRate(options: SweepOptions): Promise<RateSweep
   return { points, suggestion: steepest(points) };
 }
 
-async function* endless({ images, order, batchSize, signal }: SweepOptions) {
-  for (;;) yield* images.batches(order, { batchSize, signal });
+async function* endless({ images, order, batchSize, signal, ranks }: SweepOptions) {
+  const own = ranks ? { place: ranks } : { signal };
+  for (;;) yield* images.batches(order, { batchSize, ...own });
 }
 
 /** The rate at the steepest fall before the least loss, over pieces of a few points. */

@@ -5,6 +5,8 @@ import { type DatasetProgress, Meter } from '../data/meter.ts';
 import { LossHistory } from '../metrics/image_losses.ts';
 import { computeMetrics, countRight, imageLosses } from '../metrics/metrics.ts';
 import type { NativeSession, ParameterInfo } from '../model/addon.ts';
+import { partOf } from '../ranks/rank_share.ts';
+import type { Ranks } from '../ranks/ranks.ts';
 import { type FeatureExtractor, featuresOf } from './features.ts';
 import { fitHead, type Head, type HeadData, logitsOf } from './head.ts';
 import { afterEpoch, isBetter, type SelectionMetric } from './stopping.ts';
@@ -34,6 +36,8 @@ export interface HeadTraining {
   clock: Stopwatch;
   onProgress: (progress: DatasetProgress) => void;
   signal?: AbortSignal | undefined;
+  /** The processes that train together, each of which computes a part of the features; absent: this one alone. */
+  ranks?: Ranks | undefined;
 }
 
 /**
@@ -46,14 +50,14 @@ export async function* trainHead(
   training: HeadTraining,
   seed: number,
 ): AsyncGenerator<StepEvent | EpochEvent | EvaluatedEvent | SnapshotEvent, Snapshot> {
-  const { session, dataset, train, val, balanced, threads, clock, metric, minChange, signal } = training;
+  const { session, dataset, train, val, balanced, clock, metric, minChange } = training;
   const classes = dataset.classNames.length;
   const positions = Uint32Array.from([...train, ...val]);
   const before = clock.split;
-  const features = await clock.during('device', allFeatures(training, positions));
+  const features = await clock.during('device', featuresOfAll(training, positions));
   const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
   const data = { features, width: training.extractor.width, labels, train: train.length, classes };
-  const head = await clock.during('device', fitHead(data, { balanced, threads, signal }));
+  const head = await clock.during('device', fitTogether(training, data));
   await putHead(session, head);
 
   const { logits } = head;
@@ -94,6 +98,30 @@ export async function* trainHead(
   const snapshot: Snapshot = { position, values, optimizer, losses: history.numbers };
   yield { type: 'snapshot', snapshot };
   return snapshot;
+}
+
+/** The features of all images: of several ranks each computes a part. */
+async function featuresOfAll(training: HeadTraining, positions: Uint32Array): Promise<Float32Array> {
+  const { ranks, extractor } = training;
+  if (!ranks) return allFeatures(training, positions);
+  const { first, count } = partOf(positions.length, ranks);
+  const own = await ranks.together(() => allFeatures(training, positions.subarray(first, first + count)));
+  return ranks.joinRows(own, positions.length, extractor.width);
+}
+
+/** Of several ranks the first fits, so that all have the same head. */
+async function fitTogether(training: HeadTraining, data: HeadData): Promise<Head> {
+  const { balanced, threads, signal, ranks } = training;
+  const fitHere = () => fitHead(data, { balanced, threads, signal });
+  if (!ranks) return fitHere();
+  const head = await ranks.together(async () => (ranks.isFirst ? fitHere() : undefined));
+  const { width, labels, train, classes } = data;
+  const { l2, tried } = await ranks.broadcast(head && { l2: head.l2, tried: head.tried });
+  const of = (values: Float32Array | undefined, length: number) =>
+    ranks.broadcastFloats(values ?? new Float32Array(length));
+  const weights = await of(head?.weights, classes * width);
+  const bias = await of(head?.bias, classes);
+  return { l2, tried, weights, bias, logits: await of(head?.logits, (labels.length - train) * classes) };
 }
 
 async function allFeatures(training: HeadTraining, positions: Uint32Array): Promise<Float32Array> {

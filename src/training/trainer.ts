@@ -8,6 +8,7 @@ import type { Images } from '../data/images.ts';
 import { LossHistory } from '../metrics/image_losses.ts';
 import { imageLosses } from '../metrics/metrics.ts';
 import type { NativeSession, StepResult } from '../model/addon.ts';
+import type { Ranks } from '../ranks/ranks.ts';
 import type { Canary } from './canary.ts';
 import { Average } from './ema.ts';
 import { epochPositions } from './epoch_order.ts';
@@ -63,6 +64,8 @@ export interface Training {
   checkpointSeconds: number;
   /** Training pauses while the returned promise is pending. */
   paused?: () => Promise<void> | undefined;
+  /** The processes that train together, each with the same options; absent: this one alone. */
+  ranks?: Ranks | undefined;
 }
 
 /** A training step failed on the device. */
@@ -82,6 +85,8 @@ export class GuardError extends UserError {}
 /** Batches between two states to roll back to, and the batch of the first one. */
 const BATCHES_A_SNAPSHOT = 100;
 const FIRST_SNAPSHOT = 10;
+/** Steps from one comparison of the weights of all ranks to the next. */
+const STEPS_A_COMPARISON = 100;
 
 /** The state of the training loop. */
 interface Loop extends Training {
@@ -101,6 +106,10 @@ interface Loop extends Training {
   told: TimeSplit;
   /** The last validation. */
   evaluation: Evaluation | undefined;
+  /** Of several ranks: what was last agreed. Each decides by it alone, so that all do the same at the same step. */
+  agreed: { seconds: number };
+  /** The step of the last comparison of the weights. */
+  compared: number;
 }
 
 /**
@@ -128,13 +137,17 @@ export async function* trainEpochs(
     signal,
     told: clock.split,
     evaluation: undefined,
+    agreed: { seconds: clock.total },
+    compared: start.position.step,
   };
   try {
+    await agree(loop);
     while (loop.position.epoch < epochs) {
       const { patience } = loop.position;
       if (training.patience > 0 && patience.epochs >= training.patience) return 'patience';
       yield* trainEpoch(loop);
-      if (signal?.aborted) {
+      await agree(loop);
+      if (isStopping(loop)) {
         yield { type: 'snapshot', snapshot: await lastSnapshot(loop) };
         return undefined;
       }
@@ -149,7 +162,7 @@ export async function* trainEpochs(
     }
     return undefined;
   } catch (error) {
-    if (signal?.aborted && error === signal.reason) {
+    if (loop.ranks?.isStopped || (signal?.aborted && error === signal.reason)) {
       yield { type: 'snapshot', snapshot: await lastSnapshot(loop) };
       return undefined;
     }
@@ -163,6 +176,29 @@ function historyOf({ dataset, val, balance }: Training, before: Float32Array | u
   const { labels, classNames } = dataset;
   const images = { labels, classes: classNames.length, validation: val, balanced: balance !== 'none' };
   return new LossHistory(images, before);
+}
+
+/** Tells the other ranks whether this one is to stop, and takes the time of the first. */
+async function agree({ ranks, agreed, signal, clock }: Loop): Promise<void> {
+  if (ranks) noteAgreed(ranks, agreed, await ranks.native.sum(agreementOf({ ranks, signal, clock })));
+}
+
+function agreementOf({ ranks, signal, clock }: Pick<Loop, 'ranks' | 'signal' | 'clock'>): Float64Array {
+  return Float64Array.of(signal?.aborted ? 1 : 0, ranks?.isFirst ? clock.total : 0);
+}
+
+function noteAgreed(ranks: Ranks, agreed: Loop['agreed'], [stops, seconds]: Float64Array): void {
+  if (stops! > 0) ranks.isStopped = true;
+  agreed.seconds = seconds!;
+}
+
+function isStopping({ ranks, signal }: Loop): boolean {
+  return ranks ? ranks.isStopped : signal?.aborted === true;
+}
+
+/** Seconds of the run, the same on all ranks. */
+function secondsOf({ ranks, agreed, clock }: Loop): number {
+  return ranks ? agreed.seconds : clock.total;
 }
 
 /** The state of an interrupted training, or the last good one where the last step spoilt it. */
@@ -218,6 +254,7 @@ async function* trainBatches(
     const result = await loop.clock.during('device', queued.result).catch((error) => {
       throw new DeviceError(error, loop.position.step);
     });
+    if (loop.ranks && result.notes) noteAgreed(loop.ranks, loop.agreed, result.notes);
     const bad = checkStep(loop, queued, result);
     if (bad) return { bad };
     const event = noteStep(loop, queued, result, order.length);
@@ -254,23 +291,27 @@ async function* trainBatches(
 
 /** Queues the batches from the loop's position to the end of the epoch, but those that are to be left out. */
 async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Queued, void> {
-  const { session, batchSize, augmentation, seed, clock, position, stepsPerEpoch, signal } = loop;
+  const { session, batchSize, augmentation, seed, clock, position, stepsPerEpoch, ranks } = loop;
+  // Ranks stop when all do, not in the middle of a batch.
+  const signal = ranks ? undefined : loop.signal;
   const first = position.epoch * stepsPerEpoch;
   loop.isEpochComplete = false;
   for (const [begin, end] of pieces(position.batch - first, stepsPerEpoch, position.guard.skipped, first)) {
     let batch = first + begin;
     const augment = augmentation && { ...augmentation, seed, step: batch };
     const piece = order.subarray(begin * batchSize, end * batchSize);
-    const source = loop.images.batches(piece, { batchSize, augmentation: augment, signal });
+    const place = ranks ? { place: ranks } : {};
+    const source = loop.images.batches(piece, { batchSize, augmentation: augment, signal, ...place });
     try {
       for (;;) {
         await hold(loop);
-        if (signal?.aborted || isTimeUp(loop)) return;
+        if (isStopping(loop) || isTimeUp(loop)) return;
         const next = await clock.during('data', source.next()).catch(ended(signal));
         if (next.done) break;
-        const { images, labels, positions } = next.value;
+        const { images, labels, positions, part } = next.value;
         const learningRate = rateAt(loop, batch);
-        const result = quiet(session.trainStep(images, labels, learningRate));
+        const share = part && { ...part, notes: agreementOf(loop) };
+        const result = quiet(session.trainStep(images, labels, learningRate, share));
         const state = isCaptureDue(loop, batch) ? capture(session) : undefined;
         yield { batch, learningRate, positions, result, state };
         batch += 1;
@@ -279,7 +320,7 @@ async function* queueBatches(loop: Loop, order: Uint32Array): AsyncGenerator<Que
       await source.return();
     }
   }
-  loop.isEpochComplete = signal?.aborted !== true;
+  loop.isEpochComplete = !isStopping(loop);
 }
 
 /** After an abort, a rejection counts as the end. */
@@ -304,14 +345,15 @@ function pieces(from: number, to: number, skipped: number[], first: number): [nu
   return result;
 }
 
-async function hold({ paused, clock, signal }: Loop): Promise<void> {
+async function hold(loop: Loop): Promise<void> {
+  const { paused, clock } = loop;
   const pause = paused?.();
-  if (!pause || signal?.aborted) return;
+  if (!pause || isStopping(loop)) return;
   await clock.during('paused', pause);
 }
 
-function isTimeUp({ budget, clock }: Loop): boolean {
-  return budget !== undefined && clock.total >= budget;
+function isTimeUp(loop: Loop): boolean {
+  return loop.budget !== undefined && secondsOf(loop) >= loop.budget;
 }
 
 /** Whether to capture the state after this batch. Depends on the batch number only, so a resumed run captures at the same steps. */
@@ -321,8 +363,9 @@ function isCaptureDue({ moving, stepsPerEpoch }: Loop, batch: number): boolean {
   return due || (moving?.isDue(batch) ?? false);
 }
 
-function rateAt({ schedule, timed, budget, clock, position }: Loop, batch: number): number {
-  const share = timed && budget !== undefined ? Math.min(1, clock.total / budget) : undefined;
+function rateAt(loop: Loop, batch: number): number {
+  const { schedule, timed, budget, position } = loop;
+  const share = timed && budget !== undefined ? Math.min(1, secondsOf(loop) / budget) : undefined;
   return (
     learningRateAt(schedule, batch - (schedule.first ?? 0), share) *
     position.plateau.factor *
@@ -341,6 +384,12 @@ async function take(loop: Loop, state: Promise<State>): Promise<Snapshot> {
   const { values, optimizer } = await loop.clock.during('saving', state).catch((error) => {
     throw new DeviceError(error, loop.position.step);
   });
+  const { ranks } = loop;
+  const { step } = loop.position;
+  if (ranks && (step - loop.compared >= STEPS_A_COMPARISON || step < loop.compared)) {
+    await loop.clock.during('device', ranks.compareWeights(values, step));
+    loop.compared = step;
+  }
   if (loop.moving) await loop.moving.update(loop.position.batch - 1, values);
   loop.position.time = loop.clock.split;
   const position = structuredClone(loop.position);
