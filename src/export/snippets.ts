@@ -31,7 +31,7 @@ image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).con
 pixels = np.asarray(${square}, np.uint8)[None]
 p = session.run(["probabilities"], {"image": pixels})[0][0].astype(float)
 ${answer.join('\n')}
-print(labels[guess] if certainty >= ${calibration.unsureBelow} else "unsure", dict(zip(labels, p)))`;
+print(labels[guess] if certainty >= ${calibration.unsureBelow} else "unsure", dict(zip(labels, p.tolist())))`;
 }
 
 /** With onnxruntime-node and sharp: the pixels are those of training, byte for byte. */

@@ -1,6 +1,9 @@
 /** The command that exports: from a run folder to a file that answers as predict does. */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ModelProto } from '../../src/export/onnx/onnx_messages.ts';
 import { openOnnx } from '../../src/export/onnx/run_onnx.ts';
@@ -103,6 +106,24 @@ test('every format appears under its own ending, in place of an earlier one', as
   );
 });
 
+test('SIGKILL while the file is written: there is none, and the next export removes what was left', async () => {
+  const place = join(folder, 'killed');
+  mkdirSync(place);
+  const path = fileURLToPath(new URL('../../src/export.ts', import.meta.url));
+  const words = ['--import', 'tsx', path, run, '--out', join(place, 'x.onnx')];
+  const child = spawn(process.execPath, words, { stdio: 'ignore' });
+  const looking = setInterval(() => {
+    if (readdirSync(place).length > 0) child.kill('SIGKILL');
+  }, 0);
+  const [, signal] = await once(child, 'exit');
+  clearInterval(looking);
+  // A machine that is busy may look too late.
+  const left = readdirSync(place);
+  expect(left.includes('x.onnx')).toBe(signal === null);
+  await exportModel({ model: run, out: join(place, 'x.onnx') });
+  expect(readdirSync(place)).toEqual(['x.card.md', 'x.onnx']);
+});
+
 test('what can not be exported is refused with a sentence, and nothing is written', async () => {
   const refused = (given: Parameters<typeof exportModel>[0]) =>
     exportModel(given).then(
@@ -121,7 +142,9 @@ test('what can not be exported is refused with a sentence, and nothing is writte
   );
   const damaged = join(folder, 'damaged.safetensors');
   writeFileSync(damaged, readFileSync(join(run, 'best.safetensors')).subarray(0, 20_000));
-  expect(await refused({ model: damaged })).toMatch(/damaged\.safetensors is not a (usable )?safetensors file: /);
+  expect(await refused({ model: damaged })).toMatch(
+    /damaged\.safetensors is not a (usable )?safetensors file: /,
+  );
   expect(existsSync(join(folder, 'damaged.onnx'))).toBe(false);
   await expect(exportCommand(['a', 'b'], new AbortController().signal)).rejects.toThrow(
     'Expected one model, but found a and b; export them one by one',
