@@ -118,7 +118,7 @@ function makeCard(name: string): Card {
   heat.className = 'heat';
   heat.setAttribute('aria-hidden', 'true');
   picture.setAttribute('role', 'img');
-  const [title, note] = [make('h3', 'answer', '…'), make('p', 'note')];
+  const [title, note] = [make('h2', 'answer', '…'), make('p', 'note')];
   const body = make('div', 'body', title, note);
   const remove = make('button', 'remove', '×');
   remove.type = 'button';
@@ -131,6 +131,7 @@ function makeCard(name: string): Card {
     make('p', 'file', make('bdi', '', name)),
     remove,
   );
+  element.setAttribute('aria-label', name);
   remove.addEventListener('click', () => {
     const next = (element.nextElementSibling ?? element.previousElementSibling)?.querySelector('button');
     element.remove();
