@@ -1,31 +1,28 @@
 // Builds dist/ unless it is up to date: for `npm pack` (prepack), a clone and a git dependency (prepare). prepare has
 // `--if-possible`: neither `npm ci --omit=dev` nor a type error in unfinished work may fail an install.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
 import { root } from '../src/setup/addon_place.mjs';
+import { dist, distSources, isDistFresh, stampDist } from '../src/setup/dist_place.mjs';
 import { installPackages, stampPackages } from '../src/setup/packages.mjs';
-import { filesBelow, read, say, sha256 } from '../src/setup/shell.mjs';
+import { filesBelow, say } from '../src/setup/shell.mjs';
 
-const dist = join(root, 'dist');
-const stamp = join(root, 'build', 'dist-sources.sha256');
 const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const ifPossible = process.argv.includes('--if-possible');
 
 function buildDist() {
-  const configs = ['tsconfig.json', 'tsconfig.build.json', 'npm/dist.mjs'].map((name) => join(root, name));
-  const wanted = sha256([...configs, ...filesBelow(join(root, 'src'))]);
-  if (existsSync(dist) && read(stamp) === wanted) return true;
+  if (isDistFresh()) return true;
+  const wanted = distSources();
   rmSync(dist, { recursive: true, force: true }); // what no source makes any more
   const words = [compiler, '-p', join(root, 'tsconfig.build.json')];
   const { status } = spawnSync(process.execPath, words, { stdio: ['ignore', 2, 2] });
   addCommonJs();
   addPageScript();
   if (status !== 0) return false;
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, wanted);
+  stampDist(wanted);
   return true;
 }
 

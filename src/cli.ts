@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 /** `npx birbs-metal`: the commands by name, each loaded when it is asked for: where memory is short, loading fails. */
+import module from 'node:module';
 import { runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { version } from './base/version.ts';
 import { setUpAddon } from './setup/build_addon.mjs';
 import { SetupError } from './setup/shell.mjs';
+
+// Node.js 22 and later keep what they have compiled of the commands; 20 has no such function.
+(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
 
 const USAGE = `Trains an image classifier on your own photos: is it a bird?
 
@@ -22,6 +26,13 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal train --help (data, predict, export, doctor --help) lists the options, --version prints the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
+  const help = words.some((word) => word === '--help' || word === '-h')
+    ? await helpOf(name, words)
+    : undefined;
+  if (help !== undefined) {
+    process.stdout.write(`${help}\n`);
+    return 0;
+  }
   const [train, predict] = ['npx birbs-metal train', 'npx birbs-metal predict'];
   switch (name) {
     case 'train':
@@ -70,6 +81,26 @@ async function main([name, ...words]: string[], signal: AbortSignal): Promise<nu
     `Expected train, data, predict, export, serve, review, compare, doctor or setup, but found ${found}; see birbs-metal --help`,
     2,
   );
+}
+
+/** What a command says of itself, by the options alone: to load the command takes three times as long. */
+async function helpOf(name: string | undefined, words: string[]): Promise<string | undefined> {
+  const options = await import('./options.ts');
+  const isCheck = name === 'data' && words[0] === 'check';
+  const command = `npx birbs-metal ${name}${isCheck ? ' check' : ''}`;
+  const parsers = {
+    train: options.parseTrain,
+    data: isCheck ? options.parseCheck : options.parseData,
+    predict: options.parsePredict,
+    export: options.parseExport,
+    serve: options.parseServe,
+    review: options.parseReview,
+    compare: options.parseCompare,
+    doctor: options.parseDoctor,
+  };
+  if (name === undefined || !Object.hasOwn(parsers, name)) return undefined;
+  const line = parsers[name as keyof typeof parsers](isCheck ? words.slice(1) : words, command);
+  return 'print' in line ? line.print : undefined;
 }
 
 /** What npm's install script does, and installs what a build needs where that is possible. */

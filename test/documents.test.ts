@@ -61,7 +61,9 @@ test('the rooms that docs/architecture.md lists are those of the repository', ()
     );
   const found = readdirSync(join(root, 'src'), { withFileTypes: true });
   const rooms = found.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
-  expect(rows('The rooms of src').sort()).toEqual(rooms.filter((name) => name !== 'setup.mjs').sort());
+  expect(rows('The rooms of src').sort()).toEqual(
+    rooms.filter((name) => !/^(setup|start)\.mjs$/.test(name)).sort(),
+  );
   const native = rows('The rooms of native').map((name) => `native/${name}`);
   expect(native.filter((path) => !exists(path))).toEqual([]);
   const steps = [...section('The way of one image').matchAll(/`([a-z_]+\/[a-z_/]*(?:\.ts)?)`/g)];

@@ -5,7 +5,6 @@ import { loadAddon, type NativePixels } from '../model/addon.ts';
 import type { Origins } from './assemble.ts';
 import { letGo } from './cache/cache_budget.ts';
 import type { PixelCache } from './cache/pixel_cache.ts';
-import { encodePng } from './decode.ts';
 import { type FillOptions, fillPart } from './fill.ts';
 
 /** Where the images at some positions are. */
@@ -102,7 +101,10 @@ export class Supply {
     const { part, listing } = parts[numbers[position]!]!;
     for await (const image of part.read(listing, (index) => index === indexes[position], signal)) {
       if ('problem' in image) throw new UserError(`${this.#names[position]} ${image.problem}`);
-      if (part.render) return encodePng(await part.render(image.bytes, DRAWN_SIZE), DRAWN_SIZE);
+      if (part.render) {
+        const { encodePng } = await import('./decode.ts');
+        return encodePng(await part.render(image.bytes, DRAWN_SIZE), DRAWN_SIZE);
+      }
       return image.bytes.slice();
     }
     throw new UserError(`${this.#names[position]} is not there any more`);

@@ -2,7 +2,6 @@
 import { UserError } from '../base/errors.ts';
 import { WeightsLock } from '../data/lock/weights_lock.ts';
 import type { DatasetProgress } from '../data/meter.ts';
-import { fetchPretrained, localPretrained } from '../data/pretrained_weights.ts';
 import { loadBackbone } from '../export/backbone.ts';
 import type { Fit, Network } from '../model/network.ts';
 import { type NetworkName, networks } from '../model/presets.ts';
@@ -71,11 +70,13 @@ export async function chooseNetwork(
   }
   const name = network === 'auto' ? AUTO.pretrained : network;
   const side = imageSize ?? pretrainedModels[name].imageSize;
+  const scratch = { name: AUTO.scratch, imageSize: imageSize ?? SCRATCH_SIZE };
+  const isScratch = isDemo(sources) || autoNetwork(side) === AUTO.scratch;
+  if (network === 'auto' && pretrained === undefined && isScratch) return scratch;
+  const { fetchPretrained, localPretrained } = await import('../data/pretrained_weights.ts');
   if (pretrained !== undefined)
     return { name, imageSize: side, weights: await localPretrained(pretrained, options) };
   if (network !== 'auto') return { name, imageSize: side, weights: await fetchPretrained(name, options) };
-  const scratch = { name: AUTO.scratch, imageSize: imageSize ?? SCRATCH_SIZE };
-  if (isDemo(sources) || autoNetwork(side) === AUTO.scratch) return scratch;
   try {
     const weights = await fetchPretrained(name, { ...options, impatient: true });
     return { name, imageSize: side, weights };

@@ -55,7 +55,8 @@ function ingredients() {
   return `${sha256(addonSources())}${hasOneDnn() ? '' : ' without oneDNN'}`;
 }
 
-function isFresh() {
+/** Whether the addon that was built here is of the sources as they are. */
+export function isFresh() {
   return existsSync(builtAddon) && read(stamp) === ingredients();
 }
 
