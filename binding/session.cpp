@@ -118,6 +118,16 @@ SessionOptions session_options_of(const Napi::Object& object) {
     options.sync_batch_norm =
         boolean_of(object.Get("syncBatchNorm"), "syncBatchNorm");
   }
+  if (has(object, "depthwise")) {
+    const std::string route = string_of(object.Get("depthwise"), "depthwise");
+    if (route != "groups" && route != "operations") {
+      throw Napi::TypeError::New(
+          object.Env(),
+          "Expected groups or operations for depthwise but received \"" +
+              route + "\"");
+    }
+    options.depthwise_operations = route == "operations";
+  }
   return options;
 }
 
@@ -138,6 +148,14 @@ birbs::Progress progress_of(const Napi::Object& state) {
   return progress;
 }
 
+std::shared_ptr<birbs::OptimizerState> state_of(const Napi::Value& value) {
+  const Napi::Object object = object_of(value, "state");
+  auto state = std::make_shared<birbs::OptimizerState>();
+  state->progress = progress_of(object);
+  state->values = float32s_of(object.Get("values"), "state.values", -1);
+  return state;
+}
+
 Napi::Object step_object(Napi::Env env, const StepResult& result) {
   auto object = Napi::Object::New(env);
   object.Set("loss", result.loss);
@@ -150,6 +168,11 @@ Napi::Object step_object(Napi::Env env, const StepResult& result) {
   }
   if (!result.notes.empty()) {
     object.Set("notes", to_float64_array(env, result.notes));
+  }
+  if (result.command_buffers > 0) {
+    object.Set("hostSeconds", result.host_seconds);
+    object.Set("commandBuffers", result.command_buffers);
+    object.Set("unwatched", result.unwatched);
   }
   return object;
 }
@@ -180,6 +203,7 @@ class SessionObject : public NativeObject<SessionObject, Host> {
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value get_optimizer_state(const Napi::CallbackInfo& info);
   Napi::Value set_optimizer_state(const Napi::CallbackInfo& info);
+  Napi::Value restore(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Given> given_of(const Napi::CallbackInfo& info,
                                   const Napi::Value& share) const;
@@ -200,6 +224,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          &SessionObject::get_optimizer_state),
           InstanceMethod("setOptimizerState",
                          &SessionObject::set_optimizer_state),
+          InstanceMethod("restore", &SessionObject::restore),
           InstanceMethod("dispose", &SessionObject::dispose),
       });
 }
@@ -365,12 +390,21 @@ Napi::Value SessionObject::get_optimizer_state(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::set_optimizer_state(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const Napi::Object object = object_of(info[0], "state");
-    auto state = std::make_shared<birbs::OptimizerState>();
-    state->progress = progress_of(object);
-    state->values = float32s_of(object.Get("values"), "state.values", -1);
+    const auto state = state_of(info[0]);
     return answer(info, [state](Host& host) -> Answer {
       host.session->set_optimizer_state(*state);
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
+  });
+}
+
+Napi::Value SessionObject::restore(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const auto values = std::make_shared<std::vector<float>>(
+        float32s_of(info[0], "parameters", content().plan.parameter_count));
+    const auto state = state_of(info[1]);
+    return answer(info, [values, state](Host& host) -> Answer {
+      host.session->restore(values->data(), *state);
       return [](Napi::Env env) { return env.Undefined(); };
     });
   });

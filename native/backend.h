@@ -39,6 +39,9 @@ struct SessionOptions {
   // Compute in float16 with float32 weights and a loss scale that adapts
   // itself.
   bool half_precision = false;
+  // metal: convolutions of one channel a group by MPSGraph's depthwise
+  // operations instead of its groups.
+  bool depthwise_operations = false;
   // The ranks that train this network together, each a share of every batch;
   // null: this process alone. All get the same seed and weights.
   std::shared_ptr<Collective> collective;
@@ -78,6 +81,11 @@ struct StepResult {
   std::vector<float> image_losses;
   double gradient_norm = 0;  // global, before clipping
   double device_seconds = 0;
+  // Of a GPU: what the host took to hand the step over, the command buffers it
+  // became, and whether some of them could not be watched for faults.
+  double host_seconds = 0;
+  int command_buffers = 0;
+  bool unwatched = false;
   // Of several ranks, all of the above but the seconds are of the whole batch.
   std::vector<double> notes;    // the sums of Share::notes
   double exchange_seconds = 0;  // of device_seconds: waited for other ranks
@@ -135,6 +143,13 @@ class Session {
   virtual void set_parameters(const float* values) = 0;
   virtual OptimizerState get_optimizer_state() = 0;
   virtual void set_optimizer_state(const OptimizerState& state) = 0;
+
+  // Both of the above at once. After a fault of the device, which leaves its
+  // weights unknown, the only call that a session does not refuse.
+  virtual void restore(const float* values, const OptimizerState& state) {
+    set_parameters(values);
+    set_optimizer_state(state);
+  }
 
   // Bytes of native memory held, for V8's accounting.
   virtual int64_t memory_bytes() const = 0;

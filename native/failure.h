@@ -2,9 +2,17 @@
 
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <system_error>
 
 namespace birbs {
+
+inline constexpr char device_fault[] = "ERR_DEVICE_FAULT";
+
+// A command on the device failed: what it holds is lost, but it may work again.
+struct DeviceFault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 // One sentence for whatever native code throws. Allocates nothing.
 inline const char* message_of(const std::exception& error) {
@@ -21,6 +29,7 @@ inline const char* message_of(const std::exception& error) {
 // The same as Node.js names it (error.code); nullptr for everything else.
 inline const char* code_of(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error)) return "ENOMEM";
+  if (dynamic_cast<const DeviceFault*>(&error)) return device_fault;
   return dynamic_cast<const std::system_error*>(&error) ? "EAGAIN" : nullptr;
 }
 

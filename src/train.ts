@@ -17,8 +17,8 @@ import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
 import { type Split, splitDataset } from './data/split.ts';
 import type { Hierarchy } from './metrics/hierarchy.ts';
-import type { NativeSession } from './model/addon.ts';
-import type { ChosenDevice } from './model/device.ts';
+import { loadAddon, type NativeSession, type SessionOptions } from './model/addon.ts';
+import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
 import { isPretrained, seenRemark } from './model/pretrained.ts';
@@ -45,13 +45,14 @@ import { openRun, type Resumed } from './run/resume.ts';
 import { describeRun, type RunDescription } from './run/run_description.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
-import { openSession, shareStart, startState } from './run/start_session.ts';
+import { openSession, sessionOptions, shareStart, startState } from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
 import { extractorOf } from './training/features.ts';
 import { findLearningRate } from './training/find_rate.ts';
 import { type HeadTraining, trainHead } from './training/head_epoch.ts';
 import { openWatch, type Watch } from './training/notices.ts';
 import { type Plan, planEpochs } from './training/plan.ts';
+import { preflight } from './training/preflight.ts';
 import type { Results } from './training/results.ts';
 import { Stopwatch } from './training/stopwatch.ts';
 import type { StartEvent, TrainEvent } from './training/train_events.ts';
@@ -188,14 +189,13 @@ async function trainBeside(
 }
 
 async function trainRun(run: Run, remarks: string[]): Promise<Results> {
-  const { ranks, options, device, folder } = run;
+  const { ranks, folder } = run;
   const prepared = await prepareTogether(run).catch((error) => leaveUnbegun(run, error));
-  const { network, dataset, split } = prepared;
-  const { batchSize } = prepared.plan;
-  const open = () => openSession(network, device, dataset, split, { ...options, batchSize }, ranks);
+  const sessionOptions = await settleSession(run, prepared).catch((error) => leaveUnbegun(run, error));
+  const open = () => openSession(sessionOptions);
   const session = await (ranks ? ranks.together(open) : open()).catch((error) => leaveUnbegun(run, error));
   try {
-    return await trainPrepared(run, prepared, session, remarks);
+    return await trainPrepared(run, { ...prepared, sessionOptions }, session, remarks);
   } catch (error) {
     throw await withResume(error, folder);
   } finally {
@@ -252,6 +252,39 @@ async function prepareTogether(run: Run): Promise<Prepared> {
   });
   await compareData(ranks, prepared.dataset.hash, prepared.network);
   return prepared;
+}
+
+/**
+ * What the session is opened with, on a device that is known to compute this network rightly: a GPU is checked first, and
+ * where it fails, `auto` takes the CPU.
+ * @throws UserError where the GPU was asked for by name and fails
+ */
+async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptions> {
+  const { options, device, resumed, clock, tell, signal, ranks } = run;
+  const { choice, epochs, dataset, split, plan, network } = prepared;
+  const choices = { ...options, batchSize: plan.batchSize };
+  const session = sessionOptions(network, device, dataset, split, choices, ranks);
+  if (device.name !== 'metal') return session;
+  const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
+  const values = resumed?.checkpoint?.values ?? (await startValues(choice, build));
+  const devices = await loadAddon().devices();
+  const gpu = devices.find(({ name }) => name === 'metal')!;
+  const cacheDir = run.root === undefined ? options.cache : resolve(run.root, options.cache);
+  const onStart = () => tell({ type: 'check', device: gpu.gpu?.name ?? gpu.description });
+  const checking = preflight({ session, gpu, values, cacheDir, onStart, signal });
+  const { why, depthwise, file } = await clock.during('reading', checking);
+  if (why === '') return { ...session, depthwise };
+  const again = `birbs-metal doctor says more, and removing ${file} has it checked again`;
+  if (options.device !== 'auto')
+    throw new UserError(
+      `--device metal can't be used for this network: expected the GPU to take the training steps that the CPU takes, but ${why}; use --device cpu; ${again}`,
+    );
+  const reason = `the Apple GPU failed its check with this network: ${why}; ${again}`;
+  run.device = { ...chooseDevice('cpu', devices), reason };
+  run.description = describeRun(options, run.device, resumed);
+  await saveDescription(run.folder, run.description);
+  tell({ type: 'device', ...run.device, ...nameSources(options, options) });
+  return sessionOptions(network, run.device, dataset, split, choices);
 }
 
 /** Network and weights, images, split, plan: each decided by the one before. */
@@ -319,10 +352,13 @@ async function leaveUnbegun(run: Run, error: Error): Promise<never> {
   }
 }
 
+/** What is known when the session is open. */
+type Trained = Prepared & { sessionOptions: SessionOptions };
+
 /** From the first weights to the results. */
 async function trainPrepared(
   run: Run,
-  prepared: Prepared,
+  prepared: Trained,
   session: NativeSession,
   remarks: string[],
 ): Promise<Results> {
@@ -466,24 +502,14 @@ function headTraining(
 /** What the epochs need. */
 async function epochTraining(
   { options, device, clock, paused, ranks }: Run,
-  { epochs, dataset, split, plan, network }: Prepared,
+  { epochs, dataset, split, plan, sessionOptions }: Trained,
   session: NativeSession,
   images: Images,
 ): Promise<Training> {
   const { balance, seed, patience, minChange, timed, rollbacks } = options;
   const { train, val } = split;
   const { batchSize, rounds, stepsPerEpoch, schedule, augmentation } = plan;
-  const watched = {
-    ...options,
-    batchSize,
-    network,
-    dataset,
-    images,
-    session,
-    train,
-    val,
-    every: options.canary,
-  };
+  const watched = { session, sessionOptions, images, val, every: options.canary };
   const canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
   return {
     ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },

@@ -11,9 +11,17 @@ import { describeStandin, root, runNode } from './mpsgraph/standin.ts';
 
 const folder = temporaryFolder('metal');
 const photos = join(folder, 'photos');
-beforeAll(() => pictureFolder(photos, 30, 90));
+beforeAll(async () => {
+  await pictureFolder(photos, 30, 90);
+  if (process.platform !== 'linux') return;
+  // The check of the GPU before a run is kept: what a test injects befalls the run itself.
+  for (const precision of ['fp32', 'fp16'])
+    await train(`checked-${precision}`, 'metal', `--precision ${precision}`);
+}, 240_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Several trainings, each in a process of its own. */
+const SLOW = { timeout: 240_000 };
 const lock = join(folder, 'birbs.lock.json');
 
 /** Two epochs of twelve steps at 16 pixels. */
@@ -48,6 +56,26 @@ describeStandin('training on metal', () => {
     }
   });
 
+  test(
+    'a fault in the middle of a step is undone, and all that follows is as if it had not been',
+    SLOW,
+    async () => {
+      const split = { BIRBS_STANDIN_SPLIT: '60' };
+      const done = { code: 0, stderr: '' };
+      expect(await train('split', 'metal', '', split)).toMatchObject(done);
+      const strict = { ...split, BIRBS_STANDIN_INJECT: 'timeout@40' };
+      expect(await train('fault', 'metal', '', strict)).toMatchObject(done);
+      expect(results('fault')).toMatchObject({ status: 'done', steps: 24, incidents: 1 });
+      expect(readdirSync(join(folder, 'fault', 'incidents'))).toEqual(['0001-device-fault.json']);
+      expect(results('fault').final).toEqual(results('split').final);
+      const ended = await train('no-guard', 'metal', '--rollbacks 0', strict);
+      expect(ended).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^Error: After step \d+ the device failed/),
+      });
+    },
+  );
+
   test('stops at the end of the epoch in which the numbers go wrong', async () => {
     const ended = await train('wrong', 'metal', '', { BIRBS_STANDIN_INJECT: 'wrong@5' });
     expectStopped(ended, 12);
@@ -66,12 +94,29 @@ describeStandin('training on metal', () => {
     expect(results('never').status).toBe('done');
   });
 
+  test('takes the cpu where the GPU fails its check, or refuses', async () => {
+    const cache = join(folder, 'other-cache');
+    const env = { BIRBS_STANDIN_INJECT: 'abort@1' };
+    const auto = await train('auto', 'auto', `--cache ${cache} --epochs 1 --ui plain`, env);
+    expect(auto).toMatchObject({ code: 0, stderr: '' });
+    expect(auto.stdout).toContain(
+      'the Apple GPU failed its check with this network: its process ended with SIGABRT',
+    );
+    expect(results('auto')).toMatchObject({ status: 'done', device: 'cpu' });
+    // The verdict of the run before.
+    const asked = await train('asked', 'metal', `--cache ${cache}`);
+    expect(asked).toMatchObject({ code: 1, stdout: '' });
+    expect(asked.stderr).toMatch(
+      /^Error: --device metal can't be used for this network: .* SIGABRT.*use --device cpu/,
+    );
+  });
+
   test('lets float16 pass', async () => {
     expect(await train('half', 'metal', '--precision fp16')).toMatchObject({ code: 0, stderr: '' });
     expect(results('half')).toMatchObject({ status: 'done', steps: 24 });
   });
 
-  test('one command buffer of NaN, wherever it falls, never passes for learning', async () => {
+  test('one command buffer of NaN, wherever it falls, never passes for learning', SLOW, async () => {
     const clean = await train('clean', 'metal');
     expect(clean).toMatchObject({ code: 0 });
     let undone = 0;
@@ -80,7 +125,7 @@ describeStandin('training on metal', () => {
       const env = { BIRBS_STANDIN_INJECT: `nan@${buffer}` };
       const { code, stderr } = await train(name, 'metal', '--canary 1', env);
       if (code === 1) {
-        expect(stderr).toMatch(/^Error: Expected the logits of the GPU/);
+        expect(stderr).toMatch(/^Error: Expected the GPU to take the training step/);
       } else if (results(name).incidents > 0) {
         undone++;
         expect(readdirSync(join(folder, name, 'incidents'))[0]).toMatch(/^0001-(loss|gradient)-not-finite/);
@@ -117,7 +162,7 @@ describeStandin('training on metal', () => {
     },
     {
       name: 'lost-later',
-      buffer: 30,
+      buffer: 40,
       epochs: 1,
       least: 12,
       most: 23,
@@ -149,25 +194,29 @@ describeStandin('training on metal', () => {
     await first.dispose();
   });
 
-  test('a run that lost its GPU is gone on with, there or on the cpu, as if nothing had been', async () => {
-    expect(await train('through', 'metal')).toMatchObject({ code: 0 });
-    const weights = async (name: string) =>
-      (await loadWeights(join(folder, name, 'last.safetensors'))).values;
-    const through = await weights('through');
-    for (const device of ['metal', 'cpu']) {
-      const name = `again-${device}`;
-      await train(name, 'metal', '', { BIRBS_STANDIN_INJECT: 'device-removed@30' });
-      const words = `--resume ${join(folder, name)} --device ${device} --ui none`;
-      const ended = await runNode(`--import tsx src/train.ts ${words}`.split(' '), {});
-      expect(ended).toMatchObject({ code: 0, stderr: '' });
-      expect(results(name)).toMatchObject({ status: 'done', device, steps: 24 });
-      const found = await weights(name);
-      if (device === 'metal')
-        expect(Buffer.from(found.buffer).equals(Buffer.from(through.buffer))).toBe(true);
-      const apart = found.map((value, i) => Math.abs(value - through[i]!));
-      expect(apart.reduce((a, b) => Math.max(a, b))).toBeLessThan(RESUMED);
-    }
-  });
+  test(
+    'a run that lost its GPU is gone on with, there or on the cpu, as if nothing had been',
+    SLOW,
+    async () => {
+      expect(await train('through', 'metal')).toMatchObject({ code: 0 });
+      const weights = async (name: string) =>
+        (await loadWeights(join(folder, name, 'last.safetensors'))).values;
+      const through = await weights('through');
+      for (const device of ['metal', 'cpu']) {
+        const name = `again-${device}`;
+        await train(name, 'metal', '', { BIRBS_STANDIN_INJECT: 'device-removed@30' });
+        const words = `--resume ${join(folder, name)} --device ${device} --ui none`;
+        const ended = await runNode(`--import tsx src/train.ts ${words}`.split(' '), {});
+        expect(ended).toMatchObject({ code: 0, stderr: '' });
+        expect(results(name)).toMatchObject({ status: 'done', device, steps: 24 });
+        const found = await weights(name);
+        if (device === 'metal')
+          expect(Buffer.from(found.buffer).equals(Buffer.from(through.buffer))).toBe(true);
+        const apart = found.map((value, i) => Math.abs(value - through[i]!));
+        expect(apart.reduce((a, b) => Math.max(a, b))).toBeLessThan(RESUMED);
+      }
+    },
+  );
 });
 
 /** Largest difference of a weight after twelve steps of adamw on another device. */
@@ -177,8 +226,8 @@ function expectStopped({ code, stdout, stderr }: Omit<Ended, 'signal'>, step: nu
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(
     new RegExp(
-      `^Error: Expected the logits of the GPU within 0\\.002 .* at step ${step} they are 0\\.0\\d+ apart ` +
-        '\\(logits\\[\\d+\\]: expected .*, found .*\\); the run is saved.*birbs-metal doctor.*--device cpu\\n$',
+      `^Error: Expected the GPU to take the training step that the CPU takes, but at step ${step} .* is off by 0\\.\\d+ of its ` +
+        'size, where 0\\.\\d+ may be; the run is saved.*birbs-metal doctor.*--device cpu\\n$',
     ),
   );
 }

@@ -9,13 +9,14 @@ namespace birbs::metal {
 namespace {
 
 std::string newest_family(id<MTLDevice> device) {
-  const std::pair<MTLGPUFamily, const char*> families[] = {
-      {MTLGPUFamilyApple9, "Apple 9"}, {MTLGPUFamilyApple8, "Apple 8"},
-      {MTLGPUFamilyApple7, "Apple 7"}, {MTLGPUFamilyApple6, "Apple 6"},
-      {MTLGPUFamilyApple5, "Apple 5"}, {MTLGPUFamilyMac2, "Mac 2"},
+  // By number: the SDK of the oldest Xcode has no names for the newest.
+  const std::pair<int, const char*> families[] = {
+      {1010, "Apple 10"}, {1009, "Apple 9"}, {1008, "Apple 8"},
+      {1007, "Apple 7"},  {1006, "Apple 6"}, {1005, "Apple 5"},
+      {2002, "Mac 2"},
   };
   for (const auto& [family, name] : families) {
-    if ([device supportsFamily:family]) return name;
+    if ([device supportsFamily:static_cast<MTLGPUFamily>(family)]) return name;
   }
   return "unknown family";
 }
@@ -27,9 +28,11 @@ std::string system_name() {
          std::to_string(version.minorVersion);
 }
 
+// Not by @available: where 13 is the oldest that is built for, the compiler
+// takes it for true.
 bool is_new_enough() {
-  if (@available(macOS 13.0, *)) return true;
-  return false;
+  const NSOperatingSystemVersion oldest = {13, 0, 0};
+  return [[NSProcessInfo processInfo] isOperatingSystemAtLeastVersion:oldest];
 }
 
 }  // namespace

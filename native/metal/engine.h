@@ -34,6 +34,13 @@ class Engine {
                           OptimizerState* state) noexcept = 0;
   virtual std::string set(const float* parameters,
                           const OptimizerState* state) noexcept = 0;
+  // Sets all that the device keeps. After a fault of the device, which leaves
+  // its weights unknown, the only call that is not refused.
+  virtual std::string restore(const float* parameters,
+                              const OptimizerState& state) noexcept = 0;
+  // Whether the last sentence was of a fault that may not come again: restore
+  // may mend it.
+  virtual bool is_transient() const noexcept = 0;
   virtual int64_t memory_bytes() const noexcept = 0;
 };
 

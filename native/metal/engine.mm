@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstring>
@@ -45,6 +46,9 @@ class MetalEngine final : public Engine {
                   OptimizerState* state) noexcept override;
   std::string set(const float* parameters,
                   const OptimizerState* state) noexcept override;
+  std::string restore(const float* parameters,
+                      const OptimizerState& state) noexcept override;
+  bool is_transient() const noexcept override;
   int64_t memory_bytes() const noexcept override { return memory_; }
 
  private:
@@ -67,7 +71,7 @@ class MetalEngine final : public Engine {
   void fill_scalars(float* scalar, int count, float learning_rate);
   std::string compile_gradients();
   std::string compile_transfer();
-  std::vector<Value> stored() const;
+  std::string load(const float* parameters, const OptimizerState& state);
   StepResult step_result(const Storage& result, int count,
                          double seconds) const;
   void count_skipped(const Storage& result);
@@ -84,19 +88,20 @@ class MetalEngine final : public Engine {
   NetworkGraph network_;  // outlives the executables below
   Executable train_, predict_, gradients_, load_, read_;
   std::map<int, Inference> inferences_;  // by value, made when first asked for
-  std::vector<Value> load_feeds_, gradient_targets_;
-  Value load_target_;
+  std::vector<Value> gradient_targets_;
   std::vector<Slot> slots_;
   Storage logits_;
   Arranged predict_feeds_, predict_results_;
   int64_t memory_ = 0;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   Progress progress_;          // of float16's scale only the skipped steps
   uint64_t skipped_here_ = 0;  // since the device's count began at 0
   size_t next_ = 0;            // the slot of the next step
+  double host_seconds_ = 0;    // of the newest step: to fill and to encode
   std::string broken_;         // the first error; nothing runs after it
+  bool lacks_memory_ = false;  // whether that was its memory
 };
 
 MetalEngine::~MetalEngine() { drain(); }
@@ -154,7 +159,7 @@ std::string MetalEngine::allocate(Slot* slot) {
 }
 
 std::string MetalEngine::open(const float* parameters) {
-  queue_ = Owned<id<MTLCommandQueue>>([shared_device() newCommandQueue]);
+  queue_ = Owned<id<MTLCommandQueue>>(new_queue());
   if (!queue_) return no_queue;
   build_network_graph(options_, plan_, doors_, parameters,
                       options_.half_precision, &network_);
@@ -190,7 +195,13 @@ std::string MetalEngine::run_now(const Executable& executable,
   const std::string failed =
       run(queue_.get(), executable, feeds.get(), results.get(), &memory);
   broken_ = memory ? out_of_memory() : failed;
+  lacks_memory_ = memory;
   return broken_;
+}
+
+bool MetalEngine::is_transient() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return !broken_.empty() && !lacks_memory_;
 }
 
 Slot& MetalEngine::free_slot() {
@@ -279,42 +290,54 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
     const std::lock_guard lock(mutex_);
     failed = broken_;
   }
+  const auto begin = std::chrono::steady_clock::now();
   if (failed.empty()) {
     fill(&slot, batch, learning_rate);
     @autoreleasepool {
       Slot* used = &slot;
-      failed = submit(
-          queue_.get(), train_, slot.feeds.get(), slot.results.get(),
-          [this, used, count = batch.count,
-           done = std::move(done)](const Ended& ended) {
-            std::string error;
-            {
-              const std::lock_guard lock(mutex_);
-              if (broken_.empty()) {
-                broken_ = ended.out_of_memory ? out_of_memory() : ended.error;
+      failed = attempt([&] {
+        return submit(
+            queue_.get(), train_, slot.feeds.get(), slot.results.get(),
+            [this, used, count = batch.count,
+             done = std::move(done)](const Ended& ended) {
+              std::string error;
+              {
+                const std::lock_guard lock(mutex_);
+                if (broken_.empty()) {
+                  broken_ = ended.out_of_memory ? out_of_memory() : ended.error;
+                  lacks_memory_ = ended.out_of_memory;
+                }
+                // Steps behind a failed one ran on lost weights.
+                error = broken_;
+                if (error.empty()) count_skipped(used->result);
               }
-              // Steps behind a failed one ran on lost weights.
-              error = broken_;
-              if (error.empty()) count_skipped(used->result);
-            }
-            StepResult result;
-            if (error.empty()) {
-              result = step_result(used->result, count, ended.seconds);
-            }
-            result.error = error;
-            // Answered before the slot is free: after that this object
-            // may go.
-            done(std::move(result));
-            const std::lock_guard lock(mutex_);
-            used->busy = false;
-            changed_.notify_all();
-          });
+              StepResult result;
+              if (error.empty()) {
+                result = step_result(used->result, count, ended.seconds);
+                result.host_seconds = host_seconds_;
+                result.command_buffers = ended.command_buffers;
+                result.unwatched = ended.unwatched;
+              }
+              result.error = error;
+              // Answered before the slot is free: after that this object
+              // may go.
+              done(std::move(result));
+              const std::lock_guard lock(mutex_);
+              used->busy = false;
+              changed_.notify_all();
+            });
+      });
     }
   }
+  const std::chrono::duration<double> taken =
+      std::chrono::steady_clock::now() - begin;
   const std::lock_guard lock(mutex_);
   if (failed.empty()) {
     ++progress_.step;
+    host_seconds_ = taken.count();
   } else {
+    // Part of a step may have run.
+    if (broken_.empty()) broken_ = failed;
     slot.busy = false;
     changed_.notify_all();
   }
@@ -323,25 +346,26 @@ std::string MetalEngine::train(const Batch& batch, float learning_rate,
 
 std::string MetalEngine::predict(const uint8_t* images, int count,
                                  float* logits) noexcept {
-  drain();
-  if (!broken_.empty()) return broken_;
-  const size_t image = static_cast<size_t>(options_.network.input.size());
-  std::memcpy(slots_[0].images.bytes(), images,
-              static_cast<size_t>(count) * image);
-  std::string failed;
-  @autoreleasepool {
-    failed = run_now(predict_, predict_feeds_, predict_results_);
-  }
-  if (!failed.empty()) return failed;
-  std::memcpy(
-      logits, logits_.bytes(),
-      static_cast<size_t>(count) * options_.network.classes * sizeof(float));
-  return "";
+  return attempt([&]() -> std::string {
+    drain();
+    if (!broken_.empty()) return broken_;
+    const size_t image = static_cast<size_t>(options_.network.input.size());
+    std::memcpy(slots_[0].images.bytes(), images,
+                static_cast<size_t>(count) * image);
+    std::string failed;
+    @autoreleasepool {
+      failed = run_now(predict_, predict_feeds_, predict_results_);
+    }
+    if (!failed.empty()) return failed;
+    std::memcpy(
+        logits, logits_.bytes(),
+        static_cast<size_t>(count) * options_.network.classes * sizeof(float));
+    return "";
+  });
 }
 
 std::string MetalEngine::compile_inference(int value, Inference* inference) {
-  const Value target =
-      network_.graph.cast(network_.evaluated[value], MPSDataTypeFloat32);
+  const Value& target = network_.evaluated[value];
   const std::string failed = inference->executable.compile(
       network_.graph, {network_.images}, {target}, nil);
   if (!failed.empty()) return failed;
@@ -354,27 +378,29 @@ std::string MetalEngine::compile_inference(int value, Inference* inference) {
 
 std::string MetalEngine::activations(const uint8_t* images, int count,
                                      int value, float* output) noexcept {
-  drain();
-  if (!broken_.empty()) return broken_;
-  const size_t image = static_cast<size_t>(options_.network.input.size());
-  std::memcpy(slots_[0].images.bytes(), images,
-              static_cast<size_t>(count) * image);
-  std::string failed;
-  Inference& inference = inferences_[value];
-  @autoreleasepool {
-    if (!inference.executable) failed = compile_inference(value, &inference);
-    if (failed.empty()) {
-      failed =
-          run_now(inference.executable, inference.feeds, inference.results);
+  return attempt([&]() -> std::string {
+    drain();
+    if (!broken_.empty()) return broken_;
+    const size_t image = static_cast<size_t>(options_.network.input.size());
+    std::memcpy(slots_[0].images.bytes(), images,
+                static_cast<size_t>(count) * image);
+    std::string failed;
+    Inference& inference = inferences_[value];
+    @autoreleasepool {
+      if (!inference.executable) failed = compile_inference(value, &inference);
+      if (failed.empty()) {
+        failed =
+            run_now(inference.executable, inference.feeds, inference.results);
+      }
     }
-  }
-  if (!failed.empty()) return failed;
-  const Shape shape = counted_shape(plan_, value);
-  const auto* found = static_cast<const float*>(inference.output.bytes());
-  for (int64_t n = 0; n < count; ++n) {
-    from_image(shape, found + n * shape.size(), output + n * shape.size());
-  }
-  return "";
+    if (!failed.empty()) return failed;
+    const Shape shape = counted_shape(plan_, value);
+    const auto* found = static_cast<const float*>(inference.output.bytes());
+    for (int64_t n = 0; n < count; ++n) {
+      from_image(shape, found + n * shape.size(), output + n * shape.size());
+    }
+    return "";
+  });
 }
 
 std::string MetalEngine::compile_gradients() {
@@ -389,98 +415,85 @@ std::string MetalEngine::compile_gradients() {
 
 std::string MetalEngine::gradients(const Batch& batch, float* gradients,
                                    float* logits, StepResult* result) noexcept {
-  drain();
-  if (!broken_.empty()) return broken_;
-  @autoreleasepool {
-    std::string failed = compile_gradients();
-    if (!failed.empty()) return failed;
-    Slot& slot = slots_[0];
-    fill(&slot, batch, 0);
-    std::vector<Storage> storages(gradient_targets_.size());
-    std::vector<const Storage*> targets,
-        feeds{&slot.images, &slot.labels, &slot.valid, &slot.scalar};
-    for (const Storage& mask : slot.masks) feeds.push_back(&mask);
-    for (size_t i = 0; i < storages.size(); ++i) {
-      if (!storages[i].allocate(gradient_targets_[i])) return out_of_memory();
-      targets.push_back(&storages[i]);
+  return attempt([&]() -> std::string {
+    drain();
+    if (!broken_.empty()) return broken_;
+    @autoreleasepool {
+      std::string failed = compile_gradients();
+      if (!failed.empty()) return failed;
+      Slot& slot = slots_[0];
+      fill(&slot, batch, 0);
+      std::vector<Storage> storages(gradient_targets_.size());
+      std::vector<const Storage*> targets,
+          feeds{&slot.images, &slot.labels, &slot.valid, &slot.scalar};
+      for (const Storage& mask : slot.masks) feeds.push_back(&mask);
+      for (size_t i = 0; i < storages.size(); ++i) {
+        if (!storages[i].allocate(gradient_targets_[i])) return out_of_memory();
+        targets.push_back(&storages[i]);
+      }
+      const Arranged arranged_feeds = gradients_.arrange_feeds(feeds);
+      const Arranged arranged_results = gradients_.arrange_results(targets);
+      failed = run_now(gradients_, arranged_feeds, arranged_results);
+      if (!failed.empty()) return failed;
+      *result = step_result(storages[0], batch.count, 0);
+      std::memcpy(logits, storages[1].bytes(),
+                  static_cast<size_t>(batch.count) * options_.network.classes *
+                      sizeof(float));
+      std::memset(gradients, 0, plan_.parameter_count * sizeof(float));
+      size_t next = 2;
+      for (size_t p = 0; p < doors_.size(); ++p) {
+        if (network_.gradients[p].tensor == nil) continue;
+        from_device(doors_[p],
+                    static_cast<const float*>(storages[next++].bytes()),
+                    gradients + doors_[p].offset);
+      }
     }
-    const Arranged arranged_feeds = gradients_.arrange_feeds(feeds);
-    const Arranged arranged_results = gradients_.arrange_results(targets);
-    failed = run_now(gradients_, arranged_feeds, arranged_results);
-    if (!failed.empty()) return failed;
-    *result = step_result(storages[0], batch.count, 0);
-    std::memcpy(logits, storages[1].bytes(),
-                static_cast<size_t>(batch.count) * options_.network.classes *
-                    sizeof(float));
-    std::memset(gradients, 0, plan_.parameter_count * sizeof(float));
-    size_t next = 2;
-    for (size_t p = 0; p < doors_.size(); ++p) {
-      if (network_.gradients[p].tensor == nil) continue;
-      from_device(doors_[p],
-                  static_cast<const float*>(storages[next++].bytes()),
-                  gradients + doors_[p].offset);
-    }
-  }
-  return "";
-}
-
-// Everything the device keeps: weights first, then the moments, then what
-// scales the loss.
-std::vector<Value> MetalEngine::stored() const {
-  std::vector<Value> all = network_.variables;
-  all.insert(all.end(), network_.moments.begin(), network_.moments.end());
-  all.insert(all.end(), network_.scaling.begin(), network_.scaling.end());
-  return all;
+    return "";
+  });
 }
 
 std::string MetalEngine::compile_transfer() {
-  if (read_) return "";
-  Graph& graph = network_.graph;
-  std::vector<Value> read;
-  NSMutableArray<MPSGraphOperation*>* assigns = [NSMutableArray array];
-  for (const Value& variable : stored()) {
-    read.push_back(graph.read(variable));
-    load_feeds_.push_back(
-        graph.placeholder(variable.shape, MPSDataTypeFloat32));
-    MPSGraphOperation* assign = graph.assign(variable, load_feeds_.back());
-    if (assign != nil) [assigns addObject:assign];
-  }
-  // Whether a run may have assignments only is not documented: a small target.
-  const Value& first = load_feeds_.front();
-  load_target_ = graph.sum(graph.reshape(first, {first.size()}), {0});
-  std::string failed = read_.compile(graph, {}, read, nil);
+  if (load_) return "";
+  std::string failed =
+      read_.compile(network_.graph, {network_.read_feed}, network_.read, nil);
   if (failed.empty()) {
-    failed = load_.compile(graph, load_feeds_, {load_target_}, assigns);
+    failed = load_.compile(network_.graph, network_.load_feeds,
+                           {network_.load_target}, network_.loads.get());
   }
   return failed;
 }
 
 std::string MetalEngine::get(std::vector<float>* parameters,
                              OptimizerState* state) noexcept {
-  drain();
-  if (!broken_.empty()) return broken_;
-  @autoreleasepool {
-    std::string failed = compile_transfer();
-    if (!failed.empty()) return failed;
-    const std::vector<Value> values = stored();
-    std::vector<Storage> storages(values.size());
-    std::vector<const Storage*> targets;
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (!storages[i].allocate(values[i])) return out_of_memory();
-      targets.push_back(&storages[i]);
+  return attempt([&]() -> std::string {
+    drain();
+    if (!broken_.empty()) return broken_;
+    @autoreleasepool {
+      std::string failed = compile_transfer();
+      if (!failed.empty()) return failed;
+      const std::vector<Value>& values = network_.read;
+      std::vector<Storage> storages(values.size());
+      std::vector<const Storage*> targets;
+      for (size_t i = 0; i < values.size(); ++i) {
+        if (!storages[i].allocate(values[i])) return out_of_memory();
+        targets.push_back(&storages[i]);
+      }
+      Storage feed;
+      if (!feed.allocate(network_.read_feed)) return out_of_memory();
+      *static_cast<float*>(feed.bytes()) = 0;
+      const Arranged feeds = read_.arrange_feeds({&feed});
+      const Arranged results = read_.arrange_results(targets);
+      failed = run_now(read_, feeds, results);
+      if (!failed.empty()) return failed;
+      std::vector<const float*> sources;
+      for (const Storage& storage : storages) {
+        sources.push_back(static_cast<const float*>(storage.bytes()));
+      }
+      if (parameters != nullptr) read_set(sources.data(), 1, parameters);
+      if (state != nullptr) read_state(sources.data() + doors_.size(), state);
     }
-    const Arranged feeds = read_.arrange_feeds({});
-    const Arranged results = read_.arrange_results(targets);
-    failed = run_now(read_, feeds, results);
-    if (!failed.empty()) return failed;
-    std::vector<const float*> sources;
-    for (const Storage& storage : storages) {
-      sources.push_back(static_cast<const float*>(storage.bytes()));
-    }
-    if (parameters != nullptr) read_set(sources.data(), 1, parameters);
-    if (state != nullptr) read_state(sources.data() + doors_.size(), state);
-  }
-  return "";
+    return "";
+  });
 }
 
 // `count` sets of a value a parameter each, one behind the other.
@@ -510,21 +523,42 @@ void MetalEngine::read_state(const float* const* sources,
 
 std::string MetalEngine::set(const float* parameters,
                              const OptimizerState* state) noexcept {
-  std::vector<float> kept_parameters;
-  OptimizerState kept_state;
-  std::string failed = get(parameters == nullptr ? &kept_parameters : nullptr,
-                           state == nullptr ? &kept_state : nullptr);
-  if (!failed.empty()) return failed;
-  if (parameters == nullptr) parameters = kept_parameters.data();
-  if (state == nullptr) state = &kept_state;
+  return attempt([&]() -> std::string {
+    std::vector<float> kept_parameters;
+    OptimizerState kept_state;
+    std::string failed = get(parameters == nullptr ? &kept_parameters : nullptr,
+                             state == nullptr ? &kept_state : nullptr);
+    if (!failed.empty()) return failed;
+    if (parameters == nullptr) parameters = kept_parameters.data();
+    if (state == nullptr) state = &kept_state;
+    return load(parameters, *state);
+  });
+}
+
+std::string MetalEngine::restore(const float* parameters,
+                                 const OptimizerState& state) noexcept {
+  return attempt([&]() -> std::string {
+    drain();
+    broken_.clear();
+    std::string failed = load(parameters, state);
+    if (!failed.empty()) broken_ = failed;
+    return failed;
+  });
+}
+
+std::string MetalEngine::load(const float* parameters,
+                              const OptimizerState& state) {
+  std::string failed;
   @autoreleasepool {
-    std::vector<Storage> storages(load_feeds_.size());
+    failed = compile_transfer();
+    if (!failed.empty()) return failed;
+    std::vector<Storage> storages(network_.load_feeds.size());
     std::vector<const Storage*> sources;
     Storage target;
-    if (!target.allocate(load_target_)) return out_of_memory();
+    if (!target.allocate(network_.load_target)) return out_of_memory();
     for (size_t i = 0; i < storages.size(); ++i) {
-      if (!storages[i].allocate(load_feeds_[i])) return out_of_memory();
-      write_stored(i, parameters, *state,
+      if (!storages[i].allocate(network_.load_feeds[i])) return out_of_memory();
+      write_stored(i, parameters, state,
                    static_cast<float*>(storages[i].bytes()));
       sources.push_back(&storages[i]);
     }
@@ -533,7 +567,7 @@ std::string MetalEngine::set(const float* parameters,
     failed = run_now(load_, feeds, results);
   }
   if (!failed.empty()) return failed;
-  progress_ = state->progress;
+  progress_ = state.progress;
   skipped_here_ = 0;
   return "";
 }
@@ -572,7 +606,7 @@ std::unique_ptr<Engine> make_engine(const SessionOptions& options,
                                     std::string* error) noexcept {
   @autoreleasepool {
     auto engine = std::make_unique<MetalEngine>(options, plan);
-    *error = engine->open(parameters);
+    *error = attempt([&] { return engine->open(parameters); });
     if (!error->empty()) return nullptr;
     return engine;
   }

@@ -124,8 +124,10 @@ Value nan_max_pool_gradient(Graph& g, const Value& dy, const Value& x,
 }
 
 Value global_avg_pool(Graph& g, const Value& x) {
-  return g.scale(g.sum(x, {1, 2}),
-                 1.0 / static_cast<double>(x.shape[1] * x.shape[2]));
+  // A float16 sum overflows from 65,504 on.
+  const Value sum = g.sum(g.cast(x, MPSDataTypeFloat32), {1, 2});
+  return g.cast(
+      g.scale(sum, 1.0 / static_cast<double>(x.shape[1] * x.shape[2])), x.type);
 }
 
 Value global_avg_pool_gradient(Graph& g, const Value& dy, const Dims& x_shape) {

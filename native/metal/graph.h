@@ -55,6 +55,9 @@ class Graph {
   MPSGraph* get() const { return graph_.get(); }
   // Empty, or what did not fit.
   const std::string& mismatch() const { return mismatch_; }
+  // Of the operations added from now on: Apple's assertions and Instruments
+  // show it.
+  void set_name(const std::string& name);
 
   Value placeholder(const Dims& shape, MPSDataType type);
   Value variable(const float* values, const Dims& shape);
@@ -105,6 +108,10 @@ class Graph {
   Value arg_max(const Value& x, int axis);
   Value matmul(const Value& a, const Value& b);
 
+  // Whether convolutions with a group a channel are MPSGraph's depthwise
+  // operations. Which is faster, and right, differs by Mac and macOS.
+  void set_depthwise(bool depthwise) { depthwise_ = depthwise; }
+
   // NHWC and HWIO.
   Value conv2d(const Value& x, const Value& w, const Window& window,
                int groups);
@@ -127,9 +134,14 @@ class Graph {
                MPSDataType type, Binary build);
   Value refuse(const char* name, const Value& like);
   Value result(MPSGraphTensor* tensor, Dims shape, MPSDataType type);
+  // HWIO weights of a convolution that takes the depthwise operations.
+  bool is_depthwise(const Dims& weights, int groups) const;
+  Value pad(const Value& x, const Window& window);
 
   Owned<MPSGraph*> graph_;
+  Owned<NSString*> name_;
   std::string mismatch_;
+  bool depthwise_ = false;
 };
 
 }  // namespace birbs::metal

@@ -35,6 +35,28 @@ MPSGraphConvolution2DOpDescriptor* convolution(const Window& window,
                 weightsLayout:MPSGraphTensorNamedDataLayoutHWIO];
 }
 
+MPSGraphDepthwiseConvolution2DOpDescriptor* depthwise(const Window& window) {
+  return [MPSGraphDepthwiseConvolution2DOpDescriptor
+      descriptorWithStrideInX:window.stride_width
+                    strideInY:window.stride_height
+              dilationRateInX:window.dilation_width
+              dilationRateInY:window.dilation_height
+                  paddingLeft:window.pad_left
+                 paddingRight:window.pad_right
+                   paddingTop:window.pad_top
+                paddingBottom:window.pad_bottom
+                 paddingStyle:MPSGraphPaddingStyleExplicit
+                   dataLayout:MPSGraphTensorNamedDataLayoutNHWC
+                weightsLayout:MPSGraphTensorNamedDataLayoutHWIO];
+}
+
+// The same weights as the depthwise operations have them: the channels are the
+// inputs, and O is how many filters each has. With one each the bytes are the
+// same.
+Dims depthwise_shape(const Dims& weights) {
+  return {weights[0], weights[1], weights[3], 1};
+}
+
 MPSGraphPooling2DOpDescriptor* pooling(const Window& window, bool count_pad) {
   MPSGraphPooling2DOpDescriptor* descriptor = [MPSGraphPooling2DOpDescriptor
       descriptorWithKernelWidth:window.kernel_width
@@ -93,6 +115,10 @@ size_t bytes_of(const Dims& dims, MPSDataType type) {
 
 Graph::Graph() : graph_([[MPSGraph alloc] init]) {}
 
+void Graph::set_name(const std::string& name) {
+  name_ = Owned<NSString*>([[NSString alloc] initWithUTF8String:name.c_str()]);
+}
+
 Value Graph::result(MPSGraphTensor* tensor, Dims shape, MPSDataType type) {
   if (tensor == nil && mismatch_.empty()) {
     mismatch_ = "MPSGraph refused an operation";
@@ -110,7 +136,7 @@ Value Graph::refuse(const char* name, const Value& like) {
 Value Graph::placeholder(const Dims& shape, MPSDataType type) {
   return result([graph_.get() placeholderWithShape:mps_shape(shape)
                                           dataType:type
-                                              name:nil],
+                                              name:name_.get()],
                 shape, type);
 }
 
@@ -120,7 +146,7 @@ Value Graph::variable(const float* values, const Dims& shape) {
   return result([graph_.get() variableWithData:data
                                          shape:mps_shape(shape)
                                       dataType:MPSDataTypeFloat32
-                                          name:nil],
+                                          name:name_.get()],
                 shape, MPSDataTypeFloat32);
 }
 
@@ -139,7 +165,7 @@ Value Graph::constants(const std::vector<float>& values, const Dims& shape) {
 }
 
 Value Graph::read(const Value& variable) {
-  return result([graph_.get() readVariable:variable.tensor name:nil],
+  return result([graph_.get() readVariable:variable.tensor name:name_.get()],
                 variable.shape, variable.type);
 }
 
@@ -150,7 +176,7 @@ MPSGraphOperation* Graph::assign(const Value& variable, const Value& value) {
   }
   return [graph_.get() assignVariable:variable.tensor
                     withValueOfTensor:value.tensor
-                                 name:nil];
+                                 name:name_.get()];
 }
 
 Value Graph::binary(const char* name, const Value& a, const Value& b,
@@ -166,7 +192,7 @@ Value Graph::add(const Value& a, const Value& b) {
   return binary("add", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
     return [graph_.get() additionWithPrimaryTensor:x
                                    secondaryTensor:y
-                                              name:nil];
+                                              name:name_.get()];
   });
 }
 
@@ -174,7 +200,7 @@ Value Graph::sub(const Value& a, const Value& b) {
   return binary("sub", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
     return [graph_.get() subtractionWithPrimaryTensor:x
                                       secondaryTensor:y
-                                                 name:nil];
+                                                 name:name_.get()];
   });
 }
 
@@ -182,7 +208,7 @@ Value Graph::mul(const Value& a, const Value& b) {
   return binary("mul", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
     return [graph_.get() multiplicationWithPrimaryTensor:x
                                          secondaryTensor:y
-                                                    name:nil];
+                                                    name:name_.get()];
   });
 }
 
@@ -190,7 +216,7 @@ Value Graph::div(const Value& a, const Value& b) {
   return binary("div", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
     return [graph_.get() divisionWithPrimaryTensor:x
                                    secondaryTensor:y
-                                              name:nil];
+                                              name:name_.get()];
   });
 }
 
@@ -199,7 +225,7 @@ Value Graph::minimum(const Value& a, const Value& b) {
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
                   return [graph_.get() minimumWithPrimaryTensor:x
                                                 secondaryTensor:y
-                                                           name:nil];
+                                                           name:name_.get()];
                 });
 }
 
@@ -208,26 +234,28 @@ Value Graph::maximum(const Value& a, const Value& b) {
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
                   return [graph_.get() maximumWithPrimaryTensor:x
                                                 secondaryTensor:y
-                                                           name:nil];
+                                                           name:name_.get()];
                 });
 }
 
 Value Graph::nan_minimum(const Value& a, const Value& b) {
-  return binary(
-      "nan_minimum", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
-        return [graph_.get() minimumWithNaNPropagationWithPrimaryTensor:x
-                                                        secondaryTensor:y
-                                                                   name:nil];
-      });
+  return binary("nan_minimum", a, b, a.type,
+                ^(MPSGraphTensor* x, MPSGraphTensor* y) {
+                  return [graph_.get()
+                      minimumWithNaNPropagationWithPrimaryTensor:x
+                                                 secondaryTensor:y
+                                                            name:name_.get()];
+                });
 }
 
 Value Graph::nan_maximum(const Value& a, const Value& b) {
-  return binary(
-      "nan_maximum", a, b, a.type, ^(MPSGraphTensor* x, MPSGraphTensor* y) {
-        return [graph_.get() maximumWithNaNPropagationWithPrimaryTensor:x
-                                                        secondaryTensor:y
-                                                                   name:nil];
-      });
+  return binary("nan_maximum", a, b, a.type,
+                ^(MPSGraphTensor* x, MPSGraphTensor* y) {
+                  return [graph_.get()
+                      maximumWithNaNPropagationWithPrimaryTensor:x
+                                                 secondaryTensor:y
+                                                            name:name_.get()];
+                });
 }
 
 Value Graph::equal(const Value& a, const Value& b) {
@@ -235,26 +263,27 @@ Value Graph::equal(const Value& a, const Value& b) {
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
                   return [graph_.get() equalWithPrimaryTensor:x
                                               secondaryTensor:y
-                                                         name:nil];
+                                                         name:name_.get()];
                 });
 }
 
 Value Graph::greater(const Value& a, const Value& b) {
   return binary("greater", a, b, MPSDataTypeBool,
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
-                  return [graph_.get() greaterThanWithPrimaryTensor:x
-                                                    secondaryTensor:y
-                                                               name:nil];
+                  return
+                      [graph_.get() greaterThanWithPrimaryTensor:x
+                                                 secondaryTensor:y
+                                                            name:name_.get()];
                 });
 }
 
 Value Graph::greater_equal(const Value& a, const Value& b) {
   return binary("greater_equal", a, b, MPSDataTypeBool,
                 ^(MPSGraphTensor* x, MPSGraphTensor* y) {
-                  return
-                      [graph_.get() greaterThanOrEqualToWithPrimaryTensor:x
-                                                          secondaryTensor:y
-                                                                     name:nil];
+                  return [graph_.get()
+                      greaterThanOrEqualToWithPrimaryTensor:x
+                                            secondaryTensor:y
+                                                       name:name_.get()];
                 });
 }
 
@@ -268,43 +297,43 @@ Value Graph::select(const Value& predicate, const Value& yes, const Value& no) {
   return result([graph_.get() selectWithPredicateTensor:predicate.tensor
                                     truePredicateTensor:yes.tensor
                                    falsePredicateTensor:no.tensor
-                                                   name:nil],
+                                                   name:name_.get()],
                 shape, yes.type);
 }
 
 Value Graph::exp(const Value& x) {
-  return result([graph_.get() exponentWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return result([graph_.get() exponentWithTensor:x.tensor name:name_.get()],
+                x.shape, x.type);
 }
 
 Value Graph::log(const Value& x) {
-  return result([graph_.get() logarithmWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return result([graph_.get() logarithmWithTensor:x.tensor name:name_.get()],
+                x.shape, x.type);
 }
 
 Value Graph::sqrt(const Value& x) {
-  return result([graph_.get() squareRootWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return result([graph_.get() squareRootWithTensor:x.tensor name:name_.get()],
+                x.shape, x.type);
 }
 
 Value Graph::square(const Value& x) {
-  return result([graph_.get() squareWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return result([graph_.get() squareWithTensor:x.tensor name:name_.get()],
+                x.shape, x.type);
 }
 
 Value Graph::floor(const Value& x) {
-  return result([graph_.get() floorWithTensor:x.tensor name:nil], x.shape,
-                x.type);
+  return result([graph_.get() floorWithTensor:x.tensor name:name_.get()],
+                x.shape, x.type);
 }
 
 Value Graph::is_finite(const Value& x) {
-  return result([graph_.get() isFiniteWithTensor:x.tensor name:nil], x.shape,
-                MPSDataTypeBool);
+  return result([graph_.get() isFiniteWithTensor:x.tensor name:name_.get()],
+                x.shape, MPSDataTypeBool);
 }
 
 Value Graph::is_nan(const Value& x) {
-  return result([graph_.get() isNaNWithTensor:x.tensor name:nil], x.shape,
-                MPSDataTypeBool);
+  return result([graph_.get() isNaNWithTensor:x.tensor name:name_.get()],
+                x.shape, MPSDataTypeBool);
 }
 
 Value Graph::relu(const Value& x) {
@@ -341,7 +370,7 @@ Value Graph::offset(const Value& x, double summand) {
 
 Value Graph::cast(const Value& x, MPSDataType type) {
   if (x.type == type) return x;
-  return result([graph_.get() castTensor:x.tensor toType:type name:nil],
+  return result([graph_.get() castTensor:x.tensor toType:type name:name_.get()],
                 x.shape, type);
 }
 
@@ -352,7 +381,7 @@ Value Graph::reshape(const Value& x, const Dims& shape) {
   if (x.shape == shape) return x;
   return result([graph_.get() reshapeTensor:x.tensor
                                   withShape:mps_shape(shape)
-                                       name:nil],
+                                       name:name_.get()],
                 shape, x.type);
 }
 
@@ -362,14 +391,14 @@ Value Graph::transpose(const Value& x, int a, int b) {
   return result([graph_.get() transposeTensor:x.tensor
                                     dimension:static_cast<NSUInteger>(a)
                                 withDimension:static_cast<NSUInteger>(b)
-                                         name:nil],
+                                         name:name_.get()],
                 shape, x.type);
 }
 
 Value Graph::reverse(const Value& x, int axis) {
   return result([graph_.get() reverseTensor:x.tensor
                                        axes:mps_axes({axis})
-                                       name:nil],
+                                       name:name_.get()],
                 x.shape, x.type);
 }
 
@@ -383,7 +412,7 @@ Value Graph::slice(const Value& x, int axis, int64_t start, int64_t length) {
                                 dimension:static_cast<NSUInteger>(axis)
                                     start:static_cast<NSInteger>(start)
                                    length:static_cast<NSInteger>(length)
-                                     name:nil],
+                                     name:name_.get()],
                 shape, x.type);
 }
 
@@ -403,7 +432,7 @@ Value Graph::concat(const std::vector<Value>& parts, int axis) {
   }
   return result([graph_.get() concatTensors:tensors
                                   dimension:static_cast<NSInteger>(axis)
-                                       name:nil],
+                                       name:name_.get()],
                 shape, parts.front().type);
 }
 
@@ -414,7 +443,7 @@ Value Graph::one_hot(const Value& labels, int64_t classes) {
       [graph_.get() oneHotWithIndicesTensor:labels.tensor
                                       depth:static_cast<NSUInteger>(classes)
                                    dataType:MPSDataTypeFloat32
-                                       name:nil],
+                                       name:name_.get()],
       shape, MPSDataTypeFloat32);
 }
 
@@ -423,7 +452,7 @@ Value Graph::sum(const Value& x, std::initializer_list<int> axes) {
   for (int axis : axes) shape[axis] = 1;
   return result([graph_.get() reductionSumWithTensor:x.tensor
                                                 axes:mps_axes(axes)
-                                                name:nil],
+                                                name:name_.get()],
                 shape, x.type);
 }
 
@@ -432,7 +461,7 @@ Value Graph::max(const Value& x, int axis) {
   shape[axis] = 1;
   return result([graph_.get() reductionMaximumWithTensor:x.tensor
                                                     axes:mps_axes({axis})
-                                                    name:nil],
+                                                    name:name_.get()],
                 shape, x.type);
 }
 
@@ -441,7 +470,7 @@ Value Graph::arg_max(const Value& x, int axis) {
   shape[axis] = 1;
   return result([graph_.get() reductionArgMaximumWithTensor:x.tensor
                                                        axis:axis
-                                                       name:nil],
+                                                       name:name_.get()],
                 shape, MPSDataTypeInt32);
 }
 
@@ -451,8 +480,28 @@ Value Graph::matmul(const Value& a, const Value& b) {
     return refuse("matmul", a);
   }
   return result([graph_.get() matrixMultiplicationWithPrimaryTensor : a
-                     .tensor secondaryTensor : b.tensor name : nil],
+                     .tensor secondaryTensor : b.tensor name : name_.get()],
                 { a.shape[0], b.shape[1] }, a.type);
+}
+
+bool Graph::is_depthwise(const Dims& weights, int groups) const {
+  return depthwise_ && groups > 1 && weights[2] == 1 && weights[3] == groups;
+}
+
+// The padding of a convolution, as pixels of 0.
+Value Graph::pad(const Value& x, const Window& window) {
+  const Dims before{0, window.pad_top, window.pad_left, 0};
+  const Dims after{0, window.pad_bottom, window.pad_right, 0};
+  Dims shape = x.shape;
+  for (size_t i = 0; i < shape.size(); ++i) shape[i] += before[i] + after[i];
+  if (shape == x.shape) return x;
+  return result([graph_.get() padTensor:x.tensor
+                        withPaddingMode:MPSGraphPaddingModeConstant
+                            leftPadding:mps_shape(before)
+                           rightPadding:mps_shape(after)
+                          constantValue:0
+                                   name:name_.get()],
+                shape, x.type);
 }
 
 Value Graph::conv2d(const Value& x, const Value& w, const Window& window,
@@ -464,11 +513,20 @@ Value Graph::conv2d(const Value& x, const Value& w, const Window& window,
   }
   const Dims shape = windowed(x.shape, window, w.shape[3]);
   if (shape.empty()) return refuse("conv2d", x);
+  if (is_depthwise(w.shape, groups)) {
+    const Value weights = reshape(w, depthwise_shape(w.shape));
+    return result(
+        [graph_.get() depthwiseConvolution2DWithSourceTensor:x.tensor
+                                               weightsTensor:weights.tensor
+                                                  descriptor:depthwise(window)
+                                                        name:name_.get()],
+        shape, x.type);
+  }
   return result(
       [graph_.get() convolution2DWithSourceTensor:x.tensor
                                     weightsTensor:w.tensor
                                        descriptor:convolution(window, groups)
-                                             name:nil],
+                                             name:name_.get()],
       shape, x.type);
 }
 
@@ -478,6 +536,25 @@ Value Graph::conv2d_input_gradient(const Value& dy, const Value& w,
   if (dy.type != w.type || windowed(x_shape, window, w.shape[3]) != dy.shape) {
     return refuse("conv2d_input_gradient", dy);
   }
+  if (is_depthwise(w.shape, groups)) {
+    const Value weights = reshape(w, depthwise_shape(w.shape));
+    return result(
+        [graph_.get()
+            depthwiseConvolution2DDataGradientWithIncomingGradientTensor:
+                dy.tensor
+                                                           weightsTensor:
+                                                               weights.tensor
+                                                             outputShape:
+                                                                 mps_shape(
+                                                                     x_shape)
+                                                              descriptor:
+                                                                  depthwise(
+                                                                      window)
+                                                                    name:
+                                                                        name_
+                                                                            .get()],
+        x_shape, dy.type);
+  }
   return result(
       [graph_.get()
           convolution2DDataGradientWithIncomingGradientTensor:dy.tensor
@@ -486,7 +563,7 @@ Value Graph::conv2d_input_gradient(const Value& dy, const Value& w,
                                  forwardConvolutionDescriptor:convolution(
                                                                   window,
                                                                   groups)
-                                                         name:nil],
+                                                         name:name_.get()],
       x_shape, dy.type);
 }
 
@@ -495,6 +572,30 @@ Value Graph::conv2d_weight_gradient(const Value& dy, const Value& x,
                                     int groups) {
   if (dy.type != x.type || windowed(x.shape, window, w_shape[3]) != dy.shape) {
     return refuse("conv2d_weight_gradient", dy);
+  }
+  if (is_depthwise(w_shape, groups)) {
+    // This one ignores the padding of its descriptor.
+    const Value padded = pad(x, window);
+    Window bare = window;
+    bare.pad_top = bare.pad_bottom = bare.pad_left = bare.pad_right = 0;
+    const Dims shape = depthwise_shape(w_shape);
+    const Value gradient = result(
+        [graph_.get()
+            depthwiseConvolution2DWeightsGradientWithIncomingGradientTensor:
+                dy.tensor
+                                                               sourceTensor:
+                                                                   padded.tensor
+                                                                outputShape:
+                                                                    mps_shape(
+                                                                        shape)
+                                                                 descriptor:
+                                                                     depthwise(
+                                                                         bare)
+                                                                       name:
+                                                                           name_
+                                                                               .get()],
+        shape, dy.type);
+    return reshape(gradient, w_shape);
   }
   return result(
       [graph_.get()
@@ -505,7 +606,7 @@ Value Graph::conv2d_weight_gradient(const Value& dy, const Value& x,
                                     forwardConvolutionDescriptor:convolution(
                                                                      window,
                                                                      groups)
-                                                            name:nil],
+                                                            name:name_.get()],
       w_shape, dy.type);
 }
 
@@ -514,7 +615,7 @@ Value Graph::max_pool2d(const Value& x, const Window& window) {
   if (shape.empty()) return refuse("max_pool2d", x);
   return result([graph_.get() maxPooling2DWithSourceTensor:x.tensor
                                                 descriptor:pooling(window, true)
-                                                      name:nil],
+                                                      name:name_.get()],
                 shape, x.type);
 }
 
@@ -527,7 +628,7 @@ Value Graph::max_pool2d_gradient(const Value& dy, const Value& x,
       [graph_.get() maxPooling2DGradientWithGradientTensor:dy.tensor
                                               sourceTensor:x.tensor
                                                 descriptor:pooling(window, true)
-                                                      name:nil],
+                                                      name:name_.get()],
       x.shape, x.type);
 }
 
@@ -537,7 +638,7 @@ Value Graph::avg_pool2d(const Value& x, const Window& window, bool count_pad) {
   return result(
       [graph_.get() avgPooling2DWithSourceTensor:x.tensor
                                       descriptor:pooling(window, count_pad)
-                                            name:nil],
+                                            name:name_.get()],
       shape, x.type);
 }
 
@@ -551,7 +652,7 @@ Value Graph::avg_pool2d_gradient(const Value& dy, const Value& x,
           avgPooling2DGradientWithGradientTensor:dy.tensor
                                     sourceTensor:x.tensor
                                       descriptor:pooling(window, count_pad)
-                                            name:nil],
+                                            name:name_.get()],
       x.shape, x.type);
 }
 

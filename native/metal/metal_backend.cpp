@@ -4,6 +4,7 @@
 #include "backend.h"
 #include "device.h"
 #include "engine.h"
+#include "failure.h"
 #include "limits.h"
 #include "probes.h"
 
@@ -48,53 +49,70 @@ class MetalSession final : public Session {
       done(refused);
       return;
     }
-    refused.error = engine_->train(batch, learning_rate, done);
-    if (!refused.error.empty()) done(refused);
+    const auto answer = [this, done](StepResult result) {
+      if (!result.error.empty() && engine_->is_transient()) {
+        result.code = device_fault;
+      }
+      done(std::move(result));
+    };
+    refused.error = engine_->train(batch, learning_rate, answer);
+    if (!refused.error.empty()) answer(refused);
   }
 
   void predict(const uint8_t* images, int count, float* logits) override {
     check_images(options_, images, count);
-    throw_if(engine_->predict(images, count, logits));
+    check(engine_->predict(images, count, logits));
   }
 
   void activations(const uint8_t* images, int count, int value,
                    float* output) override {
     check_images(options_, images, count);
-    throw_if(engine_->activations(images, count, value, output));
+    check(engine_->activations(images, count, value, output));
   }
 
   StepResult gradients(const Batch& batch, float* gradients,
                        float* logits) override {
     check_batch(options_, batch);
     StepResult result;
-    throw_if(engine_->gradients(batch, gradients, logits, &result));
+    check(engine_->gradients(batch, gradients, logits, &result));
     return result;
   }
 
   void get_parameters(float* values) override {
     std::vector<float> parameters;
-    throw_if(engine_->get(&parameters, nullptr));
+    check(engine_->get(&parameters, nullptr));
     std::copy(parameters.begin(), parameters.end(), values);
   }
 
   void set_parameters(const float* values) override {
-    throw_if(engine_->set(values, nullptr));
+    check(engine_->set(values, nullptr));
   }
 
   OptimizerState get_optimizer_state() override {
     OptimizerState state;
-    throw_if(engine_->get(nullptr, &state));
+    check(engine_->get(nullptr, &state));
     return state;
   }
 
   void set_optimizer_state(const OptimizerState& state) override {
     check_optimizer_state(options_, plan_, state);
-    throw_if(engine_->set(nullptr, &state));
+    check(engine_->set(nullptr, &state));
+  }
+
+  void restore(const float* values, const OptimizerState& state) override {
+    check_optimizer_state(options_, plan_, state);
+    check(engine_->restore(values, state));
   }
 
   int64_t memory_bytes() const override { return engine_->memory_bytes(); }
 
  private:
+  void check(const std::string& failed) const {
+    if (failed.empty()) return;
+    if (engine_->is_transient()) throw DeviceFault(failed);
+    throw Error(failed);
+  }
+
   const SessionOptions options_;
   const Plan plan_;
   std::unique_ptr<metal::Engine> engine_;

@@ -68,7 +68,16 @@ struct NetworkGraph {
   std::vector<Value> gradients;  // Plan order; tensor nil: not trainable
   Owned<NSMutableArray<MPSGraphOperation*>*> updates;
   Value logits;                  // float32 [B, classes], evaluation mode
-  std::vector<Value> evaluated;  // every value of the Plan, evaluation mode
+  std::vector<Value> evaluated;  // the same of every value of the Plan
+
+  // All variables read, and written from feeds. Each run has a feed and a
+  // target besides: whether it may go without is not documented.
+  std::vector<Value> stored;      // variables, moments, scaling
+  Value read_feed;                // float32 [1]
+  std::vector<Value> read;        // as stored, then what read_feed is
+  std::vector<Value> load_feeds;  // as stored
+  Value load_target;              // float32 [1]
+  Owned<NSMutableArray<MPSGraphOperation*>*> loads;
 };
 
 // `parameters` in Plan order and PyTorch layout. Half: compute in float16 with

@@ -7,6 +7,9 @@ namespace birbs::metal {
 
 namespace {
 
+// Larger than any norm that float32 holds the square of.
+constexpr float no_clipping = 3e38f;
+
 // What backward needs of a layer.
 struct Saved {
   std::vector<Value> inputs;
@@ -31,6 +34,7 @@ class Builder {
   void feeds();
   void evaluation();
   void training();
+  void transfer();
 
  private:
   using Kind = OpKind;
@@ -61,8 +65,9 @@ class Builder {
   Value moment(size_t half, size_t p) const;
   void assign(const Value& variable, const Value& value);
   Value scalar(Scalar which, int offset = 0);
-  Value corrected(Scalar which);
-  Value adapt_scale(const Value& norm);
+  Value corrected(Scalar which, const Value& unknown);
+  Value adapt_scale(const Value& norm, const Value& unknown);
+  void set_name(const char* phase, size_t i);
   void set_gradient(size_t p, const Value& gradient);
 
   const SessionOptions& options_;
@@ -103,12 +108,17 @@ Value Builder::scalar(Scalar which, int offset) {
   return g_.slice(out_.scalar, 0, which + offset, 1);
 }
 
+void Builder::set_name(const char* phase, size_t i) {
+  const Layer& l = layer(i);
+  const std::string name =
+      l.name.empty() ? "layer" + std::to_string(i + 1) : l.name;
+  g_.set_name(std::string(phase) + "/" + name + "/" + op_type(l.kind).name);
+}
+
 // The one of Adam's numbers that fits the steps skipped so far.
-Value Builder::corrected(Scalar which) {
+Value Builder::corrected(Scalar which, const Value& unknown) {
   Value chosen = scalar(which);
   if (!half_) return chosen;
-  const Value unknown =
-      g_.sub(out_.scaling[scaling_skipped], scalar(scalar_known_skipped));
   for (int count = 1; count < steps_in_flight; ++count) {
     const Value fits =
         g_.equal(unknown, g_.constants({static_cast<float>(count)}, {1}));
@@ -415,7 +425,7 @@ void Builder::move(size_t p, const Value& gradient) {
 }
 
 // Whether this step is skipped, 1 or 0; the loss scale of the next.
-Value Builder::adapt_scale(const Value& norm) {
+Value Builder::adapt_scale(const Value& norm, const Value& unknown) {
   const Value none = g_.constants({0}, {1}), one = g_.constants({1}, {1});
   const Value& scale = out_.scaling[scaling_loss_scale];
   finite_ = g_.is_finite(norm);
@@ -427,7 +437,8 @@ Value Builder::adapt_scale(const Value& norm) {
   const std::vector<Value> next{
       g_.select(finite_, larger, g_.scale(scale, 0.5)),
       g_.select(finite_, counted, none),
-      g_.add(out_.scaling[scaling_skipped], skipped)};
+      // Not from the variable again: see update().
+      g_.add(g_.add(unknown, scalar(scalar_known_skipped)), skipped)};
   for (size_t i = 0; i < next.size(); ++i) {
     // Not through assign(): these change on an overflow as well.
     MPSGraphOperation* operation = g_.assign(out_.scaling[i], next[i]);
@@ -444,21 +455,28 @@ void Builder::update(const CrossEntropy& loss, const Value& correct) {
     squares = g_.add(squares, g_.sum(g_.square(flat), {0}));
   }
   const Value norm = g_.sqrt(squares);
-  const Value skipped = half_ ? adapt_scale(norm) : g_.constants({0}, {1});
+  Value unknown;
+  if (half_) {
+    unknown =
+        g_.sub(out_.scaling[scaling_skipped], scalar(scalar_known_skipped));
+  }
   if (options_.optimizer.kind != OptimizerKind::sgd) {
-    step_size_ = corrected(scalar_step_size);
-    second_scale_ = corrected(scalar_second_scale);
+    step_size_ = corrected(scalar_step_size, unknown);
+    second_scale_ = corrected(scalar_second_scale, unknown);
   }
-  Value coefficient;
-  if (options_.clip_norm > 0) {
-    const Value share =
-        g_.div(g_.constants({options_.clip_norm}, {1}), g_.offset(norm, 1e-6));
-    coefficient = g_.minimum(share, g_.constants({1}, {1}));
-  }
+  const Value skipped =
+      half_ ? adapt_scale(norm, unknown) : g_.constants({0}, {1});
+  // Without clipping as well: every new weight then needs the norm, and with it
+  // every gradient, so that all reads of weights come before all assignments,
+  // whenever MPSGraph makes these.
+  const float clip = options_.clip_norm > 0 ? options_.clip_norm : no_clipping;
+  const Value share = g_.div(g_.constants({clip}, {1}), g_.offset(norm, 1e-6));
+  const Value coefficient = g_.minimum(share, g_.constants({1}, {1}));
   for (size_t p = 0; p < out_.gradients.size(); ++p) {
     const Value& gradient = out_.gradients[p];
     if (gradient.tensor == nil) continue;
-    move(p, options_.clip_norm > 0 ? g_.mul(gradient, coefficient) : gradient);
+    g_.set_name("update/" + plan_.parameters[p].name);
+    move(p, g_.mul(gradient, coefficient));
   }
   for (const auto& [running, value] : statistics_) assign(running, value);
   out_.train_result =
@@ -470,6 +488,7 @@ std::vector<Value> Builder::walk(bool train, std::vector<Saved>* saved) {
   for (size_t i = 0; i < plan_.layers.size(); ++i) {
     std::vector<Value> inputs;
     for (int value : plan_.inputs[i]) inputs.push_back(values[value]);
+    set_name(train ? "train" : "predict", i);
     values.push_back(forward(i, inputs, train, saved ? &(*saved)[i] : nullptr));
   }
   return values;
@@ -489,6 +508,7 @@ void Builder::training() {
       Owned<NSMutableArray<MPSGraphOperation*>*>([[NSMutableArray alloc] init]);
   std::vector<Saved> saved(count);
   out_.train_logits = g_.cast(walk(true, &saved).back(), MPSDataTypeFloat32);
+  g_.set_name("loss");
   const CrossEntropy loss =
       cross_entropy(g_, out_.train_logits, out_.labels, out_.valid,
                     options_.class_weights, options_.label_smoothing);
@@ -498,15 +518,39 @@ void Builder::training() {
   pass_gradient(plan_.last_value(), g_.cast(dy, compute_));
   for (size_t i = count; i-- > 0;) {
     if (!plan_.learns[i + 1]) continue;
+    set_name("gradient", i);
     const Value dx = backward(i, value_gradients_[i + 1], saved[i]);
     for (int value : plan_.inputs[i]) pass_gradient(value, dx);
   }
+  g_.set_name("update");
   update(loss, correct(out_.train_logits));
 }
 
 void Builder::evaluation() {
-  out_.evaluated = walk(false, nullptr);
-  out_.logits = g_.cast(out_.evaluated.back(), MPSDataTypeFloat32);
+  for (const Value& value : walk(false, nullptr)) {
+    out_.evaluated.push_back(g_.cast(value, MPSDataTypeFloat32));
+  }
+  out_.logits = out_.evaluated.back();
+}
+
+void Builder::transfer() {
+  g_.set_name("transfer");
+  for (const auto* values : {&out_.variables, &out_.moments, &out_.scaling}) {
+    out_.stored.insert(out_.stored.end(), values->begin(), values->end());
+  }
+  out_.loads =
+      Owned<NSMutableArray<MPSGraphOperation*>*>([[NSMutableArray alloc] init]);
+  for (const Value& variable : out_.stored) {
+    out_.read.push_back(g_.read(variable));
+    out_.load_feeds.push_back(
+        g_.placeholder(variable.shape, MPSDataTypeFloat32));
+    MPSGraphOperation* load = g_.assign(variable, out_.load_feeds.back());
+    if (load != nil) [out_.loads.get() addObject:load];
+  }
+  out_.read_feed = g_.placeholder({1}, MPSDataTypeFloat32);
+  out_.read.push_back(g_.offset(out_.read_feed, 1));
+  const Value& first = out_.load_feeds.front();
+  out_.load_target = g_.sum(g_.reshape(first, {first.size()}), {0});
 }
 
 }  // namespace
@@ -515,11 +559,13 @@ void build_network_graph(const SessionOptions& options, const Plan& plan,
                          const std::vector<Door>& doors,
                          const float* parameters, bool half,
                          NetworkGraph* network) {
+  network->graph.set_depthwise(options.depthwise_operations);
   Builder builder(options, plan, half, network);
   builder.variables(doors, parameters);
   builder.feeds();
   builder.evaluation();
   builder.training();
+  builder.transfer();
 }
 
 }  // namespace birbs::metal

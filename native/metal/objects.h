@@ -12,12 +12,28 @@ namespace birbs::metal {
 // The device all sessions share; nil where there is none. Looked for once.
 id<MTLDevice> shared_device();
 
+// Retained; nil where there is none to be had.
+id<MTLCommandQueue> new_queue();
+
 inline constexpr char no_queue[] =
     "Metal: the device gave no command queue; close other programs that use "
     "the GPU, or run with --device cpu";
 
-// Runs `body`; an NSException becomes the returned sentence.
+// Runs `body`; an NSException becomes the returned sentence. MPSGraph raises
+// while a graph is built as well as when it is compiled or encoded.
 std::string guarded(void (^body)(void));
+
+// The same of a function that returns empty or a sentence.
+template <typename Body>
+std::string attempt(const Body& body) {
+  std::string failed;
+  std::string* result = &failed;
+  const Body* work = &body;
+  const std::string raised = guarded(^{
+    *result = (*work)();
+  });
+  return raised.empty() ? failed : raised;
+}
 
 // What an ended command buffer says: empty, or its error in one sentence.
 std::string command_error(id<MTLCommandBuffer> buffer);
@@ -57,7 +73,8 @@ class Executable {
 
   std::string encode(MPSCommandBuffer* commands,
                      NSArray<MPSGraphTensorData*>* feeds,
-                     NSArray<MPSGraphTensorData*>* results) const;
+                     NSArray<MPSGraphTensorData*>* results,
+                     MPSGraphExecutableExecutionDescriptor* descriptor) const;
 
  private:
   Owned<MPSGraphExecutable*> executable_;
@@ -66,13 +83,18 @@ class Executable {
 
 // How one encoded run went.
 struct Ended {
-  std::string error;
+  std::string error;  // the first of all its command buffers
   bool out_of_memory = false;
-  double seconds = 0;  // on the device
+  double seconds = 0;  // on the device, all command buffers together
+  // MPSGraph continues a long encode in further command buffers. Whether
+  // there were some that we could not watch:
+  int command_buffers = 0;
+  bool unwatched = false;
 };
 
-// Encodes and commits; `ended` is called once, from a thread of Metal's,
-// unless a sentence is returned, in which case nothing was committed.
+// Encodes and commits; `ended` is called once, from a thread of Metal's, when
+// all command buffers have ended, unless a sentence is returned. Even then
+// some of it may have run, and has ended.
 std::string submit(id<MTLCommandQueue> queue, const Executable& executable,
                    NSArray<MPSGraphTensorData*>* feeds,
                    NSArray<MPSGraphTensorData*>* results,

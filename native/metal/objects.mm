@@ -21,6 +21,12 @@ id<MTLDevice> shared_device() {
   return device;
 }
 
+id<MTLCommandQueue> new_queue() {
+  id<MTLCommandQueue> queue = [shared_device() newCommandQueue];
+  [queue setLabel:@"birbs-metal"];
+  return queue;
+}
+
 std::string guarded(void (^body)(void)) {
   @try {
     body();
@@ -32,9 +38,9 @@ std::string guarded(void (^body)(void)) {
   return "";
 }
 
-std::string command_error(id<MTLCommandBuffer> buffer) {
-  if ([buffer status] != MTLCommandBufferStatusError) return "";
-  NSError* error = [buffer error];
+namespace {
+
+std::string error_sentence(NSError* error) {
   std::string name;
   switch ([error code]) {
     case MTLCommandBufferErrorTimeout:
@@ -61,6 +67,13 @@ std::string command_error(id<MTLCommandBuffer> buffer) {
   return "Metal: " + name + " (MTLCommandBufferError " +
          std::to_string([error code]) + (text ? std::string(": ") + text : "") +
          ")";
+}
+
+}  // namespace
+
+std::string command_error(id<MTLCommandBuffer> buffer) {
+  if ([buffer status] != MTLCommandBufferStatusError) return "";
+  return error_sentence([buffer error]);
 }
 
 bool Storage::allocate(const Value& like) {
@@ -161,40 +174,127 @@ Owned<NSArray<MPSGraphTensorData*>*> Executable::arrange_results(
   return arranged(results, result_order_);
 }
 
-std::string Executable::encode(MPSCommandBuffer* commands,
-                               NSArray<MPSGraphTensorData*>* feeds,
-                               NSArray<MPSGraphTensorData*>* results) const {
+std::string Executable::encode(
+    MPSCommandBuffer* commands, NSArray<MPSGraphTensorData*>* feeds,
+    NSArray<MPSGraphTensorData*>* results,
+    MPSGraphExecutableExecutionDescriptor* descriptor) const {
   MPSGraphExecutable* executable = executable_.get();
   return guarded(^{
     [executable encodeToCommandBuffer:commands
                           inputsArray:feeds
                          resultsArray:results
-                  executionDescriptor:nil];
+                  executionDescriptor:descriptor];
   });
 }
 
 namespace {
 
-struct Call {
-  std::function<void(Ended)> ended;
-  Owned<id<MTLCommandBuffer>> first;
-};
-
-bool is_out_of_memory(id<MTLCommandBuffer> buffer) {
-  return [buffer status] == MTLCommandBufferStatusError &&
-         [[buffer error] code] == MTLCommandBufferErrorOutOfMemory;
+bool is_out_of_memory(NSError* error) {
+  return [error code] == MTLCommandBufferErrorOutOfMemory &&
+         [[error domain] isEqualToString:MTLCommandBufferErrorDomain];
 }
 
-void finish(Call* call, id<MTLCommandBuffer> last) {
-  const std::unique_ptr<Call> owned(call);
-  Ended ended;
-  // The encode may have gone on in a second command buffer.
-  ended.error = command_error(owned->first.get());
-  if (ended.error.empty()) ended.error = command_error(last);
-  ended.out_of_memory =
-      is_out_of_memory(owned->first.get()) || is_out_of_memory(last);
-  ended.seconds = [last GPUEndTime] - [owned->first.get() GPUStartTime];
-  owned->ended(ended);
+}  // namespace
+
+// What one run submitted. The last of its command buffers to end calls `ended`;
+// nothing is assumed of the order in which they do.
+class Submission {
+ public:
+  explicit Submission(std::function<void(Ended)> ended)
+      : ended_(std::move(ended)) {}
+
+  // Before the command buffer is committed.
+  static void watch(const std::shared_ptr<Submission>& self,
+                    id<MTLCommandBuffer> buffer) {
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->last_ = buffer;
+      ++self->open_;
+      ++self->result_.command_buffers;
+    }
+    const std::shared_ptr<Submission> kept = self;
+    [buffer addCompletedHandler:^(id<MTLCommandBuffer> done) {
+      @autoreleasepool {
+        kept->note(done);
+      }
+    }];
+  }
+
+  bool watches(id<MTLCommandBuffer> buffer) const { return last_ == buffer; }
+  void miss() { result_.unwatched = true; }
+
+  // What MPSGraph itself says when the encode has ended, if it says so in time.
+  void note_error(NSError* error) {
+    const std::lock_guard lock(mutex_);
+    keep(error_sentence(error), is_out_of_memory(error));
+  }
+
+  // No further command buffer follows; before the last one is committed.
+  void complete() {
+    const std::lock_guard lock(mutex_);
+    complete_ = true;
+  }
+
+ private:
+  void keep(const std::string& error, bool out_of_memory) {
+    if (!result_.error.empty()) return;
+    result_.error = error;
+    result_.out_of_memory = out_of_memory;
+  }
+
+  void note(id<MTLCommandBuffer> done) {
+    bool last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if ([done status] == MTLCommandBufferStatusError) {
+        keep(command_error(done), is_out_of_memory([done error]));
+      }
+      result_.seconds += [done GPUEndTime] - [done GPUStartTime];
+      last = --open_ == 0 && complete_;
+    }
+    if (last) ended_(result_);
+  }
+
+  std::mutex mutex_;
+  std::function<void(Ended)> ended_;
+  id<MTLCommandBuffer> last_ = nil;  // not retained: compared only
+  int open_ = 0;
+  bool complete_ = false;
+  Ended result_;
+};
+
+}  // namespace birbs::metal
+
+using birbs::metal::Submission;
+
+// MPSGraph asks the command buffer that it encodes into to continue, and no
+// property leads to those in the middle: this one watches each.
+@interface BirbsCommandBuffer : MPSCommandBuffer {
+ @public
+  const std::shared_ptr<Submission>* submission;  // during an encode
+}
+@end
+
+@implementation BirbsCommandBuffer
+
+- (void)commitAndContinue {
+  [super commitAndContinue];
+  if (submission != nullptr) {
+    Submission::watch(*submission, [self rootCommandBuffer]);
+  }
+}
+
+@end
+
+namespace birbs::metal {
+
+namespace {
+
+// Until all that was committed to the queue before has ended.
+void wait_for_all(id<MTLCommandQueue> queue) {
+  id<MTLCommandBuffer> fence = [queue commandBuffer];
+  [fence commit];
+  [fence waitUntilCompleted];
 }
 
 }  // namespace
@@ -203,23 +303,33 @@ std::string submit(id<MTLCommandQueue> queue, const Executable& executable,
                    NSArray<MPSGraphTensorData*>* feeds,
                    NSArray<MPSGraphTensorData*>* results,
                    std::function<void(Ended)> ended) {
-  MPSCommandBuffer* commands =
-      [MPSCommandBuffer commandBufferFromCommandQueue:queue];
-  if (commands == nil) return "Metal: the queue gave no command buffer";
-  Call* call = new Call{std::move(ended), Owned<id<MTLCommandBuffer>>::retain(
-                                              [commands rootCommandBuffer])};
-  const std::string failed = executable.encode(commands, feeds, results);
+  id<MTLCommandBuffer> first = [queue commandBuffer];
+  if (first == nil) return "Metal: the queue gave no command buffer";
+  const Owned<BirbsCommandBuffer*> commands(
+      [[BirbsCommandBuffer alloc] initWithCommandBuffer:first]);
+  const auto submission = std::make_shared<Submission>(std::move(ended));
+  Submission::watch(submission, first);
+  MPSGraphExecutableExecutionDescriptor* descriptor =
+      [[[MPSGraphExecutableExecutionDescriptor alloc] init] autorelease];
+  descriptor.completionHandler =
+      ^(NSArray<MPSGraphTensorData*>*, NSError* error) {
+        if (error != nil) submission->note_error(error);
+      };
+  commands.get()->submission = &submission;
+  const std::string failed =
+      executable.encode(commands.get(), feeds, results, descriptor);
+  commands.get()->submission = nullptr;
+  id<MTLCommandBuffer> last = [commands.get() rootCommandBuffer];
   if (!failed.empty()) {
-    delete call;
+    if (last != first) wait_for_all(queue);
     return failed;
   }
-  [[commands rootCommandBuffer]
-      addCompletedHandler:^(id<MTLCommandBuffer> last) {
-        @autoreleasepool {
-          finish(call, last);
-        }
-      }];
-  [commands commit];
+  if (!submission->watches(last)) {
+    submission->miss();
+    Submission::watch(submission, last);
+  }
+  submission->complete();
+  [commands.get() commit];
   return "";
 }
 

@@ -231,36 +231,38 @@ void read_output(Kind kind, size_t index, const Storage& storage,
 std::string run_on_device(const Operation& operation,
                           const std::vector<TensorView>& inputs,
                           std::vector<Tensor>* outputs) noexcept {
-  @autoreleasepool {
-    const Owned<id<MTLCommandQueue>> queue([shared_device() newCommandQueue]);
-    if (!queue) return no_queue;
-    SingleOperation single(operation, inputs);
-    const std::vector<Value> targets = single.build();
-    Executable executable;
-    std::string failed =
-        executable.compile(single.graph(), single.feeds(), targets, nil);
-    if (!failed.empty()) return failed;
-    std::vector<Storage> sources, results(targets.size());
-    failed = single.feed(&sources);
-    if (!failed.empty()) return failed;
-    std::vector<const Storage*> source_list, result_list;
-    for (const Storage& source : sources) source_list.push_back(&source);
-    for (size_t i = 0; i < targets.size(); ++i) {
-      if (!results[i].allocate(targets[i])) {
-        return "Metal: not enough memory for the operation; use smaller "
-               "tensors";
+  return attempt([&]() -> std::string {
+    @autoreleasepool {
+      const Owned<id<MTLCommandQueue>> queue(new_queue());
+      if (!queue) return no_queue;
+      SingleOperation single(operation, inputs);
+      const std::vector<Value> targets = single.build();
+      Executable executable;
+      std::string failed =
+          executable.compile(single.graph(), single.feeds(), targets, nil);
+      if (!failed.empty()) return failed;
+      std::vector<Storage> sources, results(targets.size());
+      failed = single.feed(&sources);
+      if (!failed.empty()) return failed;
+      std::vector<const Storage*> source_list, result_list;
+      for (const Storage& source : sources) source_list.push_back(&source);
+      for (size_t i = 0; i < targets.size(); ++i) {
+        if (!results[i].allocate(targets[i])) {
+          return "Metal: not enough memory for the operation; use smaller "
+                 "tensors";
+        }
+        result_list.push_back(&results[i]);
       }
-      result_list.push_back(&results[i]);
+      const auto feeds = executable.arrange_feeds(source_list);
+      const auto arranged = executable.arrange_results(result_list);
+      failed = run(queue.get(), executable, feeds.get(), arranged.get());
+      if (!failed.empty()) return failed;
+      for (size_t i = 0; i < targets.size(); ++i) {
+        read_output(operation.kind, i, results[i], &(*outputs)[i]);
+      }
     }
-    const auto feeds = executable.arrange_feeds(source_list);
-    const auto arranged = executable.arrange_results(result_list);
-    failed = run(queue.get(), executable, feeds.get(), arranged.get());
-    if (!failed.empty()) return failed;
-    for (size_t i = 0; i < targets.size(); ++i) {
-      read_output(operation.kind, i, results[i], &(*outputs)[i]);
-    }
-  }
-  return "";
+    return "";
+  });
 }
 
 }  // namespace birbs::metal

@@ -8,8 +8,7 @@ class PortableCpuBackend : public Backend {
  public:
   std::string name() const override { return "cpu"; }
   std::string description() const override {
-    return portable_backend().description() +
-           " (oneDNN was not found when this was built)";
+    return portable_backend().description() + " (built without oneDNN)";
   }
   std::string unavailable() const override { return ""; }
   std::unique_ptr<Session> create_session(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "blas_gemm.h"
 #include "vectors.h"
 
 namespace birbs::portable {
@@ -133,6 +134,7 @@ BIRBS_INLINE void multiply(const Product& product, float* packed) {
 
 void gemm(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matrix b,
           float* c, int64_t c_stride, bool add) {
+  if (blas_gemm(rows, columns, depth, a, b, c, c_stride, add)) return;
   static thread_local std::vector<float> packed(block_depth * block_columns);
   const Product product{rows, columns, depth, a, b, c, c_stride, add};
   // As wide as a register: that changes no sum.

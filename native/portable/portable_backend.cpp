@@ -9,7 +9,12 @@ class PortableBackend : public Backend {
  public:
   std::string name() const override { return "portable"; }
   std::string description() const override {
+#ifdef BIRBS_BLAS
+    return std::string("plain C++ loops and ") + BIRBS_BLAS + ", " +
+           instruction_set_name();
+#else
     return "plain C++ loops, " + instruction_set_name();
+#endif
   }
   std::string unavailable() const override { return ""; }
   std::unique_ptr<Session> create_session(

@@ -13,7 +13,9 @@ export function incidentAlert(run: string, event: RollbackEvent | NoticeEvent): 
   const { kind, message, step, epoch } = event;
   const done =
     event.type === 'rollback'
-      ? ` Rolled back to step ${event.backToStep}, skipped ${event.images.length} images and continued at half the learning rate (rollback ${event.rollbacks} of at most ${event.allowed}).`
+      ? event.kind === 'device-fault'
+        ? ` Rolled back to step ${event.backToStep} and repeated the steps since (rollback ${event.rollbacks} of at most ${event.allowed}).`
+        : ` Rolled back to step ${event.backToStep}, skipped ${event.images.length} images and continued at half the learning rate (rollback ${event.rollbacks} of at most ${event.allowed}).`
       : '';
   return {
     severity: 'warning',

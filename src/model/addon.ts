@@ -1,5 +1,7 @@
 /** The boundary to the native addon, written down by hand; the only file that loads it. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
@@ -75,6 +77,11 @@ export interface SessionOptions {
   clipNorm?: number;
   /** What the device computes in; weights stay float32, and fp16 adapts a loss scale. Default fp32. */
   precision?: 'fp32' | 'fp16';
+  /**
+   * metal: how convolutions with one channel a group run: as MPSGraph's groups (default) or by its depthwise operations.
+   * Which is faster differs by Mac; the numbers are the same. Other devices ignore it.
+   */
+  depthwise?: 'groups' | 'operations';
   /** The processes that train this network together; absent: this one alone. Seed and weights must be equal. */
   ranks?: NativeRanks;
   /** Whether batch norm takes its statistics over all ranks, or each rank over its own images. Default true. */
@@ -160,6 +167,12 @@ export interface StepResult {
   exchangeSeconds?: number;
   /** The sums of {@link StepShare.notes}. */
   notes?: Float64Array;
+  /** metal: what the host took to hand over a step, about this one. */
+  hostSeconds?: number;
+  /** metal: the command buffers that the step became: MPSGraph continues long ones in further command buffers. */
+  commandBuffers?: number;
+  /** metal: whether some of them could not be watched, so that a fault there may pass unseen. */
+  unwatched?: boolean;
 }
 
 /** What a resumed run needs to continue exactly. */
@@ -218,6 +231,11 @@ export interface NativeSession {
   setParameters(values: Float32Array): Promise<void>;
   getOptimizerState(): Promise<OptimizerState>;
   setOptimizerState(state: OptimizerState): Promise<void>;
+  /**
+   * Sets parameters and optimizer state at once. After a fault of the device, which leaves its weights unknown, this is
+   * the only call that a session does not refuse; it rejects where the device is lost.
+   */
+  restore(values: Float32Array, state: OptimizerState): Promise<void>;
   /** Frees the native memory once the queued calls have ended. Twice is fine. */
   dispose(): Promise<void>;
 }
@@ -363,6 +381,7 @@ export interface Addon {
 }
 
 let loaded: Addon | undefined;
+let loadedFrom = '';
 
 /**
  * The native addon, loaded once: devices, sessions of networks, single operations.
@@ -371,6 +390,14 @@ let loaded: Addon | undefined;
 export function loadAddon(): Addon {
   loaded ??= load();
   return loaded;
+}
+
+/** sha256 (hex) of the addon's file: what was found out about one build says nothing of another. */
+export async function addonHash(): Promise<string> {
+  loadAddon();
+  return createHash('sha256')
+    .update(await readFile(loadedFrom))
+    .digest('hex');
 }
 
 function load(): Addon {
@@ -389,7 +416,9 @@ function load(): Addon {
   const tried: string[] = [];
   for (const path of paths) {
     try {
-      return require(path) as Addon;
+      const addon = require(path) as Addon;
+      loadedFrom = path;
+      return addon;
     } catch (error) {
       const [reason] = String((error as Error).message).split('\n');
       tried.push(`${path}: ${existsSync(path) ? reason : 'no such file'}`);

@@ -9,10 +9,14 @@ import {
   type NativeSession,
   type OptimizerOptions,
   type ProbeAnswer,
+  type SessionOptions,
+  type StepResult,
 } from './addon.ts';
 import { operationFindings } from './doctor_operations.ts';
 import type { Layer, Network } from './network.ts';
 import { birbsBn } from './presets.ts';
+import { lite0 } from './pretrained_networks.ts';
+import { compareStep } from './step_comparison.ts';
 
 export interface CheckResult {
   name: string;
@@ -42,6 +46,7 @@ export interface DoctorSettings {
 const TOLERANCE = { operation: 1e-4, pass: 5e-4, steps: 1e-3, half: 3e-2 };
 const MEMORY = { steps: 1000, warmUp: 100, megabytes: 16 };
 
+type DepthwiseRoute = SessionOptions['depthwise'];
 type Outcome = Partial<Pick<CheckResult, 'ok' | 'excuse' | 'worst' | 'tolerance' | 'detail'>>;
 
 /** All checks, from the device's facts to the benchmark. Nothing rejects: what fails is a result that is not ok. */
@@ -58,7 +63,7 @@ export async function* examine(settings: DoctorSettings): AsyncGenerator<CheckRe
   }
   for await (const result of openPoints(settings, results, check))
     yield control ? excuse(result, control) : result;
-  if (settings.bench) yield await check('benchmark', () => benchmark(name));
+  if (settings.bench) yield* benchmarks(name, check);
 }
 
 const CONTROL = 'control: a product of 2 x 2 matrices';
@@ -95,12 +100,21 @@ async function* compared(device: DeviceName, check: Check): AsyncGenerator<Check
     );
     yield await check(`${name}: loss, logits, gradients`, () => compareGradients(device, network));
   }
+  // Other devices have one way of computing them.
+  for (const depthwise of device === 'metal' ? (['groups', 'operations'] as const) : ([undefined] as const)) {
+    const route = depthwise ? `, depthwise as ${depthwise}` : '';
+    yield await check(`pretrained network${route}: features`, () => compareFeatures(device, depthwise));
+    yield await check(`pretrained network${route}: a step of fine-tuning`, () =>
+      compareFineTuning(device, depthwise),
+    );
+  }
   for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
     yield await check(`ten training steps: ${name}`, () => compareSteps(device, optimizer));
     yield await check(`resume on another device and back: ${name}`, () => compareResumed(device, optimizer));
   }
   yield await check(HALF_CHECK, () => compareHalf(device));
   yield await check(MEMORY_CHECK, () => memoryFlat(device));
+  if (device === 'metal') yield await check('command buffers of a step', () => commandBuffers(device));
 }
 
 type Check = (name: string, run: () => Promise<Outcome>) => Promise<CheckResult>;
@@ -176,9 +190,10 @@ async function withSessions<T>(
   optimizer: OptimizerOptions,
   use: (...sessions: NativeSession[]) => Promise<T>,
   batchSize = BATCH_SIZE,
+  depthwise?: DepthwiseRoute,
 ): Promise<T> {
   const sessions: NativeSession[] = [];
-  const rules = { ...RULES, batchSize, optimizer };
+  const rules = { ...RULES, batchSize, optimizer, ...(depthwise ? { depthwise } : {}) };
   try {
     for (const device of devices)
       sessions.push(await loadAddon().createSession({ device, network, ...rules }));
@@ -235,6 +250,63 @@ function compareGradients(device: DeviceName, network: Network): Promise<Outcome
     ]);
     return judge({ worst, at }, TOLERANCE.pass);
   });
+}
+
+/** Depthwise convolutions, `same` padding, relu6, add, frozen statistics: what pretrained networks bring. */
+const PRETRAINED = lite0({ imageSize: 48, classNames: ['bird', 'not-bird'], backbone: 'tuned' });
+
+function compareFeatures(device: DeviceName, depthwise: DepthwiseRoute): Promise<Outcome> {
+  return withSessions(
+    [device, 'portable'],
+    PRETRAINED,
+    OPTIMIZERS.sgd!,
+    async (ours, theirs) => {
+      const { images, labels } = await drawBatch(PRETRAINED, 0);
+      const found = await ours!.features(images, labels.length);
+      const expected = await theirs!.features(images, labels.length);
+      return judge(worstDifference([['features', found, expected]]), TOLERANCE.pass);
+    },
+    BATCH_SIZE,
+    depthwise,
+  );
+}
+
+function compareFineTuning(device: DeviceName, depthwise: DepthwiseRoute): Promise<Outcome> {
+  return withSessions(
+    [device, 'portable'],
+    PRETRAINED,
+    OPTIMIZERS.adamw!,
+    async (ours, theirs) => {
+      const mismatch = await compareStep(ours!, theirs!, await drawBatch(PRETRAINED, 2));
+      if (!mismatch) return {};
+      return { ok: false, worst: mismatch.worst, tolerance: mismatch.allowed, detail: mismatch.what };
+    },
+    BATCH_SIZE,
+    depthwise,
+  );
+}
+
+/** How many MPSGraph makes of one step, and whether each was watched for faults. */
+async function commandBuffers(device: DeviceName): Promise<Outcome> {
+  const found: string[] = [];
+  let unwatched = false;
+  for (const [name, network] of [['birbs', NETWORKS.birbs!] as const, ['lite0', PRETRAINED] as const]) {
+    const result = await withSessions([device], network, OPTIMIZERS.adamw!, async (session) => {
+      const { images, labels } = await drawBatch(network, 0);
+      return session!.trainStep(images, labels, LEARNING_RATE);
+    });
+    const count = result.commandBuffers ?? 1;
+    found.push(`${name} ${count}, so ${count - 1} continuations`);
+    unwatched ||= result.unwatched === true;
+  }
+  const detail = found.join('; ');
+  if (!unwatched) return { detail };
+  return {
+    ok: false,
+    excuse:
+      'MPSGraph continues without asking the command buffer, so a fault in the middle of a step may pass unseen',
+    detail,
+  };
 }
 
 function eachParameter(session: NativeSession, what: string, found: Float32Array, expected: Float32Array) {
@@ -383,28 +455,80 @@ async function* openPoints(
   }
 }
 
-/** Training of the default network at 64 pixels, against the CPU. */
-async function benchmark(device: DeviceName): Promise<Outcome> {
-  const classNames = ['bird', 'not-bird'];
-  const network = birbsBn({ imageSize: 64, classNames });
-  const batchSize = 32;
-  const rate = (name: DeviceName) =>
-    withSessions(
-      [name],
-      network,
-      { kind: 'adamw' },
-      async (session) => {
-        await queueSteps(session!, network, 2, batchSize);
-        const one = (await queueSteps(session!, network, 3, batchSize)) / 3;
-        // About a second and a half.
-        const steps = Math.min(200, Math.max(3, Math.round(1.5 / one)));
-        return (batchSize * steps) / (await queueSteps(session!, network, steps, batchSize));
-      },
-      batchSize,
-    );
-  const [ours, cpu] = [await rate(device), await rate('cpu')];
-  const times = (ours / cpu).toPrecision(2);
-  return {
-    detail: `birbs-bn, 64 px, batch ${batchSize}: ${Math.round(ours)} images/s, cpu ${Math.round(cpu)}: ${times} times`,
+/** Networks that are timed, by the batch sizes; the largest is what training takes where there is room. */
+const TIMED: [name: string, network: Network, batchSizes: number[]][] = [
+  ['birbs-bn, 64 px', birbsBn({ imageSize: 64, classNames: ['bird', 'not-bird'] }), [32, 128]],
+  ['lite0, 224 px', lite0({ imageSize: 224, classNames: ['bird', 'not-bird'], backbone: 'tuned' }), [8, 32]],
+];
+/** About what each measurement takes. */
+const TIMED_SECONDS = 1.5;
+
+async function* benchmarks(device: DeviceName, check: Check): AsyncGenerator<CheckResult, void> {
+  for (const [name, network, batchSizes] of TIMED) {
+    for (const batchSize of batchSizes) {
+      yield await check(`benchmark: ${name}, batch ${batchSize}`, async () => {
+        const ours = await rates(device, network, batchSize);
+        const cpu = device === 'cpu' ? undefined : await rates('cpu', network, batchSize);
+        return { detail: `images/s: ${ratesInWords(ours, cpu)}` };
+      });
+    }
+  }
+}
+
+/** Images a second, and of a GPU how it was kept busy. */
+interface Rates {
+  train: number;
+  features: number;
+  predict: number;
+  gpu: string;
+}
+
+function rates(device: DeviceName, network: Network, batchSize: number): Promise<Rates> {
+  const optimizer: OptimizerOptions = { kind: 'adamw' };
+  const measure = async (session: NativeSession): Promise<Rates> => {
+    const { images, labels } = await drawBatch(network, 0, batchSize);
+    let last: StepResult | undefined;
+    let busy = 0;
+    const train = await rateOf(batchSize, async () => {
+      last = await session.trainStep(images, labels, LEARNING_RATE);
+      busy += last.deviceSeconds;
+    });
+    const features = await rateOf(batchSize, () => session.features(images, labels.length));
+    const predict = await rateOf(batchSize, () => session.predict(images, labels.length));
+    const { commandBuffers = 0, hostSeconds = 0 } = last!;
+    const share = Math.round((100 * busy) / ((train.calls * batchSize) / train.rate));
+    const gpu =
+      commandBuffers > 0
+        ? `, GPU busy ${share}% of training, ${commandBuffers} command buffers and ${(hostSeconds * 1e3).toFixed(2)} ms of the host a step`
+        : '';
+    return { train: train.rate, features: features.rate, predict: predict.rate, gpu };
   };
+  return withSessions([device], network, optimizer, (session) => measure(session!), batchSize);
+}
+
+/** A few calls at a time, as training has them; the first ones do not count. */
+async function rateOf(
+  batchSize: number,
+  call: () => Promise<unknown>,
+): Promise<{ rate: number; calls: number }> {
+  await call();
+  const begin = performance.now();
+  const seconds = () => (performance.now() - begin) / 1000;
+  const queued: Promise<unknown>[] = [];
+  let calls = 0;
+  while (calls < 3 || seconds() < TIMED_SECONDS) {
+    queued.push(call());
+    calls += 1;
+    if (queued.length > 2) await queued.shift();
+  }
+  await Promise.all(queued);
+  return { rate: (batchSize * calls) / seconds(), calls };
+}
+
+function ratesInWords(ours: Rates, cpu: Rates | undefined): string {
+  const each = (['train', 'features', 'predict'] as const).map((what) => {
+    const beside = cpu ? ` (cpu ${Math.round(cpu[what])})` : '';
+    return `${what} ${Math.round(ours[what])}${beside}`;
+  });
+  return `${each.join(', ')}${ours.gpu}`;
 }

@@ -1,15 +1,17 @@
 /** A model on a device: pixels in, verdicts out. */
 import { availableParallelism } from 'node:os';
+import { cacheFolder } from '../base/cache_folder.ts';
 import { UserError } from '../base/errors.ts';
 import { decodeImage } from '../data/decode.ts';
 import { scaled } from '../metrics/calibration.ts';
 import { parseHierarchy } from '../metrics/hierarchy.ts';
 import { softmax } from '../metrics/metrics.ts';
-import { loadAddon, type NativeSession } from '../model/addon.ts';
+import { loadAddon, type NativeSession, type SessionOptions } from '../model/addon.ts';
 import { chooseDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
 import { activationCount, networkShapes } from '../model/network_shapes.ts';
 import { completeOptions, type PredictOptions, predictOptions } from '../options.ts';
+import { preflight } from '../training/preflight.ts';
 import { loadModel, type Model } from './load_model.ts';
 import { type Reading, type Verdict, verdictOf } from './prediction.ts';
 
@@ -69,16 +71,39 @@ async function openSession(
   options: Pick<PredictOptions, 'device' | 'threads'>,
 ) {
   const addon = loadAddon();
-  const device = chooseDevice(options.device, await addon.devices());
+  const devices = await addon.devices();
+  const device = chooseDevice(options.device, devices);
   const fitting = Math.floor(ACTIVATIONS / activationCount(networkShapes(network)));
   const batchSize = Math.min(LARGEST_BATCH, Math.max(1, fitting));
   const threads = options.threads ?? availableParallelism();
   const optimizer = { kind: 'sgd' } as const;
-  const session = await addon
-    .createSession({ device: device.name, network, seed: 0, batchSize, threads, optimizer })
-    .catch((error: Error) => {
-      throw new UserError(error.message);
-    });
+  const wanted = { device: device.name, network, seed: 0, batchSize, threads, optimizer };
+  const checked = device.name === 'metal' ? await checkedOptions(wanted, values, options.device) : wanted;
+  const session = await addon.createSession(checked).catch((error: Error) => {
+    throw new UserError(error.message);
+  });
   await session.setParameters(values);
-  return { session, batchSize, device: device.description };
+  const used = devices.find(({ name }) => name === checked.device)!;
+  return { session, batchSize, device: used.description };
+}
+
+/**
+ * Predicts a few made-up images on the GPU in a child process, once for each network, and takes the CPU where they differ.
+ * @throws UserError where the GPU was asked for by name
+ */
+async function checkedOptions(
+  session: SessionOptions,
+  values: Float32Array,
+  requested: PredictOptions['device'],
+): Promise<SessionOptions> {
+  const gpu = (await loadAddon().devices()).find(({ name }) => name === 'metal')!;
+  const { why, depthwise, file } = await preflight({
+    ...{ session, gpu, values, cacheDir: cacheFolder(), predictOnly: true },
+  });
+  if (why === '') return { ...session, depthwise };
+  if (requested === 'auto') return { ...session, device: 'cpu' };
+  throw new UserError(
+    `--device metal can't be used for this network: expected the predictions of the CPU, but ${why}; use --device cpu; ` +
+      `birbs-metal doctor says more, and removing ${file} has it checked again`,
+  );
 }

@@ -132,10 +132,14 @@ function suspect({ position, ...losses }: ImageLosses, facts: StoryFacts): Suspe
 }
 
 function rollback(event: RollbackEvent): Incident {
-  const { epoch, step, message, backToStep, batches, newLearningRate, rollbacks, allowed, images } = event;
+  const { kind, epoch, step, message, backToStep, batches, newLearningRate, rollbacks, allowed, images } =
+    event;
   return {
     ...{ epoch, step, severity: 'critical', seen: sentence(message), images },
-    done: `Rolled back to step ${backToStep}, skipped ${batches.length === 1 ? 'the batch' : `${batches.length} batches`}, lowered the learning rate to ${digits(newLearningRate)}; rollback ${rollbacks} of at most ${allowed}.`,
+    done:
+      kind === 'device-fault'
+        ? `Rolled back to step ${backToStep} and repeated the steps since; rollback ${rollbacks} of at most ${allowed}.`
+        : `Rolled back to step ${backToStep}, skipped ${batches.length === 1 ? 'the batch' : `${batches.length} batches`}, lowered the learning rate to ${digits(newLearningRate)}; rollback ${rollbacks} of at most ${allowed}.`,
   };
 }
 

@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.ts';
 import { classWeights } from '../data/balance.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
-import { loadAddon, type NativeSession, type OptimizerOptions } from '../model/addon.ts';
+import { loadAddon, type NativeSession, type OptimizerOptions, type SessionOptions } from '../model/addon.ts';
 import type { ChosenDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
 import type { TrainOptions } from '../options.ts';
@@ -21,15 +21,15 @@ function optimizerOf({ optimizer: kind, momentum, weightDecay }: SessionChoice):
   return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
 }
 
-/** @throws UserError when the device can't hold the network */
-export async function openSession(
+/** What the session of a run is opened with. */
+export function sessionOptions(
   network: Network,
   device: ChosenDevice,
   dataset: Dataset,
   split: Split,
   options: SessionChoice,
   ranks?: Ranks,
-): Promise<NativeSession> {
+): SessionOptions {
   const optimizer = optimizerOf(options);
   const weights =
     options.balance === 'weights'
@@ -39,11 +39,16 @@ export async function openSession(
   // Of several ranks each has its part of a batch.
   const batchSize = Math.ceil(options.batchSize / (ranks?.size ?? 1));
   const shared = ranks ? { ranks: ranks.native, syncBatchNorm: options.syncBn } : {};
+  return {
+    ...{ device: device.name, network, seed, batchSize, threads, optimizer },
+    ...{ labelSmoothing, clipNorm, precision, ...weights, ...shared },
+  };
+}
+
+/** @throws UserError when the device can't hold the network */
+export function openSession(options: SessionOptions): Promise<NativeSession> {
   return loadAddon()
-    .createSession({
-      ...{ device: device.name, network, seed, batchSize, threads, optimizer },
-      ...{ labelSmoothing, clipNorm, precision, ...weights, ...shared },
-    })
+    .createSession(options)
     .catch((error: Error) => {
       throw new UserError(error.message);
     });

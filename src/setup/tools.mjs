@@ -24,7 +24,11 @@ export function addonMissing(missing = missingTools()) {
   return `The native addon is not built for ${platform}${why}; run \`${setupCommand}\` to build it`;
 }
 
+/** On Apple silicon the addon does without: Accelerate is faster there than the oneDNN that Homebrew has. */
+const needsOneDnn = platform !== 'darwin-arm64';
+
 export function hasOneDnn() {
+  if (!needsOneDnn) return false;
   return ['/usr/include', '/usr/local/include', '/opt/homebrew/include'].some((folder) =>
     existsSync(join(folder, 'oneapi', 'dnnl', 'dnnl.hpp')),
   );
@@ -41,7 +45,7 @@ function installToolsMac() {
     throw new SetupError('the command line tools are missing; run `xcode-select --install`, then try again');
   }
   if (!has('cmake')) {
-    throw new SetupError('cmake is missing; run `brew install cmake onednn`, then try again');
+    throw new SetupError('cmake is missing; run `brew install cmake`, then try again');
   }
 }
 
@@ -70,6 +74,7 @@ function commandFor(packages) {
 }
 
 export function sayWithoutOneDnn() {
+  if (!needsOneDnn) return;
   const command = process.platform === 'darwin' ? 'run `brew install onednn`' : commandFor(['libdnnl-dev']);
   say(
     `oneDNN is missing, so the slower portable kernels are built (to change that, ${command}, then \`${setupCommand}\`)`,

@@ -84,6 +84,15 @@ export function afterStep(guard: GuardState, { loss, gradientNorm }: Omit<StepVa
   }
 }
 
+/**
+ * What the guard knows after a fault of the device: the same batches follow at the same rate, as it was none of their
+ * doing.
+ */
+export function afterFault(good: GuardState, bad: GuardState): GuardState {
+  const factor = bad.rollbacks === good.rollbacks ? good.factor : bad.factor;
+  return { ...structuredClone(good), factor, skipped: [...bad.skipped], rollbacks: bad.rollbacks + 1 };
+}
+
 /** What the guard knows after going back: the past of the good state, and what is to be done otherwise this time. */
 export function afterRollback(good: GuardState, bad: GuardState, batches: number[]): GuardState {
   return {

@@ -14,6 +14,7 @@ export type TrainEvent =
   | ({ type: 'device'; sources: string[]; sourcesReason: string } & ChosenDevice)
   | ({ type: 'reading' } & DatasetProgress)
   | DataEvent
+  | CheckEvent
   | SweepEvent
   | StartEvent
   | PastEvent
@@ -24,6 +25,13 @@ export type TrainEvent =
   | CheckpointEvent
   | UndeliveredAlertsEvent
   | { type: 'end'; run: string; results: Results };
+
+/** The GPU is checked with the network of the run, which takes a while; the answer is kept for the next runs. */
+export interface CheckEvent {
+  type: 'check';
+  /** "Apple M2" */
+  device: string;
+}
 
 /** The first step is about to be taken. */
 export interface StartEvent {

@@ -9,11 +9,11 @@ import { LossHistory } from '../metrics/image_losses.ts';
 import { imageLosses } from '../metrics/metrics.ts';
 import type { NativeSession, StepResult } from '../model/addon.ts';
 import type { Ranks } from '../ranks/ranks.ts';
-import type { Canary } from './canary.ts';
+import { type Canary, CanaryError } from './canary.ts';
 import { Average } from './ema.ts';
 import { epochPositions } from './epoch_order.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
-import { afterRollback, afterStep, trouble } from './guard.ts';
+import { afterFault, afterRollback, afterStep, trouble } from './guard.ts';
 import { learningRateAt, type Schedule } from './schedule.ts';
 import { afterEpoch, afterPlateau, isBetter, type SelectionMetric } from './stopping.ts';
 import { type Stopwatch, type TimeSplit, timeBetween } from './stopwatch.ts';
@@ -72,11 +72,19 @@ export interface Training {
 export class DeviceError extends Error {
   /** The last step that was completed. */
   readonly step: number;
+  /** Whether it may go on from weights that it is given anew. */
+  readonly isTransient: boolean;
 
   constructor(cause: Error, step: number) {
     super(cause.message, { cause });
     this.step = step;
+    this.isTransient = isFault(cause);
   }
+}
+
+/** Whether native code says that a command on the device failed. */
+function isFault(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ERR_DEVICE_FAULT';
 }
 
 /** The limit of rollbacks was reached. */
@@ -151,11 +159,19 @@ export async function* trainEpochs(
         yield { type: 'snapshot', snapshot: await lastSnapshot(loop) };
         return undefined;
       }
-      const event = await endEpoch(loop);
+      const event = await endEpoch(loop).catch((error) => recover(loop, error));
+      if (event.type === 'rollback') {
+        yield event;
+        continue;
+      }
+      const end = await take(loop, capture(session)).catch((error) => recover(loop, error));
+      if ('type' in end) {
+        yield end;
+        continue;
+      }
       yield event;
-      if (event.type === 'rollback') continue;
       if (loop.evaluation) yield evaluated(loop, loop.evaluation, event);
-      loop.good = await take(loop, capture(session));
+      loop.good = end;
       yield { type: 'snapshot', snapshot: loop.good };
       if (event.progress < 1) return 'time';
       if (isTimeUp(loop) && loop.position.epoch < epochs) return 'time';
@@ -211,13 +227,17 @@ async function lastSnapshot(loop: Loop): Promise<Snapshot> {
 async function* trainEpoch(loop: Loop): AsyncGenerator<StepEvent | RollbackEvent | SnapshotEvent, void> {
   const order = await epochPositions(loop, loop.position.epoch + 1);
   for (;;) {
-    const bad = yield* trainBatches(loop, order);
-    if (!bad) {
-      // Where the guard left out the last batches, the epoch is over all the same.
-      if (loop.isEpochComplete) loop.position.batch = (loop.position.epoch + 1) * loop.stepsPerEpoch;
-      return;
+    try {
+      const bad = yield* trainBatches(loop, order);
+      if (!bad) {
+        // Where the guard left out the last batches, the epoch is over all the same.
+        if (loop.isEpochComplete) loop.position.batch = (loop.position.epoch + 1) * loop.stepsPerEpoch;
+        return;
+      }
+      yield await goBack(loop, bad, order);
+    } catch (error) {
+      yield await recover(loop, error);
     }
-    yield await goBack(loop, bad, order);
   }
 }
 
@@ -269,7 +289,11 @@ async function* trainBatches(
     pending = queued.state && (await take(loop, queued.state));
     yield event;
     const { canary, position } = loop;
-    if (canary?.isDue(position.step, event.progress === 1)) await canary.check(position.step);
+    if (canary?.isDue(position.step, event.progress === 1)) {
+      await canary.check(position.step).catch((error) => {
+        throw error instanceof CanaryError ? error : new DeviceError(error, position.step);
+      });
+    }
     return {};
   };
   for await (const queued of queueBatches(loop, order)) {
@@ -450,7 +474,9 @@ async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<Rol
   const { good, position, session, rollbacks, stepsPerEpoch, batchSize, dataset, clock } = loop;
   const { result, batch, learningRate, kind, message } = bad;
   if (position.guard.rollbacks >= rollbacks) throw guardError(loop, bad);
-  await clock.during('saving', restore(session, good));
+  await clock.during('saving', session.restore(good.values, good.optimizer)).catch((error) => {
+    throw new DeviceError(error, position.step);
+  });
   // The loss of a step is that of the weights before it: the step before may be the one to blame.
   const first = position.epoch * stepsPerEpoch;
   const blamed = [batch - 1, batch].filter((number) => number >= Math.max(first, good.position.batch));
@@ -476,9 +502,34 @@ async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<Rol
   };
 }
 
-async function restore(session: NativeSession, { values, optimizer }: Snapshot): Promise<void> {
-  await session.setParameters(values);
-  await session.setOptimizerState(optimizer);
+/**
+ * After a fault of the device that may not come again: gives it the last good state and repeats what followed, as often
+ * as the guard may go back.
+ * @throws `error` where that does not help
+ */
+async function recover(loop: Loop, error: unknown): Promise<RollbackEvent> {
+  const { good, position, session, clock, rollbacks } = loop;
+  if (!(error instanceof DeviceError && error.isTransient)) throw error;
+  if (position.guard.rollbacks >= rollbacks) throw error;
+  await clock.during('saving', session.restore(good.values, good.optimizer)).catch(() => {
+    throw error;
+  });
+  loop.position = structuredClone(good.position);
+  loop.position.guard = afterFault(good.position.guard, position.guard);
+  loop.history = historyOf(loop, good.losses);
+  if (loop.moving && good.average) loop.moving.values = good.average.slice();
+  const learningRate = rateAt(loop, good.position.batch);
+  return {
+    type: 'rollback',
+    ...{ kind: 'device-fault', message: `the device failed: ${error.message}`, batches: [], images: [] },
+    ...{ learningRate, newLearningRate: learningRate, loss: Number.NaN, gradientNorm: Number.NaN },
+    epoch: position.epoch + 1,
+    step: error.step + 1,
+    recentLosses: position.guard.losses,
+    backToStep: good.position.step,
+    rollbacks: loop.position.guard.rollbacks,
+    allowed: rollbacks,
+  };
 }
 
 function guardError({ rollbacks }: Loop, { message, step, learningRate }: BadStep): GuardError {
@@ -492,7 +543,9 @@ function guardError({ rollbacks }: Loop, { message, step, learningRate }: BadSte
 /** Validates the weights at the end of an epoch; a NaN loss means that its last step was bad. */
 async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   const { clock, position, metric, epochs, stepsPerEpoch } = loop;
-  loop.evaluation = await clock.during('validation', validate(loop));
+  loop.evaluation = await clock.during('validation', validate(loop)).catch((error) => {
+    throw isFault(error) ? new DeviceError(error, position.step) : error;
+  });
   const validation = loop.evaluation.metrics;
   const learningRate = rateAt(loop, Math.max(0, position.batch - 1));
   if (!Number.isFinite(validation.loss)) {
@@ -547,11 +600,9 @@ async function validate(loop: Loop): Promise<Evaluation> {
   if (!moving) return evaluate(loop.session, loop);
   const values = await session.getParameters();
   await session.setParameters(moving.values);
-  try {
-    return await evaluate(loop.session, loop);
-  } finally {
-    await session.setParameters(values);
-  }
+  const evaluation = await evaluate(loop.session, loop);
+  await session.setParameters(values);
+  return evaluation;
 }
 
 /** The rejection is handled where the promise is awaited; this avoids an unhandledRejection until then. */

@@ -66,10 +66,11 @@ export interface EvaluatedEvent {
   history: LossHistory;
 }
 
-/** The guard has restored an earlier state after a bad loss or gradient. */
+/** The guard has restored an earlier state after a bad loss or gradient, or a fault of the device. */
 export interface RollbackEvent {
   type: 'rollback';
-  kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump';
+  /** `device-fault`: a step failed on the device; nothing is left out, and the learning rate stays. */
+  kind: 'loss-not-finite' | 'gradient-not-finite' | 'loss-jump' | 'gradient-jump' | 'device-fault';
   message: string;
   epoch: number;
   step: number;

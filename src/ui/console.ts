@@ -86,6 +86,10 @@ function eventLines(event: Lasting, predict: string): string[] {
       ];
     case 'data':
       return dataLines(event);
+    case 'check':
+      return [
+        `Checking that ${event.device} computes this network as the CPU does; the answer is kept for the next runs`,
+      ];
     case 'start':
       return [
         `Network ${event.network}${event.pretrained === null ? '' : `, pretrained (${event.pretrained})`}: ` +
@@ -117,7 +121,9 @@ function eventLines(event: Lasting, predict: string): string[] {
     }
     case 'rollback':
       return [
-        `Step ${event.step}: ${event.message}. Rolled back to step ${event.backToStep}, skipped ${event.images.length} images, learning rate now ${event.newLearningRate.toPrecision(2)} (rollback ${event.rollbacks} of at most ${event.allowed})`,
+        event.kind === 'device-fault'
+          ? `Step ${event.step}: ${event.message}. Rolled back to step ${event.backToStep} (rollback ${event.rollbacks} of at most ${event.allowed})`
+          : `Step ${event.step}: ${event.message}. Rolled back to step ${event.backToStep}, skipped ${event.images.length} images, learning rate now ${event.newLearningRate.toPrecision(2)} (rollback ${event.rollbacks} of at most ${event.allowed})`,
       ];
     case 'notice':
       return [`Step ${event.step}: ${event.message}`];

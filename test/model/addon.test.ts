@@ -73,6 +73,7 @@ describe('the addon', () => {
       'getParameters',
       'gradients',
       'predict',
+      'restore',
       'setOptimizerState',
       'setParameters',
       'trainStep',

@@ -42,8 +42,6 @@ NSError* to_error(Fault fault) {
                          userInfo:info];
 }
 
-namespace {
-
 struct Span {
   StandinBuffer* buffer;  // retained
   size_t bytes;
@@ -51,12 +49,52 @@ struct Span {
   uint64_t checksum;
 };
 
-// One executable in a command buffer.
-struct Work {
+// One run of an executable, in one command buffer or several.
+struct Encode {
   Executable* executable;
   std::vector<Span> inputs, results;
-  NSArray* data;  // the results as tensor data, retained
-  Handler scheduled, completed;
+  NSArray* data = nil;  // the results as tensor data, retained
+  Handler scheduled = nil, completed = nil;
+  // Guarded by hazards(): the buffers are taken until all of it has ended.
+  bool claimed = false, closed = false, freed = false;
+  int in_flight = 0;  // command buffers
+
+  explicit Encode(Executable* given) : executable(given) {
+    ++executable->in_flight;
+    ++executable->graph->in_flight;
+  }
+  Encode(const Encode&) = delete;
+  ~Encode() {
+    {
+      std::lock_guard lock(hazards());
+      let_go();
+    }
+    for (Span& span : inputs) [span.buffer release];
+    for (Span& span : results) [span.buffer release];
+    [data release];
+    if (scheduled) Block_release(scheduled);
+    if (completed) Block_release(completed);
+  }
+
+  void let_go() {
+    if (freed) return;
+    freed = true;
+    if (claimed) {
+      for (Span& span : inputs) --span.buffer->readers;
+      for (Span& span : results) --span.buffer->writers;
+    }
+    --executable->in_flight;
+    --executable->graph->in_flight;
+  }
+};
+
+namespace {
+
+// Its part in one command buffer: a range of steps.
+struct Work {
+  std::shared_ptr<Encode> encode;
+  size_t first, last;
+  bool ends;  // with it the encode
 };
 
 uint64_t checksum(const Span& span) {
@@ -88,19 +126,6 @@ bool is_poisoned(const Span& span) {
     if (bytes[i] != value) return false;
   }
   return true;
-}
-
-void drop(Work& work) {
-  --work.executable->in_flight;
-  --work.executable->graph->in_flight;
-}
-
-void release(Work& work) {
-  for (Span& span : work.inputs) [span.buffer release];
-  for (Span& span : work.results) [span.buffer release];
-  [work.data release];
-  if (work.scheduled) Block_release(work.scheduled);
-  if (work.completed) Block_release(work.completed);
 }
 
 }  // namespace
@@ -146,7 +171,7 @@ std::mutex& gpu() {
 }
 
 void verify(Work& work, const char* when) {
-  for (Span& span : work.inputs) {
+  for (Span& span : work.encode->inputs) {
     require(checksum(span) == span.checksum,
             std::string("an input buffer was written ") + when,
             "do not touch buffers between commit and completion");
@@ -156,7 +181,7 @@ void verify(Work& work, const char* when) {
 Fault fault_of(const Command& command) {
   int64_t limit = number_setting("heap_limit");
   for (const Work& work : command.works) {
-    if (limit > 0 && work.executable->scratch_bytes() > limit &&
+    if (limit > 0 && work.encode->executable->scratch_bytes() > limit &&
         command.fault == Fault::none) {
       return Fault::out_of_memory;
     }
@@ -164,48 +189,60 @@ Fault fault_of(const Command& command) {
   return command.fault;
 }
 
+bool fails(Fault fault) {
+  return fault == Fault::internal || fault == Fault::timeout ||
+         fault == Fault::page_fault || fault == Fault::out_of_memory ||
+         fault == Fault::device_removed;
+}
+
 void compute(Work& work, Fault fault) {
-  require(work.executable->graph->alive,
-          "a graph was freed with work in flight",
+  Encode& encode = *work.encode;
+  Executable& executable = *encode.executable;
+  require(executable.graph->alive, "a graph was freed with work in flight",
           "retain graph and executable until completion");
   verify(work, "in flight");
-  for (Span& span : work.results) {
+  for (Span& span : encode.results) {
     require(is_poisoned(span), "a result buffer was written in flight",
             "do not touch buffers between commit and completion");
   }
-  std::vector<const void*> inputs;
+  if (work.first == 0) {
+    std::vector<const void*> inputs;
+    for (Span& span : encode.inputs) inputs.push_back(span.buffer->bytes);
+    executable.load(inputs);
+  }
+  if (fails(fault)) {
+    // The others of the encode go on with whatever its tensors held before.
+    if (fault != Fault::device_removed) {
+      executable.spoil_variables(work.first, work.last);
+    }
+    return;
+  }
+  executable.compute(work.first, work.last, fault);
+  if (fault == Fault::nan) executable.spoil_variables(work.first, work.last);
+  if (!work.ends) return;
   std::vector<void*> results;
-  for (Span& span : work.inputs) inputs.push_back(span.buffer->bytes);
-  for (Span& span : work.results) results.push_back(span.buffer->bytes);
-  work.executable->run(inputs, results, fault == Fault::wrong ? 1.01f : 1.0f);
+  for (Span& span : encode.results) results.push_back(span.buffer->bytes);
+  executable.store(results);
   if (fault == Fault::nan) {
-    work.executable->spoil_variables();
-    for (Span& span : work.results) {
+    for (Span& span : encode.results) {
       if (span.real) poison(span);
     }
   }
   verify(work, "while it was read");
 }
 
-bool fails(Fault fault) {
-  return fault != Fault::none && fault != Fault::nan && fault != Fault::wrong;
-}
-
 void execute(Command& command) {
   Fault fault = fault_of(command);
-  std::lock_guard lock(gpu());
+  std::unique_lock lock(gpu());
+  if (fault == Fault::hang) {
+    lock.unlock();
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
   command.start = now();
   if (int64_t delay = number_setting("delay")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(delay));
   }
-  for (Work& work : command.works) {
-    if (fails(fault)) {
-      verify(work, "in flight");
-      if (fault != Fault::device_removed) work.executable->spoil_variables();
-    } else {
-      compute(work, fault);
-    }
-  }
+  for (Work& work : command.works) compute(work, fault);
   command.end = now();
   if (fails(fault)) command.error = [to_error(fault) retain];
 }
@@ -213,8 +250,8 @@ void execute(Command& command) {
 void let_go(Command& command) {
   std::lock_guard lock(hazards());
   for (Work& work : command.works) {
-    for (Span& span : work.inputs) --span.buffer->readers;
-    for (Span& span : work.results) --span.buffer->writers;
+    Encode& encode = *work.encode;
+    if (--encode.in_flight == 0 && encode.closed) encode.let_go();
   }
 }
 
@@ -238,11 +275,11 @@ void complete(Queue& queue, StandinCommandBuffer* buffer) {
   set_status(queue, command, MTLCommandBufferStatusScheduled);
   call(command.scheduled, buffer);
   for (Work& work : command.works) {
-    if (work.scheduled) work.scheduled(work.data, nil);
+    Encode& encode = *work.encode;
+    if (encode.scheduled && work.first == 0) encode.scheduled(encode.data, nil);
   }
   execute(command);
   let_go(command);
-  for (Work& work : command.works) drop(work);
   add(Counter::in_flight, -1);
   add(Counter::completed);
   if (command.error) add(Counter::failed);
@@ -255,10 +292,13 @@ void complete(Queue& queue, StandinCommandBuffer* buffer) {
     queue.changed.notify_all();
   }
   for (Work& work : command.works) {
-    if (work.completed) work.completed(work.data, command.error);
+    Encode& encode = *work.encode;
+    // Of errors in the command buffers before it says nothing.
+    if (encode.completed && work.ends) {
+      encode.completed(encode.data, command.error);
+    }
   }
   call(command.completed, buffer);
-  for (Work& work : command.works) release(work);
   command.works.clear();
 }
 
@@ -292,6 +332,13 @@ void serve(Queue* queue) {
 }
 
 }  // namespace
+
+void abandon(const std::shared_ptr<Encode>& encode) {
+  std::lock_guard lock(hazards());
+  encode->closed = true;
+  if (encode->in_flight == 0) encode->let_go();
+}
+
 }  // namespace standin
 
 using namespace standin;
@@ -367,10 +414,6 @@ using namespace standin;
 }
 
 - (void)dealloc {
-  for (Work& work : command->works) {  // never committed
-    drop(work);
-    release(work);
-  }
   for (auto handler : command->scheduled) Block_release(handler);
   for (auto handler : command->completed) Block_release(handler);
   if (command->status < MTLCommandBufferStatusCommitted) {
@@ -410,26 +453,30 @@ using namespace standin;
   command->status = MTLCommandBufferStatusEnqueued;
 }
 
-// Takes the buffers for this command buffer and poisons what it will write.
+// Takes the buffers for the encodes that begin here and poisons what they will
+// write.
 - (void)claim {
   std::lock_guard lock(hazards());
   for (Work& work : command->works) {
-    for (Span& span : work.inputs) {
+    Encode& encode = *work.encode;
+    ++encode.in_flight;
+    encode.closed = encode.closed || work.ends;
+    if (encode.claimed) continue;
+    for (Span& span : encode.inputs) {
       require(span.buffer->writers == 0,
               "an input buffer is the result of a command buffer in flight",
               "wait for its completion, or use a variable");
       ++span.buffer->readers;
     }
-    for (Span& span : work.results) {
+    for (Span& span : encode.results) {
       require(span.buffer->writers == 0 && span.buffer->readers == 0,
               "a result buffer is still in flight",
               "give each step in flight its own buffers");
       ++span.buffer->writers;
       poison(span);
     }
-  }
-  for (Work& work : command->works) {
-    for (Span& span : work.inputs) span.checksum = checksum(span);
+    encode.claimed = true;
+    for (Span& span : encode.inputs) span.checksum = checksum(span);
   }
 }
 
@@ -542,33 +589,43 @@ static std::vector<Span> spans(NSArray* data, const std::vector<Value*>& values,
   return result;
 }
 
-- (void)encode:(Executable*)executable
-        inputs:(NSArray*)inputs
-       results:(NSArray*)results
-     scheduled:(Handler)scheduled
-     completed:(Handler)completed {
+- (std::shared_ptr<Encode>)encode:(Executable*)executable
+                           inputs:(NSArray*)inputs
+                          results:(NSArray*)results
+                        scheduled:(Handler)scheduled
+                        completed:(Handler)completed {
   [self requireOpen:"encodeToCommandBuffer:"];
-  Work work{executable, {}, {}, nil, nil, nil};
-  work.inputs = spans(inputs, executable->feeds, "inputsArray");
-  work.results = spans(results, executable->targets, "resultsArray");
-  for (size_t i = 0; i < work.results.size(); ++i) {
-    for (Span& input : work.inputs) {
-      require(input.buffer != work.results[i].buffer,
+  auto encode = std::make_shared<Encode>(executable);
+  encode->inputs = spans(inputs, executable->feeds, "inputsArray");
+  encode->results = spans(results, executable->targets, "resultsArray");
+  for (size_t i = 0; i < encode->results.size(); ++i) {
+    for (Span& input : encode->inputs) {
+      require(input.buffer != encode->results[i].buffer,
               "one buffer as input and result of one encode",
               "a read and write hazard: use two buffers, or a variable");
     }
     for (size_t j = 0; j < i; ++j) {
-      require(work.results[j].buffer != work.results[i].buffer,
+      require(encode->results[j].buffer != encode->results[i].buffer,
               "one buffer for two results of one encode", "a buffer for each");
     }
   }
-  work.data = [results retain];
-  if (scheduled) work.scheduled = Block_copy(scheduled);
-  if (completed) work.completed = Block_copy(completed);
-  ++executable->in_flight;
-  ++executable->graph->in_flight;
-  command->works.push_back(std::move(work));
+  encode->data = [results retain];
+  if (scheduled) encode->scheduled = Block_copy(scheduled);
+  if (completed) encode->completed = Block_copy(completed);
   add(Counter::encodes);
+  return encode;
+}
+
+- (void)addSteps:(std::shared_ptr<Encode>)encode
+            from:(size_t)first
+              to:(size_t)last
+            ends:(BOOL)ends {
+  [self requireOpen:"encodeToCommandBuffer:"];
+  command->works.push_back({encode, first, last, ends == YES});
+}
+
+- (BOOL)raises {
+  return command->fault == Fault::raise;
 }
 
 @end
@@ -607,6 +664,11 @@ static std::vector<Span> spans(NSArray* data, const std::vector<Value*>& values,
 }
 
 - (void)commitAndContinue {
+  [self standinContinue];
+}
+
+// Behind the back of subclasses.
+- (void)standinContinue {
   require_pool("commitAndContinue");
   [_standinRoot commit];
   id<MTLCommandBuffer> next =

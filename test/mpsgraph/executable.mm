@@ -148,6 +148,7 @@ NSArray* new_results(const std::vector<Value*>& targets) {
 }
 
 - (NSArray*)standinEncode:(id<MTLCommandBuffer>)root
+                  wrapper:(MPSCommandBuffer*)wrapper
                    inputs:(NSArray*)inputs
                   results:(NSArray*)results
                 scheduled:(Handler)scheduled
@@ -162,11 +163,33 @@ NSArray* new_results(const std::vector<Value*>& targets) {
     }
     results = _standinResults;
   }
-  [(StandinCommandBuffer*)root encode:_standinExecutable
-                               inputs:inputs
-                              results:results
-                            scheduled:scheduled
-                            completed:completed];
+  auto encode = [(StandinCommandBuffer*)root encode:_standinExecutable
+                                             inputs:inputs
+                                            results:results
+                                          scheduled:scheduled
+                                          completed:completed];
+  std::vector<size_t> ends{_standinExecutable->step_count()};
+  if (wrapper) ends = _standinExecutable->segment_ends();
+  size_t first = 0;
+  for (size_t end : ends) {
+    [(StandinCommandBuffer*)root addSteps:encode
+                                     from:first
+                                       to:end
+                                     ends:end == ends.back()];
+    if (end == ends.back()) break;
+    first = end;
+    id<MTLCommandBuffer> committed = [[root retain] autorelease];
+    if (text_setting("continue") == "hidden") {
+      [wrapper standinContinue];
+    } else {
+      [wrapper commitAndContinue];
+    }
+    root = [wrapper rootCommandBuffer];
+    if ([(StandinCommandBuffer*)committed raises]) {
+      abandon(encode);
+      return nil;
+    }
+  }
   return results;
 }
 
@@ -227,11 +250,15 @@ NSArray* new_results(const std::vector<Value*>& targets) {
       "encode with waitUntilCompleted into a buffer that the caller commits",
       "it cannot finish");
   NSArray* data = [self standinEncode:[commandBuffer rootCommandBuffer]
+                              wrapper:commandBuffer
                                inputs:inputs
                               results:results
                             scheduled:[descriptor scheduledHandler]
                             completed:[descriptor completionHandler]];
-  if (number_setting("split")) [commandBuffer commitAndContinue];
+  if (!data) {
+    [NSException raise:NSInternalInconsistencyException
+                format:@"the encode failed in its middle"];
+  }
   return data;
 }
 
@@ -243,6 +270,7 @@ NSArray* new_results(const std::vector<Value*>& targets) {
   require_pool("run");
   id<MTLCommandBuffer> root = [queue commandBuffer];
   NSArray* data = [self standinEncode:root
+                              wrapper:nil
                                inputs:inputs
                               results:results
                             scheduled:[descriptor scheduledHandler]

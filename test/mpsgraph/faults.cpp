@@ -22,7 +22,11 @@ const std::map<std::string, std::string> defaults = {
     {"queue", "1"},
     {"compile", "1"},
     {"delay", "0"},
+    {"groups", "1"},
     {"split", "0"},
+    {"assign", "end"},
+    {"continue", "message"},
+    {"raise", "0"},
     {"threads", "0"},
 };
 
@@ -34,6 +38,11 @@ const std::map<std::string, Fault> faults = {
     {"device-removed", Fault::device_removed},
     {"nan", Fault::nan},
     {"wrong", Fault::wrong},
+    {"gradient", Fault::gradient},
+    {"lost", Fault::lost},
+    {"abort", Fault::abort},
+    {"hang", Fault::hang},
+    {"raise", Fault::raise},
 };
 
 struct State {
@@ -104,7 +113,9 @@ Fault next_fault() {
     if (fault != Fault::device_removed) fault = plan->second;
   }
   now.planned.erase(first, last);
-  if (fault == Fault::device_removed || fault == Fault::wrong) {
+  if (fault == Fault::abort) fail("an assertion of Apple's", "injected");
+  if (fault == Fault::device_removed || fault == Fault::wrong ||
+      fault == Fault::gradient || fault == Fault::lost) {
     now.lasting = fault;
   }
   return fault;
@@ -117,7 +128,8 @@ int standin_set(const char* key, const char* value) {
   std::lock_guard lock(state().mutex);
   auto setting = state().settings.find(key);
   if (setting == state().settings.end()) return 0;
-  if (setting->first != "device") {
+  if (setting->first != "device" && setting->first != "assign" &&
+      setting->first != "continue") {
     char* end;
     std::strtod(value, &end);
     if (end == value || *end) return 0;

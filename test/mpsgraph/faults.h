@@ -21,6 +21,11 @@ enum class Fault {
   device_removed,
   nan,
   wrong,
+  gradient,
+  lost,
+  abort,
+  hang,
+  raise,
 };
 
 // What befalls the command buffer that is committed now.

@@ -49,6 +49,91 @@ const faults = [
   },
 ];
 
+/** Weights after five steps, and what each call said; a step that failed is repeated from the state before it. */
+const mended = `${answers}
+  const session = await addon.createSession({ ...options, ...JSON.parse(process.env.SESSION ?? '{}') });
+  let faults = 0;
+  for (let step = 0; step < 5; step++) {
+    const before = await Promise.all([session.getParameters(), session.getOptimizerState()]);
+    const failed = await session.trainStep(images, labels, 0.01).then(() => null, (error) => error);
+    if (!failed) continue;
+    faults++;
+    await note('code', Promise.reject(new Error(failed.code)));
+    await note('fault', Promise.reject(failed));
+    await note('refused', session.predict(images, 8));
+    await note('restore', session.restore(...before));
+    step--;
+  }
+  said.faults = faults;
+  said.weights = require('crypto').createHash('sha256').update(await session.getParameters()).digest('hex');
+  return said;`;
+const splitEnv = { BIRBS_STANDIN_SPLIT: '40' };
+
+describeStandin('an encode that continues in further command buffers', () => {
+  it('is watched in each of them: a fault in the middle fails the step, and a restore mends the session', async () => {
+    const clean = await onStandin<Answers>(mended, splitEnv);
+    expect(clean).toMatchObject({ faults: 0 });
+    const whole = await onStandin<Answers>(mended);
+    expect(whole.weights).toBe(clean.weights);
+    // The reads before each step are command buffers too.
+    for (const fault of ['timeout@6', 'page-fault@15', 'internal@17', 'raise@6']) {
+      for (const assign of ['end', 'ordered']) {
+        const env = { ...splitEnv, BIRBS_STANDIN_INJECT: fault, BIRBS_STANDIN_ASSIGN: assign };
+        const said = await onStandin<Answers>(mended, env);
+        expect(said, fault).toMatchObject({ faults: 1, code: 'ERR_DEVICE_FAULT', restore: null });
+        expect(said.refused, fault).toBe(said.fault);
+        expect(said.weights, fault).toBe(clean.weights);
+      }
+    }
+  });
+
+  it('of which some can not be watched says so', async () => {
+    const body = `${answers}
+      const session = await addon.createSession(options);
+      const { commandBuffers, unwatched } = await session.trainStep(images, labels, 0.01);
+      return { commandBuffers, unwatched };`;
+    const seen = await onStandin<{ commandBuffers: number }>(body, splitEnv);
+    expect(seen).toMatchObject({ unwatched: false });
+    expect(seen.commandBuffers).toBeGreaterThan(3);
+    const hidden = { ...splitEnv, BIRBS_STANDIN_CONTINUE: 'hidden' };
+    expect(await onStandin(body, hidden)).toEqual({ commandBuffers: 2, unwatched: true });
+  });
+});
+
+describeStandin('weights', () => {
+  it.each([
+    {},
+    { optimizer: { kind: 'sgd', momentum: 0.9, nesterov: true } },
+    { precision: 'fp16' },
+    { clipNorm: 0.1 },
+  ])('are the same whenever MPSGraph assigns: %j', async (session) => {
+    const weights = [];
+    for (const assign of ['end', 'ordered', 'early']) {
+      const env = { BIRBS_STANDIN_ASSIGN: assign, SESSION: JSON.stringify(session) };
+      weights.push((await onStandin<Answers>(mended, env)).weights);
+    }
+    expect(new Set(weights).size).toBe(1);
+  });
+});
+
+describeStandin('an exception of MPSGraph while a graph is built', () => {
+  it('is a sentence, wherever it comes', async () => {
+    for (const raise of [1, 20, 150, 300]) {
+      const body = `${answers}
+        await note('session', addon.createSession(options));
+        await note('again', addon.createSession(options).then((session) => session.trainStep(images, labels, 0.01)));
+        return said;`;
+      const said = await onStandin<Answers>(body, { BIRBS_STANDIN_RAISE: String(raise) });
+      const sentence =
+        'MPSGraph raised NSInternalInconsistencyException: MPSGraph could not add an operation';
+      expect(said).toEqual({ session: sentence, again: null });
+    }
+    const body = `${answers} await note('operation', dense()); return said;`;
+    const said = await onStandin<Answers>(body, { BIRBS_STANDIN_RAISE: '2' });
+    expect(said.operation).toMatch(/^MPSGraph raised /);
+  });
+});
+
 describeStandin('a fault of the device', () => {
   it.each(faults)('at step 3, $fault: its promise and all behind it reject', async ({ fault, sentence }) => {
     // Slow enough that the steps behind are in flight when it fails.

@@ -245,6 +245,12 @@ using namespace standin;
 }
 
 - (MPSGraphTensor*)standinTensor:(Value*)value {
+  static std::atomic<int64_t> added{0};
+  const int64_t raising = number_setting("raise");
+  if (raising > 0 && ++added == raising) {
+    [NSException raise:NSInternalInconsistencyException
+                format:@"MPSGraph could not add an operation"];
+  }
   // A builder may have added helpers before; they get their objects as well.
   Graph* graph = _standinGraph;
   for (auto node = graph->nodes.rbegin();
@@ -342,6 +348,7 @@ using namespace standin;
   MPSGraphCompletionHandler completed = [descriptor completionHandler];
   // The blocks keep the results; their owners let go of the blocks.
   [executable standinEncode:root
+      wrapper:nil
       inputs:[self inputsOf:executable feeds:feeds]
       results:data
       scheduled:scheduled ? ^(NSArray*, NSError* error) {
@@ -511,7 +518,6 @@ using namespace standin;
           operations:operations
              results:nil
           descriptor:descriptor];
-  if (number_setting("split")) [commandBuffer commitAndContinue];
   return results;
 }
 
@@ -526,7 +532,6 @@ using namespace standin;
       operations:operations
          results:results
       descriptor:descriptor];
-  if (number_setting("split")) [commandBuffer commitAndContinue];
 }
 
 @end

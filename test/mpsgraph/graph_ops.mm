@@ -66,6 +66,26 @@ Window2d convolution_window(MPSGraphConvolution2DOpDescriptor* descriptor) {
   return window;
 }
 
+Window2d depthwise_window(
+    MPSGraphDepthwiseConvolution2DOpDescriptor* descriptor) {
+  Window2d window = to_window(descriptor);
+  window.weights = to_layout(descriptor->_weightsLayout);
+  require(window.data == Layout::nhwc && window.weights == Layout::hwio,
+          "a depthwise convolution in other layouts than NHWC and HWIO",
+          "stand-in: not written");
+  return window;
+}
+
+// Of weights: height, width, channels, multiplier; where convolutions in groups
+// have them as height, width, 1, filters.
+Dims grouped(const Dims& weights) {
+  require(
+      weights.size() == 4 && weights[3] == 1,
+      "depthwise weights " + describe(weights),
+      "height, width, channels, and a multiplier of 1: more is not written");
+  return {weights[0], weights[1], 1, weights[2]};
+}
+
 Window2d pooling_window(MPSGraphPooling2DOpDescriptor* descriptor) {
   Window2d window = to_window(descriptor);
   window.kernel_width = whole(descriptor->_kernelWidth);
@@ -184,6 +204,41 @@ void needs_floats(const Value* value, SEL selector) {
   _paddingTop = top;
   _paddingBottom = bottom;
   _paddingStyle = MPSGraphPaddingStyleExplicit;
+}
+
+@end
+
+@implementation MPSGraphDepthwiseConvolution2DOpDescriptor
+
++ (instancetype)descriptorWithStrideInX:(NSUInteger)sx
+                              strideInY:(NSUInteger)sy
+                        dilationRateInX:(NSUInteger)dx
+                        dilationRateInY:(NSUInteger)dy
+                            paddingLeft:(NSUInteger)left
+                           paddingRight:(NSUInteger)right
+                             paddingTop:(NSUInteger)top
+                          paddingBottom:(NSUInteger)bottom
+                           paddingStyle:(MPSGraphPaddingStyle)style
+                             dataLayout:(MPSGraphTensorNamedDataLayout)data
+                          weightsLayout:(MPSGraphTensorNamedDataLayout)weights {
+  MPSGraphDepthwiseConvolution2DOpDescriptor* descriptor =
+      [[[self alloc] init] autorelease];
+  descriptor->_strideInX = sx;
+  descriptor->_strideInY = sy;
+  descriptor->_dilationRateInX = dx;
+  descriptor->_dilationRateInY = dy;
+  descriptor->_paddingLeft = left;
+  descriptor->_paddingRight = right;
+  descriptor->_paddingTop = top;
+  descriptor->_paddingBottom = bottom;
+  descriptor->_paddingStyle = style;
+  descriptor->_dataLayout = data;
+  descriptor->_weightsLayout = weights;
+  return descriptor;
+}
+
+- (id)copyWithZone:(NSZone*)zone {
+  return [self retain];
 }
 
 @end
@@ -402,9 +457,74 @@ void needs_floats(const Value* value, SEL selector) {
                     weightsTensor:(MPSGraphTensor*)weights
                        descriptor:(MPSGraphConvolution2DOpDescriptor*)descriptor
                              name:(NSString*)name {
+  require(descriptor == nil || descriptor->_groups == 1 ||
+              number_setting("groups") == 1,
+          "a convolution in groups", "an assertion of Apple's, as set");
   return [self
       standinTensor:add_convolution(_standinGraph, of(source), of(weights),
                                     convolution_window(descriptor))];
+}
+
+- (MPSGraphTensor*)
+    depthwiseConvolution2DWithSourceTensor:(MPSGraphTensor*)source
+                             weightsTensor:(MPSGraphTensor*)weights
+                                descriptor:
+                                    (MPSGraphDepthwiseConvolution2DOpDescriptor*)
+                                        descriptor
+                                      name:(NSString*)name {
+  Window2d window = depthwise_window(descriptor);
+  const Dims dims = grouped(of(weights)->dims);
+  window.groups = dims[3];
+  Value* filters = add_reshape(_standinGraph, of(weights), dims);
+  return [self standinTensor:add_convolution(_standinGraph, of(source), filters,
+                                             window)];
+}
+
+- (MPSGraphTensor*)
+    depthwiseConvolution2DDataGradientWithIncomingGradientTensor:
+        (MPSGraphTensor*)incomingGradient
+                                                   weightsTensor:
+                                                       (MPSGraphTensor*)weights
+                                                     outputShape:
+                                                         (MPSShape*)outputShape
+                                                      descriptor:
+                                                          (MPSGraphDepthwiseConvolution2DOpDescriptor*)
+                                                              descriptor
+                                                            name:(NSString*)
+                                                                     name {
+  Window2d window = depthwise_window(descriptor);
+  const Dims dims = grouped(of(weights)->dims);
+  window.groups = dims[3];
+  Value* filters = add_reshape(_standinGraph, of(weights), dims);
+  return [self standinTensor:add_convolution_data_gradient(
+                                 _standinGraph, of(incomingGradient), filters,
+                                 to_dims(outputShape, "outputShape"), window)];
+}
+
+- (MPSGraphTensor*)
+    depthwiseConvolution2DWeightsGradientWithIncomingGradientTensor:
+        (MPSGraphTensor*)incomingGradient
+                                                       sourceTensor:
+                                                           (MPSGraphTensor*)
+                                                               source
+                                                        outputShape:
+                                                            (MPSShape*)
+                                                                outputShape
+                                                         descriptor:
+                                                             (MPSGraphDepthwiseConvolution2DOpDescriptor*)
+                                                                 descriptor
+                                                               name:(NSString*)
+                                                                        name {
+  Window2d window = depthwise_window(descriptor);
+  require(window.top + window.bottom + window.left + window.right == 0,
+          "a depthwise weights gradient with padding",
+          "it ignores the descriptor's padding: pad the source first");
+  const Dims shape = to_dims(outputShape, "outputShape");
+  const Dims dims = grouped(shape);
+  window.groups = dims[3];
+  Value* gradient = add_convolution_weights_gradient(
+      _standinGraph, of(incomingGradient), of(source), dims, window);
+  return [self standinTensor:add_reshape(_standinGraph, gradient, shape)];
 }
 
 - (MPSGraphTensor*)

@@ -5,6 +5,7 @@
 
 #import <MetalPerformanceShadersGraph/MetalPerformanceShadersGraph.h>
 
+#include <memory>
 #include <mutex>
 
 #include "builder.h"
@@ -16,6 +17,7 @@
 namespace standin {
 
 struct Command;
+struct Encode;
 struct Queue;
 
 using Handler = void (^)(NSArray*, NSError*);
@@ -38,6 +40,9 @@ Block copy_block(Block block) {
   if (block) return static_cast<Block>(Block_copy(block));
   return block;
 }
+
+// An encode of which no more is to come.
+void abandon(const std::shared_ptr<Encode>& encode);
 
 CFTimeInterval now();
 NSError* to_error(Fault fault);
@@ -81,13 +86,23 @@ std::mutex& hazards();
   NSString* label;
 }
 - (instancetype)initWithQueue:(StandinCommandQueue*)queue;
-// Checks the arrays against the executable and puts it into the command buffer.
-// The handlers may be nil.
-- (void)encode:(standin::Executable*)executable
-        inputs:(NSArray*)inputs
-       results:(NSArray*)results
-     scheduled:(standin::Handler)scheduled
-     completed:(standin::Handler)completed;
+// Checks the arrays against the executable. The handlers may be nil.
+- (std::shared_ptr<standin::Encode>)encode:(standin::Executable*)executable
+                                    inputs:(NSArray*)inputs
+                                   results:(NSArray*)results
+                                 scheduled:(standin::Handler)scheduled
+                                 completed:(standin::Handler)completed;
+// Puts a range of its steps into the command buffer.
+- (void)addSteps:(std::shared_ptr<standin::Encode>)encode
+            from:(size_t)first
+              to:(size_t)last
+            ends:(BOOL)ends;
+// Whether a fault wants that the encode that committed it raises.
+- (BOOL)raises;
+@end
+
+@interface MPSCommandBuffer (Standin)
+- (void)standinContinue;
 @end
 
 @interface MPSGraphTensor (Standin)
@@ -108,7 +123,10 @@ std::mutex& hazards();
                               targets:(NSArray*)targets
                            operations:(NSArray*)operations
                                 level:(MPSGraphOptimization)level;
+// Into a command buffer of Metal's, or with `wrapper` into its root and those
+// that it continues with.
 - (NSArray*)standinEncode:(id<MTLCommandBuffer>)root
+                  wrapper:(MPSCommandBuffer*)wrapper
                    inputs:(NSArray*)inputs
                   results:(NSArray*)results
                 scheduled:(standin::Handler)scheduled

@@ -273,33 +273,88 @@ void Executable::place() {
       std::aligned_alloc(64, (scratch_size_ * sizeof(Word) + 63) / 64 * 64));
   require(scratch_, "out of memory for scratch", "the machine's own limit");
   hold_bytes(scratch_bytes());
+  std::map<const Value*, size_t> computed;  // after how many steps
   for (Node* node : order_) {
     if (is_step(node)) {
       Step step{node, {}, {}};
       for (const Value* input : node->inputs) step.in.push_back(address(input));
       for (auto& output : node->outputs) {
         step.out.push_back(address(output.get()));
+        computed[output.get()] = steps_.size() + 1;
       }
       steps_.push_back(std::move(step));
     } else if (node->op == Op::assign) {
       const Value* root = root_of(node->inputs[1]);
+      const auto made = computed.find(root);
       assignments_.push_back({node->inputs[0]->node->variable.get(),
                               node->inputs[1], root->node->op == Op::variable,
-                              root->node->op == Op::placeholder});
+                              root->node->op == Op::placeholder, steps_.size(),
+                              made == computed.end() ? 0 : made->second});
     }
   }
 }
 
-void Executable::run(const std::vector<const void*>& inputs,
-                     const std::vector<void*>& results, float scale) {
+void Executable::load(const std::vector<const void*>& inputs) {
   for (size_t i = 0; i < feeds.size(); ++i) {
     to_words(feeds[i]->type, inputs[i], count(feeds[i]->dims),
              address(feeds[i]));
     add(Counter::input_bytes, byte_count(feeds[i]->dims, feeds[i]->type));
   }
-  for (const Step& step : steps_) {
-    run_node(*step.node, {step.in, step.out}, scale);
+}
+
+// Which of the readings of Apple's silence is played.
+size_t Executable::time_of(const Assignment& assignment) const {
+  const std::string reading = text_setting("assign");
+  if (reading == "early") return assignment.earliest;
+  return reading == "ordered" ? assignment.ordered : steps_.size();
+}
+
+void Executable::assign(const Assignment& assignment, const Word* from) {
+  Variable& variable = *assignment.variable;
+  std::memcpy(variable.words.data(), from,
+              variable.words.size() * sizeof(Word));
+  if (assignment.fed) {
+    add(Counter::variable_bytes_in, byte_count(variable.dims, variable.type));
   }
+}
+
+void Executable::compute(size_t first, size_t last, Fault fault) {
+  // Those at the very end see the variables from before the run.
+  std::vector<std::vector<Word>> copies(assignments_.size());
+  std::multimap<size_t, size_t> due;
+  for (size_t i = 0; i < assignments_.size(); ++i) {
+    const size_t time = time_of(assignments_[i]);
+    if (time < first || time > last || (time == first && first > 0)) continue;
+    if (fault == Fault::lost && i == assignments_.size() - 1) continue;
+    due.emplace(time, i);
+  }
+  const auto settle = [&](size_t time) {
+    const auto [begin, end] = due.equal_range(time);
+    for (auto each = begin; each != end; ++each) {
+      const Assignment& assignment = assignments_[each->second];
+      if (!assignment.copy) continue;
+      const Word* from = address(assignment.from);
+      copies[each->second].assign(from,
+                                  from + assignment.variable->words.size());
+    }
+    for (auto each = begin; each != end; ++each) {
+      const Assignment& assignment = assignments_[each->second];
+      assign(assignment, assignment.copy ? copies[each->second].data()
+                                         : address(assignment.from));
+    }
+  };
+  if (first == 0) settle(0);
+  for (size_t i = first; i < last; ++i) {
+    const bool wrong = fault == Fault::wrong ||
+                       (fault == Fault::gradient &&
+                        steps_[i].node->op == Op::convolution_weights_gradient);
+    run_node(*steps_[i].node, {steps_[i].in, steps_[i].out},
+             wrong ? 1.01f : 1.0f);
+    settle(i + 1);
+  }
+}
+
+void Executable::store(const std::vector<void*>& results) {
   for (size_t i = 0; i < targets.size(); ++i) {
     int64_t bytes = byte_count(targets[i]->dims, targets[i]->type);
     from_words(targets[i]->type, address(targets[i]), count(targets[i]->dims),
@@ -309,27 +364,22 @@ void Executable::run(const std::vector<const void*>& inputs,
       add(Counter::variable_bytes_out, bytes);
     }
   }
-  std::vector<std::vector<Word>> copies(assignments_.size());
-  for (size_t i = 0; i < assignments_.size(); ++i) {
-    if (!assignments_[i].copy) continue;
-    const Word* from = address(assignments_[i].from);
-    copies[i].assign(from, from + assignments_[i].variable->words.size());
-  }
-  for (size_t i = 0; i < assignments_.size(); ++i) {
-    const Assignment& assignment = assignments_[i];
-    Variable& variable = *assignment.variable;
-    const Word* from =
-        assignment.copy ? copies[i].data() : address(assignment.from);
-    std::memcpy(variable.words.data(), from,
-                variable.words.size() * sizeof(Word));
-    if (assignment.fed) {
-      add(Counter::variable_bytes_in, byte_count(variable.dims, variable.type));
-    }
-  }
 }
 
-void Executable::spoil_variables() {
+std::vector<size_t> Executable::segment_ends() const {
+  const auto most = static_cast<size_t>(number_setting("split"));
+  std::vector<size_t> ends;
+  for (size_t end = most; most > 0 && end < steps_.size(); end += most) {
+    ends.push_back(end);
+  }
+  ends.push_back(steps_.size());
+  return ends;
+}
+
+void Executable::spoil_variables(size_t first, size_t last) {
   for (const Assignment& assignment : assignments_) {
+    const size_t time = time_of(assignment);
+    if (time < first || time > last || (time == first && first > 0)) continue;
     Word word = is_float(assignment.variable->type) ? 0x7fc00000 : 0x25a5a5a5;
     std::fill(assignment.variable->words.begin(),
               assignment.variable->words.end(), word);

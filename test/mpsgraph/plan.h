@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "faults.h"
 #include "graph.h"
 #include "kernels.h"
 
@@ -27,13 +28,20 @@ struct Executable {
     return static_cast<int64_t>(scratch_size_ * sizeof(Word));
   }
 
-  // Reads the feeds, computes, writes the targets and assigns the variables;
-  // reads and assignments see the values from before the run.
-  void run(const std::vector<const void*>& inputs,
-           const std::vector<void*>& results, float scale);
+  // A run is these three, one after the other. Steps may be computed in
+  // several command buffers; which assignments a range of them makes is the
+  // setting `assign`.
+  void load(const std::vector<const void*>& inputs);
+  void compute(size_t first, size_t last, Fault fault);
+  void store(const std::vector<void*>& results);
 
-  // Every variable that a run would assign becomes NaN.
-  void spoil_variables();
+  size_t step_count() const { return steps_.size(); }
+  // Where the encode continues in another command buffer: the ends of its
+  // ranges of steps, by the setting `split`.
+  std::vector<size_t> segment_ends() const;
+
+  // Every variable that these steps would assign becomes NaN.
+  void spoil_variables(size_t first, size_t last);
 
  private:
   struct Step {
@@ -46,7 +54,11 @@ struct Executable {
     const Value* from;
     bool copy;  // from another variable's own words
     bool fed;   // straight from a placeholder
+    // Steps that are computed before, in the order of creation and at least.
+    size_t ordered, earliest;
   };
+  size_t time_of(const Assignment& assignment) const;
+  void assign(const Assignment& assignment, const Word* from);
 
   void collect(const std::vector<Value*>& given);
   void check_variables() const;

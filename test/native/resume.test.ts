@@ -39,8 +39,7 @@ async function run(name: string, way: Way, options: Pick<SessionOptions, 'optimi
       await session.dispose();
       const state = (await newestCheckpoint(folder, () => {}))!;
       expect(state.position, name).toEqual(position);
-      await next.setParameters(state.values);
-      await next.setOptimizerState(state.optimizer);
+      await next.restore(state.values, state.optimizer);
     }
     session = next;
     for (let step = first; step < last; step++) {

@@ -45,6 +45,7 @@ function makeTraining(step: (rows: number[], rate: number) => Promise<void>): Tr
     getOptimizerState: async () => ({ step: 0, values: new Float32Array(0) }),
     setParameters: async () => {},
     setOptimizerState: async () => {},
+    restore: async () => {},
   } as unknown as NativeSession;
   return {
     ...{ session, images, dataset, train: dataset.rows, val: Uint32Array.of(0, 39), balance: 'undersample' },
@@ -63,6 +64,34 @@ const start = (): Snapshot => ({
 const go = (training: Training, signal?: AbortSignal) => trainEpochs(training, start(), signal);
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+test('a fault of the device is undone, and the same batches follow at the same rate', async () => {
+  const fault = Object.assign(new Error('Metal: the GPU timed out'), { code: 'ERR_DEVICE_FAULT' });
+  const seen: [rows: number[], rate: number][] = [];
+  const training = (rollbacks: number) => {
+    seen.length = 0;
+    const made = makeTraining(async (rows, rate) => {
+      seen.push([rows, rate]);
+      if (seen.length === 6) throw fault;
+    });
+    const { trainStep } = made.session;
+    made.session.trainStep = async (...words) => ({ ...(await trainStep(...words)), loss: 0.5 });
+    return { ...made, rollbacks };
+  };
+  const events: { type: string }[] = [];
+  for await (const event of go(training(1))) events.push(event);
+  expect(events.filter(({ type }) => type === 'rollback')).toMatchObject([
+    { kind: 'device-fault', step: 6, backToStep: 0, batches: [], images: [], rollbacks: 1, allowed: 1 },
+  ]);
+  // One more was on its way.
+  expect(seen.slice(7, 12)).toEqual(seen.slice(0, 5));
+  expect(seen.length).toBe(7 + 24);
+  expect(events.filter(({ type }) => type === 'epoch')).toHaveLength(3);
+  const unguarded = async () => {
+    for await (const _ of go(training(0)));
+  };
+  await expect(unguarded()).rejects.toThrow('the GPU timed out');
+});
 
 test('every round draws other negatives, and each birds all', async () => {
   const seen: number[] = [];

@@ -26,8 +26,19 @@ extern "C" {
 //   queue            1         0: newCommandQueue answers nil
 //   compile          1         0: compileWithDevice... answers nil
 //   delay            0         milliseconds that each command buffer takes more
-//   split            0         1: an encode ends with commitAndContinue, as
-//                              Apple's may
+//   groups           1         0: a convolution in groups ends the process
+//   split            0         operations of an encode after which it continues
+//                              in another command buffer, as Apple's does
+//                              after about 100
+//   assign           end       when variables are assigned: end (all together,
+//                              after the run's last read) | ordered (where they
+//                              stand; later operations read the new value) |
+//                              early (as soon as the new value is there)
+//   continue         message   an encode that continues sends itself to
+//                              commitAndContinue of the command buffer, or is
+//                              `hidden` from subclasses
+//   raise            0         the nth operation that is added to any graph
+//                              raises an NSException
 //   threads          0         that compute; 0: as many as there are cores
 //   counters         ""        (environment only) file for JSON at exit
 //   inject           ""        (environment only) fault@n,fault@n, ... as
@@ -41,6 +52,11 @@ int standin_set(const char* key, const char* value);
 //   device-removed: it and all later ones, on every queue
 //   nan: it ends well, its results and variables are NaN
 //   wrong: from it on every convolution is 1 % too large, without an error
+//   gradient: from it on gradients of convolution weights are 1 % too large
+//   lost: from it on each run leaves out one assignment
+//   hang: it never ends
+//   abort: the process ends, as by an assertion in Apple's library
+//   raise: the encode that commits it to continue in another raises then
 // Returns 0 if there is no such fault.
 int standin_inject(const char* fault, uint64_t nth);
 

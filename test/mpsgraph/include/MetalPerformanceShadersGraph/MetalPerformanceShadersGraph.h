@@ -244,6 +244,16 @@ typedef void (^MPSGraphCompilationCompletionHandler)(MPSGraphExecutable *executa
 - (void)setExplicitPaddingWithPaddingLeft:(NSUInteger)paddingLeft paddingRight:(NSUInteger)paddingRight paddingTop:(NSUInteger)paddingTop paddingBottom:(NSUInteger)paddingBottom;
 @end
 
+@interface MPSGraphDepthwiseConvolution2DOpDescriptor : MPSGraphObject <NSCopying> {
+ @package
+  NSUInteger _strideInX, _strideInY, _dilationRateInX, _dilationRateInY;
+  NSUInteger _paddingLeft, _paddingRight, _paddingTop, _paddingBottom;
+  MPSGraphPaddingStyle _paddingStyle;
+  MPSGraphTensorNamedDataLayout _dataLayout, _weightsLayout;
+}
++ (nullable instancetype)descriptorWithStrideInX:(NSUInteger)strideInX strideInY:(NSUInteger)strideInY dilationRateInX:(NSUInteger)dilationRateInX dilationRateInY:(NSUInteger)dilationRateInY paddingLeft:(NSUInteger)paddingLeft paddingRight:(NSUInteger)paddingRight paddingTop:(NSUInteger)paddingTop paddingBottom:(NSUInteger)paddingBottom paddingStyle:(MPSGraphPaddingStyle)paddingStyle dataLayout:(MPSGraphTensorNamedDataLayout)dataLayout weightsLayout:(MPSGraphTensorNamedDataLayout)weightsLayout;
+@end
+
 @interface MPSGraphPooling2DOpDescriptor : MPSGraphObject <NSCopying> {
  @package
   NSUInteger _kernelWidth, _kernelHeight, _strideInX, _strideInY, _dilationRateInX, _dilationRateInY;
@@ -338,6 +348,12 @@ typedef void (^MPSGraphCompilationCompletionHandler)(MPSGraphExecutable *executa
 - (MPSGraphTensor *)maxPooling2DGradientWithGradientTensor:(MPSGraphTensor *)gradient indicesTensor:(MPSGraphTensor *)indices outputShape:(MPSShape *)outputShape descriptor:(MPSGraphPooling2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;  // macOS 13.0
 - (MPSGraphTensor *)avgPooling2DWithSourceTensor:(MPSGraphTensor *)source descriptor:(MPSGraphPooling2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;
 - (MPSGraphTensor *)avgPooling2DGradientWithGradientTensor:(MPSGraphTensor *)gradient sourceTensor:(MPSGraphTensor *)source descriptor:(MPSGraphPooling2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;
+@end
+
+@interface MPSGraph (MPSGraphDepthwiseConvolutionOps)
+- (MPSGraphTensor *)depthwiseConvolution2DWithSourceTensor:(MPSGraphTensor *)source weightsTensor:(MPSGraphTensor *)weights descriptor:(MPSGraphDepthwiseConvolution2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;
+- (MPSGraphTensor *)depthwiseConvolution2DDataGradientWithIncomingGradientTensor:(MPSGraphTensor *)incomingGradient weightsTensor:(MPSGraphTensor *)weights outputShape:(MPSShape *)outputShape descriptor:(MPSGraphDepthwiseConvolution2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;
+- (MPSGraphTensor *)depthwiseConvolution2DWeightsGradientWithIncomingGradientTensor:(MPSGraphTensor *)incomingGradient sourceTensor:(MPSGraphTensor *)source outputShape:(MPSShape *)outputShape descriptor:(MPSGraphDepthwiseConvolution2DOpDescriptor *)descriptor name:(NSString * _Nullable)name;
 @end
 
 @interface MPSGraph (MatrixMultiplicationOps)
