@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batches } from '../../src/data/batches.ts';
 import { type Dataset, loadDataset } from '../../src/data/dataset.ts';
 import { decodeImage } from '../../src/data/decode.ts';
+import type { Images } from '../../src/data/images.ts';
+import { WindowedImages } from '../../src/data/pixel_windows.ts';
 import { type Augmentation, loadAddon, type NativePixels } from '../../src/model/addon.ts';
 import { options, outcome, plain, write } from './made.ts';
 
@@ -66,6 +68,46 @@ describe('batches', () => {
     }
     expect(seen).toEqual([...order]);
   });
+
+  /** Of each batch: labels, positions and what each rank is handed, one rank after the other without stand-ins. */
+  const ofRanks = async (images: Pick<Images, 'batches'>, order: Uint32Array, size: number) => {
+    const found: { labels: number[]; positions: number[]; pixels: number[] }[] = [];
+    for (let rank = 0; rank < size; rank++) {
+      const place = { place: { rank, size } };
+      let number = 0;
+      for await (const batch of images.batches(order, { batchSize: 5, augmentation, ...place })) {
+        const { images: own, labels, positions, part } = batch;
+        expect(own.length).toBe(Math.max(1, part!.count) * BYTES);
+        const pixels = part!.count > 0 ? [...own] : [];
+        found[number] ??= { labels: [...labels], positions: [...positions], pixels: [] };
+        expect(found[number]).toMatchObject({ labels: [...labels], positions: [...positions] });
+        found[number]!.pixels.push(...pixels);
+        number += 1;
+      }
+    }
+    return found;
+  };
+
+  test.each([1, 2, 3])(
+    '%i ranks share each batch as one process has it, augmented by place',
+    async (size) => {
+      const order = Uint32Array.of(11, 0, 5, 3, 3, 7, 1, 9, 10, 2, 4);
+      const whole = await ofRanks({ batches: (...given) => batches(pixels, dataset, ...given) }, order, 1);
+      expect(whole.map(({ positions }) => positions.length)).toEqual([5, 5, 1]);
+      const alone: number[] = [];
+      for await (const { images } of batches(pixels, dataset, order, { batchSize: 5, augmentation }))
+        alone.push(...images);
+      expect(whole.flatMap((batch) => batch.pixels)).toEqual(alone);
+      const shared = {
+        batches: (...given: Parameters<Images['batches']>) => batches(pixels, dataset, ...given),
+      };
+      expect(await ofRanks(shared, order, size)).toEqual(whole);
+      // Window by window, where the cache holds four images.
+      const stream = { windowImages: 4, imageSize: SIZE, bytes: 12 * BYTES, limit: 4 * BYTES };
+      const windows = new WindowedImages(dataset, stream, { threads: 1, seed: 1 });
+      expect(await ofRanks(windows, order, size)).toEqual(whole);
+    },
+  );
 
   test('a batch stays as it is until two more were asked for, and the third uses its memory', async () => {
     const order = Uint32Array.from({ length: 12 }, (_, i) => i);
