@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<o
   epoch: async () => (await import('./epoch.ts')).epoch(),
   dashboard: async () => (await import('./dashboard.ts')).dashboard(),
   ranks: async () => (await import('./ranks.ts')).ranks(),
+  serve: async () => (await import('./serve.ts')).serve(),
   'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };
 

@@ -338,8 +338,8 @@ export const reviewUsage = (
 
   ${command} [RUN] [options]     a run folder; default the newest in runs/
 
-First the validation images that were answered wrong, the surest first; then images whose labels were doubted while
-it was trained, or that it answers wrong though it has learnt them; then those of which it is unsure. The images are
+First the validation images that were answered wrong, the surest first; then images whose labels other images
+contradict, or that it answers wrong though it has learnt them; then those of which it is unsure. The images are
 read from the sources of the run. What is put right is saved in the folder of its class; the next training learns
 from it with --data corrections, and these labels hold against those of the other sources.
 

@@ -1,4 +1,5 @@
 /** The command that shows the images of a run which are in doubt, to put their labels right. */
+import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
@@ -11,6 +12,7 @@ import { kebab, parseReview } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
 import type { Verdict } from './predictor/prediction.ts';
 import { keepAnswer, noAnswers, rankDoubts } from './review/doubts.ts';
+import { doubtedLabels } from './review/label_doubts.ts';
 import { reviewRoutes } from './review/review_routes.ts';
 import { type RunDataset, runDataset } from './run/run_dataset.ts';
 import { readLog } from './run/run_folder.ts';
@@ -50,7 +52,10 @@ export async function reviewCommand(
     process.stdout.write(`Looking at ${count(dataset.names.length)} images of ${printable(folder)}\n`);
     const answers = answersTo(images, classifier);
     const all = await answerAll(run, answers, classifier.batchSize, signal);
-    const suspects = dataset.hash === classifier.model.metadata.dataHash ? await suspectsOf(folder) : [];
+    const suspects = [
+      ...(await contradicted(run, images, classifier, signal)),
+      ...(dataset.hash === classifier.model.metadata.dataHash ? await suspectsOf(folder) : []),
+    ];
     const doubts = rankDoubts(all, { ...split, labels: dataset.labels, suspects }, MOST_DOUBTS);
     const model = basename(folder);
     const about = () => ({
@@ -120,6 +125,34 @@ async function answerAll(
       keepAnswer(found, some[i]!, verdict, dataset.classNames);
   }
   return found;
+}
+
+/** Images whose features are compared: a pretrained network learns the labels of its head, wrong ones too. */
+const MOST_COMPARED = 10_000;
+
+/** Images whose labels the others contradict, by the features of a pretrained network. */
+async function contradicted(
+  { dataset, isPretrained }: RunDataset,
+  images: Images,
+  { session, batchSize }: Classifier,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const { labels, groups, classNames } = dataset;
+  if (!isPretrained || labels.length > MOST_COMPARED) return [];
+  const size = images.height * images.width * 3;
+  const pieces: Float32Array[] = [];
+  for (let from = 0; from < labels.length; from += batchSize) {
+    signal.throwIfAborted();
+    const some = Uint32Array.from({ length: Math.min(batchSize, labels.length - from) }, (_, i) => from + i);
+    const pixels = new Uint8Array(some.length * size);
+    await images.assemble(some, pixels);
+    pieces.push(await session.features(pixels, some.length));
+  }
+  const width = pieces[0]!.length / Math.min(batchSize, labels.length);
+  const features = new Float32Array(labels.length * width);
+  for (const [i, piece] of pieces.entries()) features.set(piece, i * batchSize * width);
+  const table = { features, width, labels, classes: classNames.length, groups };
+  return doubtedLabels(table, { threads: availableParallelism(), signal });
 }
 
 /** Images whose labels the training came to doubt. */

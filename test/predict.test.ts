@@ -11,8 +11,9 @@ import { loadAddon } from '../src/model/addon.ts';
 import type { Network } from '../src/model/network.ts';
 import { networkShapes } from '../src/model/network_shapes.ts';
 import { birbs, birbsBn } from '../src/model/presets.ts';
-import { predict } from '../src/predict.ts';
+import { predict, predictCommand } from '../src/predict.ts';
 import type { Prediction, Verdict } from '../src/predictor/prediction.ts';
+import { captured } from './captured.ts';
 import { picture, pictureFolder, run, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('predict');
@@ -324,30 +325,38 @@ describe('the command', () => {
 
   test('--sort-into copies or links by the answer, and --undo-sort takes it all back', async () => {
     const home = join(folder, 'sorting');
-    cpSync(photos, join(home, 'photos'), { recursive: true });
-    const sort = (...words: string[]) =>
-      run('predict.ts', ['--model', model, 'photos', '--sort-into', 'sorted', ...words], { cwd: home });
-    const filesIn = () => readdirSync(join(home, 'sorted'), { recursive: true, withFileTypes: true });
+    const [own, sorted] = [join(home, 'photos'), join(home, 'sorted')];
+    cpSync(photos, own, { recursive: true });
+    const command = (...words: string[]) => captured(predictCommand, words);
+    const sort = (...words: string[]) => command('--model', model, own, '--sort-into', sorted, ...words);
+    const filesIn = () => readdirSync(sorted, { recursive: true, withFileTypes: true });
     const first = await sort();
     expect(first.stdout).toMatch(
-      /\n45 files are in sorted; take them out again with: .* --undo-sort sorted\n$/,
+      /\n45 files are in .*sorted; take them out again with: .* --undo-sort .*sorted\n$/,
     );
     // Names are the same in both folders of photos.
     expect(filesIn().filter((entry) => entry.isFile() && entry.name.endsWith('.png'))).toHaveLength(45);
     await sort('--json');
     expect(filesIn().filter((entry) => entry.isFile())).toHaveLength(46);
-    const undone = await run('predict.ts', ['--undo-sort', 'sorted'], { cwd: home });
-    expect(undone).toMatchObject({ code: 0, stdout: 'Removed 45 files from sorted\n', stderr: '' });
+    expect(await command('--undo-sort', sorted)).toMatchObject({
+      code: 0,
+      stdout: `Removed 45 files from ${sorted}\n`,
+    });
     expect(readdirSync(home)).toEqual(['photos']);
     await sort('--link', '--json');
     expect(filesIn().filter((entry) => entry.isSymbolicLink())).toHaveLength(45);
-    await run('predict.ts', ['--undo-sort', 'sorted'], { cwd: home });
+    await command('--undo-sort', sorted);
     expect(readdirSync(home)).toEqual(['photos']);
-    expect(readdirSync(join(home, 'photos/bird'))).toHaveLength(20);
-    const none = await run('predict.ts', ['--undo-sort', 'photos'], { cwd: home });
-    expect([none.code, none.stderr]).toEqual([
+    expect(readdirSync(join(own, 'bird'))).toHaveLength(20);
+    const none = await command('--undo-sort', own);
+    expect([none.code, none.message]).toEqual([
       2,
-      expect.stringMatching(/^Error: Expected a folder that --sort-into/),
+      expect.stringMatching(/^Expected a folder that --sort-into/),
+    ]);
+    const alone = await command('--link', own);
+    expect([alone.code, alone.message]).toEqual([
+      2,
+      expect.stringMatching(/^Expected --sort-into DIR beside --link/),
     ]);
   });
 

@@ -7,7 +7,19 @@ import { fileURLToPath } from 'node:url';
 const src = join(dirname(dirname(fileURLToPath(import.meta.url))), 'src');
 
 /** From the bottom up: a file imports from its own room and from rooms before it. Files of src itself are commands. */
-const rooms = ['setup', 'base', 'page', 'metrics', 'model', 'ranks', 'data', 'filing', 'export', 'training', 'alerts'];
+const rooms = [
+  'setup',
+  'base',
+  'page',
+  'metrics',
+  'model',
+  'ranks',
+  'data',
+  'filing',
+  'export',
+  'training',
+  'alerts',
+];
 const upperRooms = ['run', 'predictor', 'check', 'report', 'server', 'review', 'compare', 'ui'];
 /** The folders of src/data, likewise; the files directly in src/data are used by all of them. */
 const dataRooms = ['cache', 'archive', 'hub', 'kaggle', 'parquet', 'lock', 'sources'];

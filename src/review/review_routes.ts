@@ -82,5 +82,5 @@ export function reviewRoutes({ dataset, doubts, folders, answers }: ReviewFacts)
 
 function whyOf({ kind }: Doubt, label: string, guess: string, certainty: number): string {
   if (guess !== label) return `looks like ${guess}, ${percent(certainty, 0)}`;
-  return kind === 'label' ? 'doubted while it was trained' : `unsure, ${percent(certainty, 0)}`;
+  return kind === 'label' ? 'other images contradict its label' : `unsure, ${percent(certainty, 0)}`;
 }

@@ -12,6 +12,8 @@ export interface RunDataset {
   dataset: Dataset;
   split: Split;
   seed: number;
+  /** Whether the network began with pretrained weights. */
+  isPretrained: boolean;
   /** As they were typed, for `--data` and the others. */
   sources: Pick<TrainOptions, 'data' | 'birds' | 'notBirds' | 'val'>;
 }
@@ -28,7 +30,7 @@ export async function runDataset(
 ): Promise<RunDataset> {
   const description = await readDescription(folder);
   if (typeof description === 'string') throw new UserError(description);
-  const { workingDirectory, options } = description;
+  const { workingDirectory, options, pretrained } = description;
   const root = typeof workingDirectory === 'string' ? workingDirectory : process.cwd();
   const known = Object.entries(options as object).filter(([name]) => Object.hasOwn(trainOptions, name));
   const run = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
@@ -38,5 +40,11 @@ export async function runDataset(
     ...{ imageSize: input.height, fit: input.fit, cacheDir: resolve(root, run.cache ?? cacheFolder()) },
   });
   const split = await splitDataset(dataset, { fraction, seed });
-  return { dataset, split, seed, sources: { data, birds, notBirds, val } };
+  return {
+    dataset,
+    split,
+    seed,
+    isPretrained: pretrained !== undefined,
+    sources: { data, birds, notBirds, val },
+  };
 }

@@ -37,13 +37,15 @@ export const APP_SCRIPT = `'use strict';
   }
 
   const percent = (share) => (100 * share).toFixed(1) + '%';
+  /** As people read the name of a class: "Cardinal" for "017.Cardinal". */
+  const shown = (name) => name.replace(/^\\d+[\\s._-]+(?=\\p{L})/u, '').replace(/_+/g, ' ').trim() || name;
 
   function rows(probabilities) {
     const best = Object.entries(probabilities).sort((a, b) => b[1] - a[1]).slice(0, 5);
     const row = ([name, share]) => {
       const bar = el('div', { class: 'bar' });
       bar.style.setProperty('--share', share.toFixed(4));
-      return el('tr', {}, el('td', { class: 'text' }, el('bdi', {}, name)), el('td', {}, percent(share)), el('td', {}, bar));
+      return el('tr', {}, el('td', { class: 'text' }, el('bdi', {}, shown(name))), el('td', {}, percent(share)), el('td', {}, bar));
     };
     return el('table', { class: 'rows' }, el('tbody', {}, ...best.map(row)));
   }
@@ -60,10 +62,12 @@ export const APP_SCRIPT = `'use strict';
     const all = keys.map((name, i) => el('button', {
       type: 'button', 'aria-pressed': 'false', 'aria-keyshortcuts': String(i + 1), 'data-label': name,
       onclick: () => choose(card, name),
-    }, el('kbd', { 'aria-hidden': 'true' }, String(i + 1)), ' ', el('bdi', {}, name)));
+    }, el('kbd', { 'aria-hidden': 'true' }, String(i + 1)), ' ', el('bdi', {}, shown(name))));
     if (keys.length < classNames.length) {
       const select = el('select', { 'aria-label': 'Another class', onchange: () => select.value && choose(card, select.value) },
-        el('option', { value: '' }, 'another…'), ...[...classNames].sort().map((name) => el('option', { value: name }, name)));
+        el('option', { value: '' }, 'another…'));
+      // Thousands of classes under each of hundreds of pictures would be slow: they come when they are asked for.
+      select.addEventListener('focus', () => select.append(...[...classNames].sort().map((name) => el('option', { value: name }, shown(name)))), { once: true });
       all.push(select);
     }
     return el('div', { class: 'keys', role: 'group', 'aria-label': 'What it is' }, ...all);
@@ -121,7 +125,7 @@ export const APP_SCRIPT = `'use strict';
       const text = answer.confirmed ? 'The label is right.' : answer.isNew ? 'Saved as ' + answer.file + '.' : 'It is there already: ' + answer.file + '.';
       card.querySelector('.state').textContent = text;
       if (answer.isNew) undoable.push({ card, file: answer.file });
-      say(card.info.name + ' is ' + label + '. ' + text + (answer.isNew ? ' U takes it back.' : ''));
+      say(card.info.name + ' is ' + shown(label) + '. ' + text + (answer.isNew ? ' U takes it back.' : ''));
       count(answer.count);
       if (card === current) move(1, isDoubtful);
     } catch (error) {
@@ -194,7 +198,8 @@ export const APP_SCRIPT = `'use strict';
       const chips = { none: [], some: [{ look: 'info', text: 'probably' }], much: [{ look: 'warning', text: 'unsure' }] }[answer.doubt];
       card.classList.toggle('unsure', answer.unsure);
       unsure += answer.unsure ? 1 : 0;
-      fill(card, answer.guess, chips, answer.probabilities);
+      if (answer.group) chips.push({ look: 'info', text: 'at least: ' + answer.group.name });
+      fill(card, shown(answer.guess), chips, answer.probabilities);
     } catch (error) {
       card.classList.add('failed');
       fill(card, error.message, []);
@@ -218,7 +223,7 @@ export const APP_SCRIPT = `'use strict';
       for (const item of page.items) {
         const card = makeCard(item);
         const chips = [{ look: item.kind === 'mistake' ? 'critical' : 'warning', text: item.why }];
-        fill(card, item.label, chips, item.probabilities);
+        fill(card, shown(item.label), chips, item.probabilities);
         card.querySelector('img').alt = item.name;
         ask('/image?at=' + item.at).then((blob) => { card.querySelector('img').src = URL.createObjectURL(blob); })
           .catch((error) => card.querySelector('img').replaceWith(el('span', { class: 'blank' }, error.message)));

@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chanceOfDifference, differingOptions } from '../../src/compare/comparison.ts';
 import type { FinishedRun } from '../../src/compare/finished_run.ts';
-import { rightCounts } from '../../src/compare/same_images.ts';
-import { pictureFolder, run, temporaryFolder } from '../images.ts';
+import { type AskedImage, rightCounts } from '../../src/compare/same_images.ts';
+import { compareCommand } from '../../src/compare.ts';
+import { predict } from '../../src/predict.ts';
+import { train } from '../../src/train.ts';
+import { captured } from '../captured.ts';
+import { pictureFolder, temporaryFolder } from '../images.ts';
 
 const folder = temporaryFolder('compare');
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -48,25 +52,27 @@ test('who is right where', () => {
 });
 
 describe('the command', () => {
+  const [photos, short, long] = ['photos', 'short', 'long'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const compare = (...words: string[]) => captured(compareCommand, words);
+
   beforeAll(async () => {
-    await pictureFolder(join(folder, 'photos'), 24, 24);
-    const options = ['--data', 'photos', '--network', 'birbs-bn', '--ui', 'plain', '--cache', 'cache'];
-    const train = (name: string, ...more: string[]) =>
-      run('train.ts', [...options, ...more, '--run', name], { cwd: folder });
-    await Promise.all([
-      train('short', '--image-size', '16', '--epochs', '1'),
-      train('long', '--image-size', '24', '--epochs', '3'),
-    ]);
+    await pictureFolder(photos, 24, 24);
+    const options = { network: 'birbs-bn', lock: join(folder, 'lock.json') } as const;
+    const given = { ...options, data: [photos], cache: join(folder, 'cache') };
+    await train({ ...given, imageSize: 16, epochs: 1, run: short });
+    await train({ ...given, imageSize: 24, epochs: 3, run: long });
   });
 
   test('prints a table, and writes a page that loads nothing', async () => {
-    const { code, stdout, stderr } = await run('compare.ts', ['short', 'long', '--html', 'c.html'], {
-      cwd: folder,
-    });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const [head, short, long] = stdout.split('\n');
+    const { code, stdout } = await compare(short, long, '--html', join(folder, 'c.html'));
+    expect(code).toBe(0);
+    const [head, first, second] = stdout.split('\n');
     expect(head).toMatch(/^run +network +epochs +balanced accuracy/);
-    expect([short, long]).toEqual([
+    expect([first, second]).toEqual([
       expect.stringMatching(/^short +birbs-bn +1 /),
       expect.stringMatching(/^long +birbs-bn +3 /),
     ]);
@@ -81,40 +87,36 @@ describe('the command', () => {
   });
 
   test('answers are those of predict, though the networks see different pixels', async () => {
-    const { stdout } = await run('compare.ts', ['short', 'long', '--json'], { cwd: folder });
-    const { images } = JSON.parse(stdout);
-    const names = images.slice(0, 4).map(({ name }: { name: string }) => name);
-    for (const [i, name] of ['short', 'long'].entries()) {
-      const predicted = await run('predict.ts', ['--model', name, '--json', ...names], { cwd: folder });
-      const lines = predicted.stdout
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line));
-      expect(lines.map(({ guess, certainty }) => [guess, certainty.toFixed(5)])).toEqual(
-        images
-          .slice(0, 4)
-          .map((image: { answers: { guess: string; certainty: number }[] }) => [
-            image.answers[i]!.guess,
-            image.answers[i]!.certainty.toFixed(5),
-          ]),
+    const { images } = JSON.parse((await compare(short, long, '--json')).stdout);
+    const asked: AskedImage[] = images.slice(0, 4);
+    for (const [i, model] of [short, long].entries()) {
+      const found: unknown[] = [];
+      for await (const answer of predict(
+        asked.map(({ name }) => name),
+        { model },
+      ))
+        found.push('error' in answer ? answer : [answer.guess, answer.certainty.toFixed(5)]);
+      expect(found).toEqual(
+        asked.map(({ answers }) => [answers[i]!.guess, answers[i]!.certainty.toFixed(5)]),
       );
     }
   });
 
   test('runs whose images are gone are compared by what they have kept; wrong usage is a sentence', async () => {
-    rmSync(join(folder, 'photos'), { recursive: true });
-    const gone = await run('compare.ts', ['short', 'long'], { cwd: folder });
-    expect(gone.stdout).toMatch(/^They were not asked about the same images: .*photos/m);
-    const alone = await run('compare.ts', ['short'], { cwd: folder });
-    expect([alone.code, alone.stderr]).toEqual([
+    rmSync(photos, { recursive: true });
+    expect((await compare(short, long)).stdout).toMatch(
+      /^They were not asked about the same images: .*photos/m,
+    );
+    const alone = await compare(short);
+    expect([alone.code, alone.message]).toEqual([
       2,
-      expect.stringMatching(/^Error: Expected at least two run folders/),
+      expect.stringMatching(/^Expected at least two run folders/),
     ]);
-    writeFileSync(join(folder, 'long/results.json'), '{');
-    const damaged = await run('compare.ts', ['short', 'long', '--html', 'd.html'], { cwd: folder });
-    expect([damaged.code, damaged.stderr]).toEqual([
+    writeFileSync(join(long, 'results.json'), '{');
+    const damaged = await compare(short, long, '--html', join(folder, 'd.html'));
+    expect([damaged.code, damaged.message]).toEqual([
       1,
-      expect.stringMatching(/results\.json, but it is damaged\n$/),
+      expect.stringMatching(/results\.json, but it is damaged$/),
     ]);
     expect(existsSync(join(folder, 'd.html'))).toBe(false);
   });

@@ -1,9 +1,14 @@
 /** The images of a run in the order of doubt, put right on the page, and learned from by the next training. */
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { noAnswers, rankDoubts } from '../../src/review/doubts.ts';
-import { pictureFolder, run, temporaryFolder } from '../images.ts';
+import { doubtedLabels } from '../../src/review/label_doubts.ts';
+import { reviewCommand } from '../../src/review.ts';
+import { train } from '../../src/train.ts';
+import { captured } from '../captured.ts';
+import { pictureFolder, temporaryFolder } from '../images.ts';
+import { randomness } from '../report/stories.ts';
 
 const folder = temporaryFolder('review');
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,75 +26,81 @@ test('worst mistakes, labels to check, unsure: each image once', () => {
   expect(rankDoubts(answers, all, 3)).toHaveLength(3);
 });
 
-const options = [
-  '--network',
-  'birbs-bn',
-  '--image-size',
-  '16',
-  '--epochs',
-  '1',
-  '--ui',
-  'plain',
-  '--cache',
-  'cache',
-];
+test('labels that other images contradict come first, whatever the group of near copies says', async () => {
+  const [count, width] = [80, 4];
+  const noise = randomness(3);
+  const labels = Int32Array.from({ length: count }, (_, i) => i % 2);
+  const features = Float32Array.from(
+    { length: count * width },
+    (_, i) => (labels[Math.floor(i / width)] === 0 ? -1 : 1) + noise() - 0.5,
+  );
+  const groups = Int32Array.from({ length: count }, (_, i) => Math.floor(i / 4));
+  for (const wrong of [5, 22, 41]) labels[wrong] = 1 - labels[wrong]!;
+  const table = { features, width, labels, classes: 2, groups };
+  const asked = { threads: 1, signal: new AbortController().signal };
+  expect((await doubtedLabels(table, asked)).sort((a, b) => a - b)).toEqual([5, 22, 41]);
+  const few = { ...table, labels: labels.map((_, i) => Number(i < 5)) as Int32Array };
+  expect(await doubtedLabels(few, asked)).toEqual([]);
+});
+
+const photos = join(folder, 'photos');
+const corrections = join(folder, 'corrections');
+const runs = (name: string, data: string[]) =>
+  train({
+    ...{ data, run: join(folder, name), cache: join(folder, 'cache'), lock: join(folder, 'lock.json') },
+    ...{ network: 'birbs-bn', imageSize: 16, epochs: 1 },
+  });
 
 beforeAll(async () => {
-  await pictureFolder(join(folder, 'photos'), 30, 30);
-  const trained = await run('train.ts', ['--data', 'photos', '--run', 'run', ...options], { cwd: folder });
-  expect(trained.code).toBe(0);
+  await pictureFolder(photos, 30, 30);
+  await runs('run', [photos]);
 });
 
 test('review saves what is put right, and the next training says how much it learns from it', async () => {
   const found: Record<string, unknown> = {};
-  const { code, stdout, stderr } = await run('review.ts', ['run', '--port', '0'], {
-    cwd: folder,
-    onOutput: (text, kill) => {
-      const address = /Open (http:\S+)\n(?:.|\n)*ends it/.exec(text)?.[1];
-      if (!address || found.asked) return;
-      found.asked = (async () => {
-        const ask = async (path: string, method = 'GET') => fetch(address + path, { method });
-        found.first = await (await ask('doubts?from=0')).json();
-        found.image = (await ask('image?at=0')).headers.get('content-type');
-        found.beyond = (await ask('image?at=100000')).status;
-        const { items } = found.first as { items: { at: number; label: string }[] };
-        const [one, two] = items as [(typeof items)[number], (typeof items)[number]];
-        const other = one.label === 'bird' ? 'not-bird' : 'bird';
-        found.right = await (await ask(`label?at=${two.at}&label=${two.label}`, 'POST')).json();
-        found.saved = await (await ask(`label?at=${one.at}&label=${other}`, 'POST')).json();
-      })()
-        .catch((error) => (found.error = error))
-        .finally(() => kill('SIGINT'));
-    },
+  const words = [join(folder, 'run'), '--port', '0', '--corrections', corrections];
+  const { code, stdout } = await captured(reviewCommand, words, (text, interrupt) => {
+    const address = /Open (http:\S+)\n(?:.|\n)*ends it/.exec(text)?.[1];
+    if (!address || found.asked) return;
+    const ask = async (path: string, method = 'GET') => fetch(address + path, { method });
+    const asked = async () => {
+      found.first = await (await ask('doubts?from=0')).json();
+      found.image = (await ask('image?at=0')).headers.get('content-type');
+      found.beyond = (await ask('image?at=100000')).status;
+      const [one, two] = (found.first as { items: { at: number; label: string }[] }).items;
+      const other = one!.label === 'bird' ? 'not-bird' : 'bird';
+      found.right = await (await ask(`label?at=${two!.at}&label=${two!.label}`, 'POST')).json();
+      found.saved = await (await ask(`label?at=${one!.at}&label=${other}`, 'POST')).json();
+    };
+    found.asked = asked()
+      .catch((error) => (found.error = error))
+      .finally(interrupt);
   });
   await found.asked;
-  expect({ code, stderr, error: found.error }).toEqual({ code: 0, stderr: '', error: undefined });
+  expect({ code, error: found.error }).toEqual({ code: 0, error: undefined });
   const { items, total } = found.first as { items: { kind: string; why: string }[]; total: number };
   expect(total).toBeGreaterThan(1);
   expect(items[0]!.why).toMatch(/^(looks like|unsure)/);
   expect([found.image, found.beyond]).toEqual(['image/webp', 404]);
   expect(found.right).toEqual({ confirmed: true, label: expect.any(String), count: 0 });
   expect(found.saved).toMatchObject({ isNew: true, count: 1 });
-  expect(stdout).toMatch(
-    /Saved 1 corrections?\.\nLearn from them: .*train\.ts --data photos --data corrections\n$/,
-  );
-  expect(readdirSync(join(folder, 'corrections'))).toContain('corrections.jsonl');
+  expect(stdout).toContain(`Learn from them: npx tsx src/train.ts --data ${photos} --data ${corrections}\n`);
+  expect(readdirSync(corrections)).toContain('corrections.jsonl');
 
-  const again = await run(
-    'train.ts',
-    ['--data', 'photos', '--data', 'corrections', '--run', 'run2', ...options],
-    { cwd: folder },
-  );
-  expect(again.stdout).toMatch(
-    /Learns from (1 correction|0 corrections; 1 more is held out for validation); 1 wrong label of other sources replaced/,
-  );
+  await runs('run2', [photos, corrections]);
+  const { data } = JSON.parse(readFileSync(join(folder, 'run2/run.json'), 'utf8'));
+  expect(data.notes).toEqual([
+    expect.stringMatching(
+      /^Learns from (1 correction|0 corrections; 1 more is held out for validation); 1 wrong label of other sources replaced$/,
+    ),
+  ]);
 });
 
 test('weights without their run are refused with a sentence', async () => {
   cpSync(join(folder, 'run/best.safetensors'), join(folder, 'alone.safetensors'));
-  const { code, stderr } = await run('review.ts', ['alone.safetensors'], { cwd: folder });
-  expect([code, stderr]).toEqual([
+  const { code, message } = await captured(reviewCommand, [join(folder, 'alone.safetensors')]);
+  expect([code, message]).toEqual([
     1,
-    'Error: Expected the images that . was trained on, but there is no run.json\n',
+    `Expected the images that ${folder} was trained on, but there is no run.json`,
   ]);
 });

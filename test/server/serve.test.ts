@@ -2,8 +2,11 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { predictCommand } from '../../src/predict.ts';
+import { serveCommand } from '../../src/serve.ts';
 import { startServer } from '../../src/server/image_server.ts';
 import { hostsOf, isLoopback } from '../../src/server/request_guard.ts';
+import { captured } from '../captured.ts';
 import { pictureFolder, run, temporaryFolder } from '../images.ts';
 import { sendDamagedForms } from './multipart_fuzz.ts';
 import { ask, FORM, formOf, type Served, send, serveModel, writeTinyModel } from './served.ts';
@@ -31,9 +34,9 @@ const sentence = ({ text }: { text: string }) => JSON.parse(text).error;
 
 describe('POST /predict', () => {
   test('answers byte for byte what predict --json prints', async () => {
-    const { stdout } = await run('predict.ts', ['--model', model, '--json', '0.png', '1.png'], {
-      cwd: photos,
-    });
+    const paths = [0, 1].map((i) => join(photos, `${i}.png`));
+    const printed = await captured(predictCommand, ['--model', model, '--json', ...paths]);
+    const stdout = printed.stdout.replaceAll(`${photos}/`, '');
     const [first, second] = stdout.trimEnd().split('\n') as [string, string];
     expect(await post(formOf([image(0), image(1)]), FORM)).toEqual({
       status: 200,
@@ -221,7 +224,8 @@ describe('refusals', () => {
 async function until<T>(ask: () => Promise<T>, holds: (answer: T) => boolean): Promise<T> {
   for (let i = 0; ; i++) {
     const answer = await ask();
-    if (holds(answer) || i > 200) return answer;
+    if (holds(answer)) return answer;
+    if (i > 200) throw new Error(`never: ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -324,10 +328,15 @@ describe('the command', () => {
   });
 
   test('a port that is taken is named', async () => {
-    const { code, stderr } = await run('serve.ts', [model, '--port', String(server.port)], { cwd: folder });
-    expect([code, stderr]).toEqual([
+    const { code, message } = await captured(serveCommand, [
+      model,
+      '--port',
+      String(server.port),
+      '--no-correct',
+    ]);
+    expect([code, message]).toEqual([
       2,
-      `Error: Expected port ${server.port} to be free, but another program has it; choose another with --port, 0 for any\n`,
+      `Expected port ${server.port} to be free, but another program has it; choose another with --port, 0 for any`,
     ]);
   });
 });
