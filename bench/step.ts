@@ -36,13 +36,30 @@ const CASES: Case[] = [
 /** Milliseconds a step, through the addon as a training run does it. */
 export async function* step(): AsyncGenerator<BenchResult | MissingRival> {
   for (const one of CASES) yield* stepCase(one);
+  yield* portableCase(CASES[0]!);
+}
+
+/** What a machine without oneDNN takes, beside what it would take with it. */
+async function* portableCase(one: Case): AsyncGenerator<BenchResult> {
+  const sessions = [await openSession(one, 'portable'), await openSession(one)];
+  const [ours, rival] = await alternate(
+    sessions.map((session) => contender(session, one)),
+    ROUNDS,
+  );
+  for (const session of sessions) await session.dispose();
+  yield {
+    ...{ bench: 'step', case: `${nameOf(one)}, portable kernels`, unit: 'ms' },
+    ...{ ours: rounded(ours!), rival: rounded(rival!), rivalName: 'the cpu device' },
+    ratio: rounded(ours! / rival!),
+  };
+}
+
+function nameOf({ imageSize, batchSize, optimizer }: Case): string {
+  return `${imageSize} px, batch ${batchSize}, ${optimizer}, ${availableParallelism()} threads`;
 }
 
 async function* stepCase(one: Case): AsyncGenerator<BenchResult | MissingRival> {
-  const line = {
-    bench: 'step',
-    case: `${one.imageSize} px, batch ${one.batchSize}, ${one.optimizer}, ${availableParallelism()} threads`,
-  };
+  const line = { bench: 'step', case: nameOf(one) };
   const rivals: Rival[] = [];
   for (const open of [openConvolutions, openPytorch]) {
     try {
@@ -72,9 +89,12 @@ async function* stepCase(one: Case): AsyncGenerator<BenchResult | MissingRival> 
   }
 }
 
-async function openSession({ imageSize, batchSize, optimizer }: Case): Promise<NativeSession> {
+async function openSession(
+  { imageSize, batchSize, optimizer }: Case,
+  device: 'cpu' | 'portable' = 'cpu',
+): Promise<NativeSession> {
   return await loadAddon().createSession({
-    device: 'cpu',
+    device,
     network: birbs({ imageSize, classNames: ['bird', 'not-bird'] }),
     seed: 1,
     batchSize,
