@@ -86,7 +86,7 @@ const formats: Record<ExportOptions['format'], Format> = {
 
 /**
  * Writes a trained network in another format. The file is read back and has to answer as the network does before it
- * appears.
+ * appears; that computes in JavaScript, so the event loop waits for up to a second.
  * @param given options by name; the defaults are those of the command
  * @throws UserError when an option is wrong, there is no model, or the file would answer something else
  */

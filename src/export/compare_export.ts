@@ -62,8 +62,8 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return most;
 }
 
-/** Multiply-adds that a check may take: about half a second. */
-const WORK = 6e8;
+/** Multiply-adds that a check may take: about a quarter of a second. */
+const WORK = 3e8;
 
 /** How many images to compare: fewer of a large network. */
 export function imagesToCompare(multiplyAdds: number): number {

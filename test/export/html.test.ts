@@ -54,6 +54,24 @@ test('a page whose script is not the one that its policy allows is refused', asy
   await expect(refused('color-scheme', 'scheme')).rejects.toThrow('does not allow its own style');
 });
 
+test('a network that is too large for a page is refused', async () => {
+  const { model, session } = await exported(networks.same!);
+  await session.dispose();
+  const { layers } = model.graph;
+  const dense = layers.at(-1)!;
+  const weight = { name: 'w', shape: [1, 51e6], data: new Float32Array(51e6) };
+  const graph = {
+    ...model.graph,
+    layers: [
+      ...layers.slice(0, -1),
+      { ...dense, operation: { kind: 'dense', weight, bias: undefined } as const },
+    ],
+  };
+  expect(() => encodeHtml({ ...model, graph })).toThrow(
+    /^Expected a network of at most 200 MB of weights for a page, but this has 204 MB; export it as ONNX/,
+  );
+});
+
 test('names of classes are text, whatever is in them', async () => {
   const classNames = ['</script><script>alert(1)</script>', '<!--', '"&amp;\u2028'];
   const network: Network = { ...networks.same!, classNames };

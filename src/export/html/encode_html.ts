@@ -1,5 +1,6 @@
 /** A network as a page: one file that works without a network, from a disk or a web server. */
 import { createHash } from 'node:crypto';
+import { UserError } from '../../base/errors.ts';
 import { version } from '../../base/version.ts';
 import { megabytes, percent } from '../../base/words.ts';
 import { Html, html, nameHtml } from '../../page/html.ts';
@@ -10,7 +11,10 @@ import type { PageModel, StoredTensor } from './page_model.ts';
 import { pageScript } from './page_script.ts';
 import { TRY_STYLE } from './try_style.ts';
 
-/** The bytes of the file in pieces. */
+/**
+ * The bytes of the file in pieces.
+ * @throws UserError when the network is too large for a page
+ */
 export function encodeHtml(model: ExportedModel): Uint8Array[] {
   const { network, calibration } = model;
   const pieces: Uint8Array[] = [];
@@ -30,10 +34,17 @@ export function encodeHtml(model: ExportedModel): Uint8Array[] {
     ...{ temperature: calibration.temperature, threshold: calibration.threshold },
     ...{ unsureBelow: calibration.unsureBelow, graph },
   };
+  if (offset > LARGEST)
+    throw new UserError(
+      `Expected a network of at most ${megabytes(LARGEST)} of weights for a page, but this has ${megabytes(offset)}; export it as ONNX, or train a smaller one`,
+    );
   const weights = Buffer.concat(pieces).toString('base64');
   const [before, after] = pageText(model, page).split(WEIGHTS) as [string, string];
   return [before, weights, after].map((text) => Buffer.from(text));
 }
+
+/** Bytes of weights: as base64 they have to fit into one string, and nobody waits for more. */
+const LARGEST = 200e6;
 
 /** Where the weights come. */
 const WEIGHTS = '@@weights@@';
