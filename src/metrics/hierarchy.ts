@@ -41,8 +41,7 @@ export function likeliestGroup({ groups, groupOf }: Level, shares: Float64Array)
 }
 
 /**
- * The answer at the lowest level whose likeliest group has at least the probability `from`; the highest level where
- * none has.
+ * The answer at the lowest level whose likeliest group has at least the probability `from`; undefined where none has.
  * @param shares calibrated probabilities of the classes
  */
 export function lowestSure(
@@ -50,12 +49,11 @@ export function lowestSure(
   shares: Float64Array,
   from: number,
 ): GroupAnswer | undefined {
-  let answer: GroupAnswer | undefined;
   for (const [level, groups] of hierarchy.entries()) {
-    answer = { level, ...likeliestGroup(groups, shares) };
-    if (answer.probability >= from) break;
+    const answer = likeliestGroup(groups, shares);
+    if (answer.probability >= from) return { level, ...answer };
   }
-  return answer;
+  return undefined;
 }
 
 /**
@@ -97,6 +95,7 @@ export async function fitSureFrom(
 ): Promise<number> {
   const breathe = breather();
   const right = new Float64Array(BOUNDS.length);
+  const answered = new Float64Array(BOUNDS.length);
   const levels = [classLevel(classes), ...hierarchy];
   for (const [row, label] of labels.entries()) {
     const shares = probabilities.subarray(row * classes, (row + 1) * classes);
@@ -104,11 +103,13 @@ export async function fitSureFrom(
     const places = levels.map(({ groupOf }, i) => groupOf[label] === answers[i]!.group);
     for (const [i, from] of BOUNDS.entries()) {
       const level = answers.findIndex(({ probability }) => probability >= from);
-      right[i]! += Number(places[level < 0 ? levels.length - 1 : level]);
+      if (level < 0) continue;
+      answered[i]! += 1;
+      right[i]! += Number(places[level]);
     }
     if (row % 64 === 0) await breathe();
   }
-  const found = BOUNDS.find((_, i) => right[i]! >= wanted * labels.length);
+  const found = BOUNDS.find((_, i) => right[i]! >= wanted * answered[i]! && answered[i]! > 0);
   return found ?? BOUNDS.at(-1)!;
 }
 

@@ -21,8 +21,7 @@ export interface Verdict {
   /** The same in three steps: `some` below 80% certainty, `much` where it is unsure. */
   doubt: 'none' | 'some' | 'much';
   /**
-   * Of a model whose classes are in groups, where no class is sure enough: the finest group that is, or else the largest
-   * ("a warbler").
+   * Of a model whose classes are in groups, where no class is sure enough: the finest group that is ("a warbler").
    */
   group?: { level: string; name: string; probability: number };
   /** By class. */

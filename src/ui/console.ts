@@ -162,10 +162,12 @@ function countsText(classNames: string[], counts: number[]): string {
 
 function dataLines(event: Extract<TrainEvent, { type: 'data' }>): string[] {
   const { classNames, skipped, majorityClass } = event;
-  const lines = event.sources.map(
-    ({ source, images, counts }) =>
-      `${source}: ${count(images)} images (${countsText(Object.keys(counts), Object.values(counts))})`,
-  );
+  const lines = event.sources.map(({ source, images, counts }) => {
+    const text = countsText(Object.keys(counts), Object.values(counts));
+    return Object.keys(counts).length > MOST_CLASSES
+      ? `${source}: ${text}`
+      : `${source}: ${count(images)} images (${text})`;
+  });
   const row = (counts: number[]) => countsText(classNames, counts);
   lines.push(...listLines('Skipped', skipped), ...listLines('Left out', event.filtered));
   lines.push(...healthLines(event));

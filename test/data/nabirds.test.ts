@@ -99,6 +99,16 @@ describe('the set as it is given out', () => {
     expect(part.looseImages).toBe(!pack);
   });
 
+  test('its groups are levels of the classes', async () => {
+    const folder = testFolder();
+    write(join(folder, 'set'), await files());
+    const { classNames, hierarchy } = await loadDataset(
+      options(folder, { data: [`nabirds:${join(folder, 'set')}`] }),
+    );
+    expect(classNames).toEqual(['Barn Owl', 'House Sparrow', 'House Sparrow (Male)']);
+    expect(hierarchy).toEqual([{ name: '2 groups', groups: ['Owls', 'House Sparrow'], groupOf: [0, 1, 1] }]);
+  });
+
   test('its own split, on request', async () => {
     const folder = testFolder();
     write(folder, await files());
