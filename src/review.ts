@@ -3,12 +3,12 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
-import { count, printable, quote } from './base/words.ts';
+import { count, printable } from './base/words.ts';
 import { CORRECTIONS_FILE } from './data/corrections_mark.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
 import { ClassFolders } from './filing/class_folders.ts';
-import { kebab, parseReview } from './options.ts';
+import { parseReview } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
 import type { Verdict } from './predictor/prediction.ts';
 import { keepAnswer, noAnswers, rankDoubts } from './review/doubts.ts';
@@ -16,6 +16,7 @@ import { doubtedLabels } from './review/label_doubts.ts';
 import { reviewRoutes } from './review/review_routes.ts';
 import { type RunDataset, runDataset } from './run/run_dataset.ts';
 import { readLog } from './run/run_folder.ts';
+import { trainAgain } from './run/train_again.ts';
 import { pageRoute, reviewPage } from './server/serve_page.ts';
 import { serveUntil } from './server/serve_until.ts';
 
@@ -73,7 +74,7 @@ export async function reviewCommand(
     });
     const saved = folders.count - before;
     process.stdout.write(`Saved ${count(saved)} corrections.\n`);
-    if (saved > 0) process.stdout.write(`Learn from them: ${trainAgain(train, run, corrections)}\n`);
+    if (saved > 0) process.stdout.write(`Learn from them: ${await trainAgain(train, folder, corrections)}\n`);
     return 0;
   } finally {
     await images?.dispose();
@@ -160,15 +161,6 @@ async function suspectsOf(folder: string): Promise<number[]> {
   const lines = await readLog(folder, Number.POSITIVE_INFINITY);
   const last = lines.findLast((line) => line.type === 'findings');
   return last?.suspects.map(({ position }) => position) ?? [];
-}
-
-/** The training of the run with the corrections, in a new folder. */
-function trainAgain(train: string, { sources }: RunDataset, corrections: string): string {
-  const options = Object.entries(sources).flatMap(([name, texts]) =>
-    texts.map((text) => `--${kebab(name)} ${quote(text)}`),
-  );
-  const own = `--data ${quote(corrections)}`;
-  return [train, ...options, ...(options.includes(own) ? [] : [own])].join(' ');
 }
 
 if (isMain(import.meta.url)) void runCommand(reviewCommand);

@@ -1,11 +1,12 @@
 /** The command that shows a model as a page and answers over HTTP. */
 import { basename, dirname } from 'node:path';
 import { isMain, runCommand } from './base/command.ts';
-import { count, quote } from './base/words.ts';
+import { count } from './base/words.ts';
 import { CORRECTIONS_FILE } from './data/corrections_mark.ts';
 import { ClassFolders } from './filing/class_folders.ts';
 import { parseServe } from './options.ts';
 import { openPredictor } from './predictor/predictor.ts';
+import { trainAgain } from './run/train_again.ts';
 import { correctionRoutes } from './server/correction_routes.ts';
 import { predictRoutes } from './server/predict_routes.ts';
 import { pageRoute, servePage } from './server/serve_page.ts';
@@ -49,7 +50,7 @@ export async function serveCommand(
   const saved = (folders?.count ?? 0) - before;
   process.stdout.write(`Answered ${count(answered)} images, saved ${count(saved)} corrections.\n`);
   if (saved > 0)
-    process.stdout.write(`Learn from them: ${train} --data YOUR-IMAGES --data ${quote(corrections)}\n`);
+    process.stdout.write(`Learn from them: ${await trainAgain(train, dirname(path), corrections)}\n`);
   return 0;
 }
 

@@ -14,8 +14,6 @@ export interface RunDataset {
   seed: number;
   /** Whether the network began with pretrained weights. */
   isPretrained: boolean;
-  /** As they were typed, for `--data` and the others. */
-  sources: Pick<TrainOptions, 'data' | 'birds' | 'notBirds' | 'val'>;
 }
 
 /**
@@ -45,6 +43,5 @@ export async function runDataset(
     split,
     seed,
     isPretrained: pretrained !== undefined,
-    sources: { data, birds, notBirds, val },
   };
 }

@@ -52,6 +52,19 @@ test('pictures are answered, corrected with one key and taken back with one', as
     /^1\.png, .*unsure$/,
   );
   expect(readdirSync(join(corrections, 'not-bird'))).toEqual([]);
+
+  // Without a click first.
+  const file = "new File(['plain words'], 'NAME.txt')";
+  const transfer = `(() => { const all = new DataTransfer(); all.items.add(${file}); return all; })()`;
+  const dispatch = (type: string, name: string, init: string) =>
+    browser!.evaluate(
+      `document.body.dispatchEvent(new ${type}('${name}', { bubbles: true, cancelable: true, ${init}: ${transfer.replace('NAME', name)} })) && null`,
+    );
+  await dispatch('ClipboardEvent', 'paste', 'clipboardData');
+  await until('#status', /^5 images answered/);
+  await dispatch('DragEvent', 'drop', 'dataTransfer');
+  await until('#status', /^6 images answered/);
+  expect(await text('.card:last-child .name')).toBe('drop.txt');
   expect(await browser.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
   expect(
     await browser.evaluate(
