@@ -88,9 +88,14 @@ const formats: Record<ExportOptions['format'], Format> = {
  * Writes a trained network in another format. The file is read back and has to answer as the network does before it
  * appears; that computes in JavaScript, so the event loop waits for up to a second.
  * @param given options by name; the defaults are those of the command
- * @throws UserError when an option is wrong, there is no model, or the file would answer something else
+ * @param signal ends it before anything is written
+ * @throws UserError when an option is wrong, there is no model, or the file would answer something else; the signal's
+ *   reason when it is aborted
  */
-export async function exportModel(given: Partial<ExportOptions> = {}): Promise<ExportedFile> {
+export async function exportModel(
+  given: Partial<ExportOptions> = {},
+  signal?: AbortSignal,
+): Promise<ExportedFile> {
   checkAddressSpace();
   const options = completeOptions(exportOptions, given);
   const { format: name, weights: width, out, ...which } = options;
@@ -108,7 +113,8 @@ export async function exportModel(given: Partial<ExportOptions> = {}): Promise<E
     const content = format.encode(model);
     const remarks: string[] = [];
     const files = new Map([...content].map(([file, pieces]) => [file, Buffer.concat(pieces)] as const));
-    const checked = await check(classifier, model, format.open(files), remarks);
+    const checked = await check(classifier, model, format.open(files), remarks, signal);
+    signal?.throwIfAborted();
     const whole = content.get('');
     await (whole ? saveFile(path, whole) : savePackage(path, content));
     await copyCard(dirname(source), path);
@@ -168,12 +174,16 @@ async function check(
   model: ExportedModel,
   run: RunExported,
   remarks: string[],
+  signal: AbortSignal | undefined,
 ): Promise<ExportedFile['checked']> {
   const work = networkShapes(network).multiplyAdds.reduce((a, b) => a + b, 0);
   const most = Math.min(batchSize, imagesToCompare(work));
   let on: ExportedFile['checked']['on'] = 'validation images';
-  const search = validationImages(dirname(path), network, most, AbortSignal.timeout(PATIENCE));
+  const patience = AbortSignal.timeout(PATIENCE);
+  const limit = signal ? AbortSignal.any([signal, patience]) : patience;
+  const search = validationImages(dirname(path), network, most, limit);
   const images = await search.catch((error: Error) => {
+    signal?.throwIfAborted();
     on = 'generated images';
     const reason = error.name === 'TimeoutError' ? `took more than ${PATIENCE / 1000} s` : error.message;
     remarks.push(`Checked on generated images, as the validation images are not at hand: ${reason}.`);
@@ -186,7 +196,7 @@ async function check(
 /** The command: prints what was written and a program that uses it, and answers with the exit code. */
 export async function exportCommand(
   words: string[],
-  _signal: AbortSignal,
+  signal: AbortSignal,
   { command = 'npx tsx src/export.ts' } = {},
 ): Promise<number> {
   const line = parseExport(words, command);
@@ -195,7 +205,7 @@ export async function exportCommand(
     return 0;
   }
   const { format, weights, json } = line.values;
-  const file = await exportModel(line.values);
+  const file = await exportModel(line.values, signal);
   if (json) {
     process.stdout.write(`${JSON.stringify(file)}\n`);
     return 0;

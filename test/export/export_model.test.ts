@@ -124,6 +124,13 @@ test('SIGKILL while the file is written: there is none, and the next export remo
   expect(readdirSync(place)).toEqual(['x.card.md', 'x.onnx']);
 });
 
+test('Ctrl-C: nothing is written', async () => {
+  const out = join(folder, 'stopped.onnx');
+  const stopped = exportCommand([run, '--out', out], AbortSignal.abort());
+  await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+  expect(existsSync(out)).toBe(false);
+});
+
 test('what can not be exported is refused with a sentence, and nothing is written', async () => {
   const refused = (given: Parameters<typeof exportModel>[0]) =>
     exportModel(given).then(
