@@ -7,7 +7,13 @@ const [name, size, batch, rounds] = process.argv.slice(2) as [NetworkName, strin
 const [imageSize, batchSize, steps] = [Number(size), Number(batch), Number(rounds)];
 const addon = loadAddon();
 const ranks: NativeRanks | undefined = process.env.BIRBS_BENCH_ALONE ? undefined : await addon.joinRanks();
-const network = networks[name]({ imageSize, fit: 'cover', classNames: ['bird', 'not-bird'] });
+// Fine-tuned: of a pretrained network else only the head learns.
+const network = networks[name]({
+  imageSize,
+  fit: 'cover',
+  classNames: ['bird', 'not-bird'],
+  backbone: 'tuned',
+});
 const place = ranks ?? { rank: 0, size: 1 };
 const part = partOf(batchSize, place);
 const session = await addon.createSession({

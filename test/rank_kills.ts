@@ -15,14 +15,14 @@ import { generator } from './run_kills.ts';
 export const harms = ['kill', 'hang', 'interrupt', 'stop all'] as const;
 export type Harm = (typeof harms)[number];
 
-/** Seconds in which all ranks must have ended. */
-const LONGEST_END = 10;
+/** Seconds in which all ranks must have ended: of a training, and of ranks that still wait for each other to start. */
+const LONGEST_END = { training: 10, starting: 75 };
 
 export interface RankKills {
   runs: number;
   /** How often each harm was done while the training ran. */
   done: Record<Harm, number>;
-  slowestEnd: number;
+  slowestEnd: Record<keyof typeof LONGEST_END, number>;
   begunAnew: number;
   problems: string[];
 }
@@ -66,7 +66,7 @@ export async function killRanks(
   const folder = temporaryFolder('rank-kills');
   const random = generator(seed);
   const result: RankKills = {
-    ...{ runs, slowestEnd: 0, begunAnew: 0, problems: [] },
+    ...{ runs, slowestEnd: { training: 0, starting: 0 }, begunAnew: 0, problems: [] },
     done: { kill: 0, hang: 0, interrupt: 0, 'stop all': 0 },
   };
   const hash = (run: string) =>
@@ -77,11 +77,13 @@ export async function killRanks(
     let begun = 0;
     let timers: NodeJS.Timeout[] = [];
     let isDone = false;
+    let stage: keyof typeof LONGEST_END = 'starting';
     const onStart = (mpirun: number) => {
       const strike = () => {
         const ranks = ranksIn(run);
         if (ranks.size < processes) return;
         isDone = true;
+        if (existsSync(join(run, 'state.safetensors'))) stage = 'training';
         begun = performance.now();
         const victim = ranks.get(Math.floor(random() * processes));
         if (harm === 'kill') send(victim, 'SIGKILL');
@@ -94,13 +96,13 @@ export async function killRanks(
         setTimeout(strike, after),
         setTimeout(() => {
           for (const pid of ranksIn(run).values()) send(pid, 'SIGKILL');
-        }, after + 40_000),
+        }, after + 90_000),
       ];
     };
     const ended = await onRanks(launcher, processes, ['src/train.ts', ...words], { onStart });
     for (const timer of timers) clearTimeout(timer);
     for (const pid of ranksIn(run).values()) send(pid, 'SIGKILL');
-    return { ended, isDone, seconds: isDone ? (performance.now() - begun) / 1000 : 0 };
+    return { ended, isDone, stage, seconds: isDone ? (performance.now() - begun) / 1000 : 0 };
   };
   try {
     const photos = await pictureFolder(join(folder, 'photos'), 40, 40);
@@ -118,12 +120,19 @@ export async function killRanks(
     for (let i = 0; i < runs; i++) {
       const run = join(folder, `run-${i}`);
       const harm = kinds[i % kinds.length]!;
-      const { isDone, seconds, ended } = await harmed(words(run), run, harm, random() * whole.seconds * 1000);
+      const { isDone, stage, seconds, ended } = await harmed(
+        words(run),
+        run,
+        harm,
+        random() * whole.seconds * 1000,
+      );
       if (isDone) {
         result.done[harm] += 1;
-        result.slowestEnd = Math.max(result.slowestEnd, seconds);
-        if (seconds > LONGEST_END)
-          result.problems.push(`run-${i} (${harm}) ended after ${seconds.toFixed(1)} s: ${ended.stderr}`);
+        result.slowestEnd[stage] = Math.max(result.slowestEnd[stage], seconds);
+        if (seconds > LONGEST_END[stage])
+          result.problems.push(
+            `run-${i} (${harm}, ${stage}) ended after ${seconds.toFixed(1)} s: ${ended.stderr}`,
+          );
       }
       await newestCheckpoint(run, (message) => result.problems.push(`run-${i}: ${message}`)).catch((error) =>
         result.problems.push(`run-${i}: ${error.message}`),

@@ -18,6 +18,8 @@ constexpr auto sign_interval = milliseconds(500);
 constexpr auto longest_silence = milliseconds(7000);
 // So long the others wait for rank 0 to save what there is.
 constexpr auto saving_time = milliseconds(5000);
+// Until all processes have started and MPI has introduced them.
+constexpr auto joining_time = std::chrono::seconds(60);
 // A pause of this thread itself: the machine slept, or the process was stopped.
 constexpr auto own_pause = milliseconds(2000);
 
@@ -64,13 +66,19 @@ MpiCollective::MpiCollective(std::unique_ptr<Library> library,
                              const LaunchedAs& launched)
     : library_(std::move(library)) {
   thread_ = std::thread([this, launched] { run(launched); });
+}
+
+bool MpiCollective::join(std::string* problem) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return joined_ || !failure_.empty(); });
-  if (joined_) return;
-  const std::string reason = failure_;
-  lock.unlock();
-  thread_.join();
-  throw Error(reason);
+  const bool answered = changed_.wait_for(
+      lock, joining_time, [&] { return joined_ || !failure_.empty(); });
+  *problem = joined_    ? ""
+             : answered ? failure_
+                        : "not all processes that mpirun started joined "
+                          "within " +
+                              std::to_string(joining_time.count()) +
+                              " s; see whether one of them hangs.";
+  return answered;
 }
 
 MpiCollective::~MpiCollective() {
@@ -460,7 +468,14 @@ std::shared_ptr<Collective> open_collective() {
     throw Error("expected MPI to join the " + std::to_string(launched.size) +
                 " processes that mpirun started, but " + problem + ".");
   }
-  return std::make_shared<mpi::MpiCollective>(std::move(library), launched);
+  auto joining =
+      std::make_unique<mpi::MpiCollective>(std::move(library), launched);
+  if (!joining->join(&problem)) {
+    // Its thread waits in MPI_Init, which nothing ends but the process.
+    static_cast<void>(joining.release());
+  }
+  if (!problem.empty()) throw Error(problem);
+  return joining;
 }
 
 }  // namespace birbs

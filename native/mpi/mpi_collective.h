@@ -19,6 +19,10 @@ class MpiCollective : public Collective {
   MpiCollective(std::unique_ptr<Library> library, const LaunchedAs& launched);
   ~MpiCollective() override;
 
+  // Waits for the others; false where some have not come, who may never. The
+  // problem is empty where all is well.
+  bool join(std::string* problem);
+
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   std::string library() const override { return library_->version; }

@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { addressSpaceProblem } from './address_space.mjs';
 import { setUpAddon } from './build_addon.mjs';
+import { installMpi } from './mpi.mjs';
 import { installPackages } from './packages.mjs';
 import { SetupError, say } from './shell.mjs';
 import { buildStandin } from './standin.mjs';
@@ -21,7 +22,8 @@ function checkNode() {
 
 /**
  * Returns whether all is in place; if not, says what the user has to do.
- * @param {{ force?: boolean, standin?: boolean }} options `force`: build the addon anyway; `standin`: a second one
+ * @param {{ force?: boolean, standin?: boolean }} options `force`: build the addon anyway; `standin`: for the tests, a
+ *   second one, and MPI where apt-get has it
  */
 export function setUpClone({ force = false, standin = false } = {}) {
   try {
@@ -29,7 +31,10 @@ export function setUpClone({ force = false, standin = false } = {}) {
     checkMemory();
     installPackages();
     setUpAddon(force);
-    if (standin) buildStandin();
+    if (standin) {
+      buildStandin();
+      installMpi();
+    }
     return true;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
