@@ -56,7 +56,8 @@ export async function* examine(settings: DoctorSettings): AsyncGenerator<CheckRe
   const { name, gpu } = settings.device;
   const control = gpu?.virtual ? await controlProduct(name, check) : undefined;
   if (control) yield control;
-  for await (const result of compared(name, check)) {
+  const pretrained = settings.bench ? LITE0 : BLOCKS;
+  for await (const result of compared(name, pretrained, check)) {
     const judged = control ? excuse(result, control) : result;
     results.push(judged);
     yield judged;
@@ -89,7 +90,11 @@ function excuse(result: CheckResult, control: CheckResult): CheckResult {
   return { ...result, excuse: 'float16 is known to be wrong on virtual GPUs' };
 }
 
-async function* compared(device: DeviceName, check: Check): AsyncGenerator<CheckResult, void> {
+async function* compared(
+  device: DeviceName,
+  pretrained: Network,
+  check: Check,
+): AsyncGenerator<CheckResult, void> {
   for await (const { operation, note, compare } of operationFindings(device)) {
     const name = note ? `${operation}: ${note}` : operation;
     yield await check(name, async () => judge(await compare(), TOLERANCE.operation));
@@ -103,9 +108,11 @@ async function* compared(device: DeviceName, check: Check): AsyncGenerator<Check
   // Other devices have one way of computing them.
   for (const depthwise of device === 'metal' ? (['groups', 'operations'] as const) : ([undefined] as const)) {
     const route = depthwise ? `, depthwise as ${depthwise}` : '';
-    yield await check(`pretrained network${route}: features`, () => compareFeatures(device, depthwise));
+    yield await check(`pretrained network${route}: features`, () =>
+      compareFeatures(device, pretrained, depthwise),
+    );
     yield await check(`pretrained network${route}: a step of fine-tuning`, () =>
-      compareFineTuning(device, depthwise),
+      compareFineTuning(device, pretrained, depthwise),
     );
   }
   for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
@@ -114,7 +121,8 @@ async function* compared(device: DeviceName, check: Check): AsyncGenerator<Check
   }
   yield await check(HALF_CHECK, () => compareHalf(device));
   yield await check(MEMORY_CHECK, () => memoryFlat(device));
-  if (device === 'metal') yield await check('command buffers of a step', () => commandBuffers(device));
+  if (device === 'metal')
+    yield await check('command buffers of a step', () => commandBuffers(device, pretrained));
 }
 
 type Check = (name: string, run: () => Promise<Outcome>) => Promise<CheckResult>;
@@ -252,16 +260,45 @@ function compareGradients(device: DeviceName, network: Network): Promise<Outcome
   });
 }
 
-/** Depthwise convolutions, `same` padding, relu6, add, frozen statistics: what pretrained networks bring. */
-const PRETRAINED = lite0({ imageSize: 48, classNames: ['bird', 'not-bird'], backbone: 'tuned' });
+/** Depthwise convolutions, `same` padding, relu6, add, frozen statistics: what pretrained networks bring, in little. */
+const BLOCKS = made(21, 18, 2, [
+  ...block('stem', 8, { kernelSize: 3, stride: 2 }),
+  ...block('dw1', 8, { kernelSize: 5, stride: 2, groups: 8 }),
+  ...block('pw1', 12, { kernelSize: 1 }),
+  ...block('dw2', 12, { kernelSize: 3, groups: 12 }),
+  { type: 'add', name: 'sum', from: ['dw2.act', 'pw1.act'] },
+  { type: 'globalAvgPool2d' },
+  { type: 'flatten' },
+  { type: 'dropout', rate: 0.2 },
+  { type: 'dense', name: 'fc', outFeatures: 2 },
+]);
 
-function compareFeatures(device: DeviceName, depthwise: DepthwiseRoute): Promise<Outcome> {
+function block(name: string, outChannels: number, more: object): Layer[] {
+  return [
+    {
+      type: 'conv2d',
+      name,
+      outChannels,
+      padding: 'same',
+      bias: false,
+      learningRateFactor: 0.1,
+      ...more,
+    } as Layer,
+    { type: 'batchNorm2d', name: `${name}.bn`, frozenStatistics: true, learningRateFactor: 0.1 },
+    { type: 'relu6', name: `${name}.act` },
+  ];
+}
+
+/** The network itself, where time does not matter. */
+const LITE0 = lite0({ imageSize: 48, classNames: ['bird', 'not-bird'], backbone: 'tuned' });
+
+function compareFeatures(device: DeviceName, network: Network, depthwise: DepthwiseRoute): Promise<Outcome> {
   return withSessions(
     [device, 'portable'],
-    PRETRAINED,
+    network,
     OPTIMIZERS.sgd!,
     async (ours, theirs) => {
-      const { images, labels } = await drawBatch(PRETRAINED, 0);
+      const { images, labels } = await drawBatch(network, 0);
       const found = await ours!.features(images, labels.length);
       const expected = await theirs!.features(images, labels.length);
       return judge(worstDifference([['features', found, expected]]), TOLERANCE.pass);
@@ -271,13 +308,17 @@ function compareFeatures(device: DeviceName, depthwise: DepthwiseRoute): Promise
   );
 }
 
-function compareFineTuning(device: DeviceName, depthwise: DepthwiseRoute): Promise<Outcome> {
+function compareFineTuning(
+  device: DeviceName,
+  network: Network,
+  depthwise: DepthwiseRoute,
+): Promise<Outcome> {
   return withSessions(
     [device, 'portable'],
-    PRETRAINED,
+    network,
     OPTIMIZERS.adamw!,
     async (ours, theirs) => {
-      const mismatch = await compareStep(ours!, theirs!, await drawBatch(PRETRAINED, 2));
+      const mismatch = await compareStep(ours!, theirs!, await drawBatch(network, 2));
       if (!mismatch) return {};
       return { ok: false, worst: mismatch.worst, tolerance: mismatch.allowed, detail: mismatch.what };
     },
@@ -287,10 +328,10 @@ function compareFineTuning(device: DeviceName, depthwise: DepthwiseRoute): Promi
 }
 
 /** How many MPSGraph makes of one step, and whether each was watched for faults. */
-async function commandBuffers(device: DeviceName): Promise<Outcome> {
+async function commandBuffers(device: DeviceName, pretrained: Network): Promise<Outcome> {
   const found: string[] = [];
   let unwatched = false;
-  for (const [name, network] of [['birbs', NETWORKS.birbs!] as const, ['lite0', PRETRAINED] as const]) {
+  for (const [name, network] of [['birbs', NETWORKS.birbs!] as const, ['pretrained', pretrained] as const]) {
     const result = await withSessions([device], network, OPTIMIZERS.adamw!, async (session) => {
       const { images, labels } = await drawBatch(network, 0);
       return session!.trainStep(images, labels, LEARNING_RATE);
