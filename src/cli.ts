@@ -23,7 +23,7 @@ const USAGE = `Trains an image classifier on your own photos: is it a bird?
   birbs-metal doctor [options]             say whether the Apple GPU computes what it should
   birbs-metal setup [--force]              build the native addon if the install could not
 
-  birbs-metal train --help (data, predict, export, doctor --help) lists the options, --version prints the version.`;
+  birbs-metal COMMAND --help lists its options, --version prints the version.`;
 
 async function main([name, ...words]: string[], signal: AbortSignal): Promise<number> {
   const help = words.some((word) => word === '--help' || word === '-h')

@@ -37,6 +37,8 @@ export const slowFiles = [
   'test/report/render_report.test.ts',
   'test/run/run_folder.test.ts',
   'test/ui/process.test.ts',
+  'test/server/serve.test.ts',
+  'test/server/serve_page.test.ts',
   // Trainings.
   'test/advice.test.ts',
   'test/metal.test.ts',
@@ -45,6 +47,8 @@ export const slowFiles = [
   'test/report/run_report.test.ts',
   'test/run/checkpoint.test.ts',
   'test/run/mend_run.test.ts',
+  'test/compare/compare.test.ts',
+  'test/review/review.test.ts',
   // Many cases of one thing: random damage, every range of bytes, every layout of a file.
   'test/data/archive_fuzz.test.ts',
   'test/data/cache_damage.test.ts',
