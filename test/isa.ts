@@ -33,14 +33,20 @@ export function runLimited(
   limit: string | undefined,
   files: string[],
 ): Promise<{ code: number | null; output: string }> {
-  const own = Object.entries(process.env).filter(([name]) => !/^VITEST|_MAX_CPU_ISA$/.test(name));
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^VITEST|_MAX_CPU_ISA$|^FORCE_COLOR$/.test(name),
+  );
   // The oldest instructions take longer.
   const options = ['--config', 'test/vitest.config.ts', '--reporter=dot', '--testTimeout=180000'];
   const args = [vitest, 'run', ...options, ...files];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    // Versions of oneDNN before 2.5 know the second name only.
-    env: { ...Object.fromEntries(own), ...(limit && { ONEDNN_MAX_CPU_ISA: limit, DNNL_MAX_CPU_ISA: limit }) },
+    env: {
+      ...Object.fromEntries(own),
+      NO_COLOR: '1',
+      // Versions of oneDNN before 2.5 know the second name only.
+      ...(limit && { ONEDNN_MAX_CPU_ISA: limit, DNNL_MAX_CPU_ISA: limit }),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
