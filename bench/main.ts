@@ -8,6 +8,12 @@ const benches: Record<string, () => Promise<AsyncGenerator<object> | Generator<o
   dashboard: async () => (await import('./dashboard.ts')).dashboard(),
   ranks: async () => (await import('./ranks.ts')).ranks(),
   serve: async () => (await import('./serve.ts')).serve(),
+  features: async () => (await import('./pretrained.ts')).features(),
+  head: async () => (await import('./pretrained.ts')).head(),
+  finetune: async () => (await import('./pretrained.ts')).finetune(),
+  photos: async () => (await import('./accuracy.ts')).photos(),
+  stamps: async () => (await import('./accuracy.ts')).stamps(),
+  cifar: async () => (await import('./accuracy.ts')).cifar(),
   'metal-cost': async () => (await import('./metal_cost.ts')).metalCost(),
 };
 
