@@ -60,6 +60,8 @@ export const trainOptions = {
     'auto starts from pretrained lite0 where it can be had',
   ),
   pretrained: text('FILE', 'pretrained weights (.safetensors); default from the hub'),
+  init: text('RUN|FILE', 'start from what an earlier run learned, also for other classes'),
+  mirror: flag(false, 'let the head of a pretrained network learn from mirrored images too'),
   fineTune: integer(undefined, [1, 10_000], 'epochs of fine-tuning after the head of a pretrained network'),
   epochs: integer(
     undefined,
@@ -76,7 +78,11 @@ export const trainOptions = {
   momentum: number(0.9, [0, 0.999], 'momentum of sgd'),
   weightDecay: number(undefined, [0, 1], 'weight decay; default 0.01 for adamw, else 0'),
   labelSmoothing: number(0, [0, 0.9], 'label smoothing: share of each label spread over all classes'),
-  clipNorm: number(0, [0, 1e6], 'clip gradients to this norm; 0: off'),
+  clipNorm: number(
+    undefined,
+    [0, 1e6],
+    'clip gradients to this norm; 0: off; default 1 in fine-tuning, else 0',
+  ),
   ema: number(0, [0, 0.99999], 'decay per step of a moving average of the weights; 0: off'),
   metric: choice(
     selectionMetrics,
@@ -145,6 +151,7 @@ export const predictOptions = {
   top: integer(undefined, [1, 10_000], 'likeliest classes to show; default 5'),
   json: flag(false, 'print one JSON object per line'),
   unsure: flag(false, 'answer "unsure" where the model would too often be wrong'),
+  why: text('FILE.png', 'write the image: what speaks for the answer red, against it blue'),
   calibration: flag(true, 'use the temperature and threshold fitted on the validation images'),
 };
 

@@ -10,6 +10,7 @@ import { DECODES_IN_FLIGHT } from './data/decode.ts';
 import { ClassFolders } from './filing/class_folders.ts';
 import { type PredictOptions, parsePredict } from './options.ts';
 import { type Classifier, openClassifier } from './predictor/classifier.ts';
+import { checkExplanation, saveExplanation } from './predictor/explanation.ts';
 import { type ListedFile, listFiles, readListed } from './predictor/image_files.ts';
 import { doubtWords, type Prediction, type Reading } from './predictor/prediction.ts';
 
@@ -28,9 +29,10 @@ export async function* predict(
 ): AsyncGenerator<Prediction, void> {
   const list = textList(files, 'predict: ');
   checkAddressSpace();
+  if (given.why !== undefined) checkExplanation(given.why, list);
   const classifier = await openClassifier(given);
   try {
-    yield* answerFiles(classifier, list, signal);
+    yield* answerFiles(classifier, list, signal, given.why);
   } finally {
     await classifier.dispose();
   }
@@ -40,10 +42,11 @@ async function* answerFiles(
   classifier: Classifier,
   files: string[],
   signal?: AbortSignal,
+  why?: string,
 ): AsyncGenerator<Prediction, void> {
   for await (const batch of batchesOf(listFiles(files), classifier.batchSize)) {
     if (signal?.aborted) return;
-    yield* await answerBatch(classifier, batch);
+    yield* await answerBatch(classifier, batch, why);
   }
 }
 
@@ -58,7 +61,16 @@ async function* batchesOf<T>(items: AsyncIterable<T>, size: number): AsyncGenera
   if (batch.length > 0) yield batch;
 }
 
-async function answerBatch(classifier: Classifier, batch: ListedFile[]): Promise<Prediction[]> {
+async function answerBatch(
+  classifier: Classifier,
+  batch: ListedFile[],
+  why: string | undefined,
+): Promise<Prediction[]> {
+  if (why !== undefined && batch.length > 1)
+    checkExplanation(
+      why,
+      batch.map(({ file }) => file),
+    );
   const images: (Uint8Array | UserError)[] = [];
   for (let from = 0; from < batch.length; from += DECODES_IN_FLIGHT) {
     const some = batch.slice(from, from + DECODES_IN_FLIGHT);
@@ -66,6 +78,8 @@ async function answerBatch(classifier: Classifier, batch: ListedFile[]): Promise
   }
   const readable = images.filter((image) => image instanceof Uint8Array);
   const verdicts = readable.length > 0 ? await classifier.classify(readable) : [];
+  if (why !== undefined && verdicts[0])
+    await saveExplanation(classifier, readable[0]!, verdicts[0].guess, why);
   let row = 0;
   return batch.map(({ file }, i) => {
     const image = images[i]!;
@@ -110,19 +124,24 @@ export async function predictCommand(
     process.stdout.write(`${line.print}\n`);
     return 0;
   }
-  const { sortInto, link, undoSort, ...options } = line.values;
+  const { sortInto, link, undoSort, why, ...options } = line.values;
   if (undoSort !== undefined) return undoSorted(undoSort);
+  if (why !== undefined) checkExplanation(why, line.files);
   const sorted = sortInto === undefined ? undefined : await ClassFolders.open(sortInto, SORTED_FILE);
   const classifier = await openClassifier(options);
   let failed = 0;
   try {
-    for await (const prediction of answerFiles(classifier, line.files, signal)) {
+    for await (const prediction of answerFiles(classifier, line.files, signal, why)) {
       if ('error' in prediction) failed += 1;
       else if (prediction.file !== '-') await sorted?.place(prediction.label, prediction.file, link);
       if (options.json) process.stdout.write(`${JSON.stringify(prediction)}\n`);
       else if ('error' in prediction)
         process.stderr.write(`${printable(`${prediction.file}: ${prediction.error}`)}\n`);
       else process.stdout.write(describe(prediction, classifier.reading));
+      if (why !== undefined && !line.values.json && 'guess' in prediction)
+        process.stdout.write(
+          `What speaks for ${printable(prediction.guess)} is red, what speaks against it is blue: ${why}\n`,
+        );
     }
   } finally {
     await classifier.dispose();

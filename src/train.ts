@@ -16,19 +16,20 @@ import { readHierarchy } from './data/hierarchy_file.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
 import { type Split, splitDataset } from './data/split.ts';
+import type { StartWeights } from './export/backbone.ts';
 import type { Hierarchy } from './metrics/hierarchy.ts';
 import { loadAddon, type NativeSession, type SessionOptions } from './model/addon.ts';
 import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
-import { isPretrained, seenRemark } from './model/pretrained.ts';
+import { fewImagesRemark, isPretrained, seenRemark } from './model/pretrained.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import { coresAre, startedByUs, trainOnRanks } from './ranks/launch.ts';
 import { launchedAs } from './ranks/launched_as.ts';
 import { Ranks } from './ranks/ranks.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
 import { hasCheckpoint } from './run/checkpoint.ts';
-import { buildNetwork, chooseNetwork, type NetworkChoice, startValues } from './run/choose_network.ts';
+import { buildNetwork, chooseNetwork, type NetworkChoice, startWeights } from './run/choose_network.ts';
 import { numbersInWords, shrunkenBatch } from './run/in_words.ts';
 import {
   checkParts,
@@ -39,17 +40,27 @@ import {
   keepFailure,
   sizeRemark,
 } from './run/rank_checks.ts';
-import { type RunRecord, startRecord } from './run/record.ts';
-import { epochsOf, type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
+import { type RunFacts, type RunRecord, startRecord } from './run/record.ts';
+import { checkNetwork, epochsOf, type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { describeRun, type RunDescription } from './run/run_description.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
-import { openSession, sessionOptions, shareStart, startState } from './run/start_session.ts';
+import {
+  allValues,
+  openSession,
+  putStart,
+  sessionOptions,
+  shareStart,
+  startState,
+} from './run/start_session.ts';
 import { openCanary } from './training/canary.ts';
+import { explainMistakes } from './training/explain_mistakes.ts';
 import { extractorOf } from './training/features.ts';
 import { findLearningRate } from './training/find_rate.ts';
+import type { Findings } from './training/findings.ts';
 import { type HeadTraining, trainHead } from './training/head_epoch.ts';
+import type { KnownFeatures } from './training/nearest.ts';
 import { openWatch, type Watch } from './training/notices.ts';
 import { type Plan, planEpochs } from './training/plan.ts';
 import { preflight } from './training/preflight.ts';
@@ -57,10 +68,11 @@ import type { Results } from './training/results.ts';
 import { Stopwatch } from './training/stopwatch.ts';
 import type { StartEvent, TrainEvent } from './training/train_events.ts';
 import { DeviceError, type Training, trainEpochs } from './training/trainer.ts';
-import type { Stop } from './training/training_events.ts';
+import type { EvaluatedEvent, Stop } from './training/training_events.ts';
+import { memoryRemarks } from './training/training_memory.ts';
 import type { Snapshot } from './training/training_state.ts';
 import { reporter } from './ui/console.ts';
-import { openLiveView } from './ui/open_live_view.ts';
+import type { LiveOptions, LiveView } from './ui/live_view.ts';
 import { canShow } from './ui/terminal_fits.ts';
 
 /** How a program follows and controls a training run. */
@@ -232,6 +244,8 @@ function isFirst({ ranks }: Run): boolean {
 /** All that is known before a device is touched. */
 interface Prepared {
   choice: NetworkChoice;
+  /** Absent from scratch, and where a checkpoint has them. */
+  start: StartWeights | undefined;
   epochs: number;
   dataset: Dataset;
   split: Split;
@@ -261,12 +275,11 @@ async function prepareTogether(run: Run): Promise<Prepared> {
  */
 async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptions> {
   const { options, device, resumed, clock, tell, signal, ranks } = run;
-  const { choice, epochs, dataset, split, plan, network } = prepared;
-  const choices = { ...options, batchSize: plan.batchSize };
+  const { choice, dataset, split, plan, network } = prepared;
+  const choices = { ...options, batchSize: plan.batchSize, tuned: isPretrained(choice.name) };
   const session = sessionOptions(network, device, dataset, split, choices, ranks);
   if (device.name !== 'metal') return session;
-  const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
-  const values = resumed?.checkpoint?.values ?? (await startValues(choice, build));
+  const values = resumed?.checkpoint?.values ?? (prepared.start && allValues(network, prepared.start));
   const devices = await loadAddon().devices();
   const gpu = devices.find(({ name }) => name === 'metal')!;
   const cacheDir = run.root === undefined ? options.cache : resolve(run.root, options.cache);
@@ -293,14 +306,18 @@ async function prepare(run: Run): Promise<Prepared> {
   const fromRoot = (path: string) => (root === undefined ? path : resolve(root, path));
   const [cacheDir, lock] = [fromRoot(options.cache), fromRoot(options.lock)];
   const onProgress = (progress: Parameters<typeof reading>[0]) => tell(reading(progress));
-  const choice = await clock.during('reading', networkOf(run, cacheDir, lock, onProgress));
+  const choice = await clock.during('reading', networkOf(run, fromRoot, { cacheDir, lock, onProgress }));
   const { name, imageSize } = choice;
+  if (choice.own || isPretrained(name)) checkNetwork({ ...options, network: name, imageSize });
   const epochs = epochsOf(options, choice);
-  // Saved to run.json, for a later resume.
-  Object.assign(options, { network: name, imageSize, epochs });
+  const tuned = epochs > 1;
+  const fit = run.given.fit ?? choice.fit ?? options.fit;
+  const clipNorm = options.clipNorm ?? (isPretrained(name) && tuned ? TUNED_CLIP : undefined);
+  // For run.json, and whoever resumes it.
+  Object.assign(options, { network: name, imageSize, epochs, fit, clipNorm });
   // Weights that can't be used are refused before any image is read.
-  await startValues(choice, { classNames: ['bird', 'not-bird'], fit: options.fit, tuned: false });
-  const { data, birds, notBirds, val, fit, cacheLimit, updateLock, verify, valFraction, seed } = options;
+  const start = await clock.during('reading', startWeights(choice));
+  const { data, birds, notBirds, val, cacheLimit, updateLock, verify, valFraction, seed } = options;
   const loading = loadDataset({
     ...{ data, birds, notBirds, validation: val, imageSize, fit, cacheDir, cacheLimit },
     ...{ lock, updateLock, verify, root, onProgress, signal },
@@ -314,9 +331,12 @@ async function prepare(run: Run): Promise<Prepared> {
   const headEpochs = isPretrained(name) ? 1 : 0;
   const plan = await planEpochs(dataset, split, { ...options, imageSize, epochs, headEpochs });
   tell(plan.event);
-  const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned: epochs > 1 });
-  return { choice, epochs, dataset, split, plan, network, hierarchy };
+  const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned });
+  return { choice, start, epochs, dataset, split, plan, network, hierarchy };
 }
+
+/** Largest norm of a gradient of fine-tuning. */
+const TUNED_CLIP = 1;
 
 function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'>): TrainEvent {
   return { type: 'reading', ...progress };
@@ -325,14 +345,18 @@ function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'
 /** A run that is resumed keeps its network; its weights are in the checkpoint. */
 async function networkOf(
   { options, hasCheckpoint, signal }: Run,
-  cacheDir: string,
-  lock: string,
-  onProgress: (progress: Parameters<typeof reading>[0]) => void,
+  fromRoot: (path: string) => string,
+  {
+    cacheDir,
+    lock,
+    onProgress,
+  }: { cacheDir: string; lock: string; onProgress: (progress: Parameters<typeof reading>[0]) => void },
 ): Promise<NetworkChoice> {
-  const { network, imageSize, pretrained, data, birds, notBirds, updateLock } = options;
+  const { network, imageSize, data, birds, notBirds, updateLock } = options;
   if (hasCheckpoint && network !== 'auto' && imageSize !== undefined) return { name: network, imageSize };
   const sources = [...data, ...birds, ...notBirds];
-  const request = { network, imageSize, pretrained, sources, cacheDir, lock, updateLock };
+  const [pretrained, init] = [options.pretrained, options.init].map((path) => path && fromRoot(path));
+  const request = { network, imageSize, pretrained, init, sources, cacheDir, lock, updateLock };
   return chooseNetwork(request, { onProgress, signal });
 }
 
@@ -370,11 +394,12 @@ async function trainPrepared(
     const start = await startTogether(run, prepared, session);
     if (options.findLr && !run.isResumed) await sweep(run, prepared, session, images);
     const head = isPretrained(choice.name) ? headTraining(run, prepared, session, images, start) : undefined;
+    const explain = explanation(prepared, session, images, head);
     const training = await epochTraining(run, prepared, session, images);
     const events = epochsFrom(head, training, start, signal);
     try {
       if (!isFirst(run)) return await followBeside(events, run);
-      return await keepRecord(run, prepared, images, start, events, remarks);
+      return await keepRecord(run, prepared, images, start, events, explain, remarks);
     } finally {
       await training.canary?.dispose();
     }
@@ -386,13 +411,9 @@ async function trainPrepared(
 /** The first weights or those of the checkpoint, in the sessions of all ranks. */
 async function startTogether(run: Run, prepared: Prepared, session: NativeSession): Promise<Snapshot> {
   const { options, resumed, ranks } = run;
-  const { choice, epochs, dataset, plan, network } = prepared;
+  const { dataset, plan, network } = prepared;
   const start = async () => {
-    if (!run.hasCheckpoint) {
-      const build = { classNames: dataset.classNames, fit: options.fit, tuned: epochs > 1 };
-      const values = await startValues(choice, build);
-      if (values) await session.setParameters(values);
-    }
+    if (!run.hasCheckpoint && prepared.start) await putStart(session, prepared.start, dataset.classNames);
     const found = { network, dataHash: dataset.hash, stepsPerEpoch: plan.stepsPerEpoch };
     return startState(session, resumed, found, options.seed);
   };
@@ -406,6 +427,7 @@ async function keepRecord(
   images: Images,
   start: Snapshot,
   events: ReturnType<typeof epochsFrom>,
+  explanation: Pick<RunFacts, 'explain'>,
   remarks: string[],
 ): Promise<Results> {
   const { folder, options, device, resumed, clock, tell, signal, ranks } = run;
@@ -420,10 +442,12 @@ async function keepRecord(
     precision: options.precision,
     streams: dataset.stream !== undefined,
     headOnly: isPretrained(choice.name) && epochs === 1,
+    // The pretrained weights are where they were; a run that is ended here begins anew.
+    startsBare: isPretrained(choice.name) && !resumed?.checkpoint,
   };
   const origin = { network, dataHash: dataset.hash, description, before: resumed?.checkpoint?.run };
   const record = await startRecord(
-    { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits },
+    { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits, ...explanation },
     start,
   );
   if (resumed) tell(record.past);
@@ -445,6 +469,27 @@ async function followBeside(events: ReturnType<typeof epochsFrom>, { ranks }: Ru
   while (!(await events.next()).done);
   return ranks!.broadcast<Results>(undefined);
 }
+
+/** Why the worst mistakes of a validation were made; images that are streamed would have to be decoded once more. */
+function explanation(
+  { epochs, dataset, network, plan }: Prepared,
+  session: NativeSession,
+  images: Images,
+  head: HeadTraining | undefined,
+): Pick<RunFacts, 'explain'> {
+  if (dataset.stream) return {};
+  const seen: { known?: KnownFeatures } = {};
+  if (head)
+    head.onFeatures = (known) => {
+      if (epochs === 1 || known.features.byteLength <= KEPT_FEATURES) seen.known = known;
+    };
+  const batchSize = head?.extractor.batchSize ?? plan.batchSize;
+  const asked = { session, network, images, batchSize, known: () => seen.known };
+  return { explain: (found: Findings, event: EvaluatedEvent) => explainMistakes(found, event, asked) };
+}
+
+/** Bytes of features that are kept while a run is fine-tuned, to find the training images most like a mistake. */
+const KEPT_FEATURES = 64 * 2 ** 20;
 
 /** `run.json` with all that is known now. */
 async function completeDescription(
@@ -485,7 +530,7 @@ function headTraining(
   images: Images,
   { values }: Snapshot,
 ): HeadTraining {
-  const { balance, metric, minChange, threads, cache, fit } = options;
+  const { balance, metric, minChange, threads, cache, fit, mirror } = options;
   const { name, imageSize } = choice;
   const { batchSize, stepsPerEpoch } = plan;
   return {
@@ -493,7 +538,7 @@ function headTraining(
     extractor: extractorOf(session, values, {
       ...{ name, imageSize, fit, batchSize: Math.ceil(batchSize / (ranks?.size ?? 1)) },
     }),
-    ...{ balanced: balance !== 'none', epochs, stepsPerEpoch, metric, minChange, threads },
+    ...{ balanced: balance !== 'none', mirrored: mirror, epochs, stepsPerEpoch, metric, minChange, threads },
     cacheDir: cache,
     onProgress: (progress) => tell(reading(progress)),
   };
@@ -629,13 +674,22 @@ function startEvent(
     remarks: [
       ...(remark ? [remark] : []),
       ...(isPretrained(name) ? seenRemark(dataset.names) : []),
+      ...(isPretrained(name) ? fewImagesRemark(dataset.classNames, imagesOf(plan)) : []),
+      ...(isPretrained(name) && epochs > 1 ? memoryRemarks(network, plan.batchSize) : []),
       ...(resumed?.remarks ?? []),
       ...numbersInWords(given, plan),
-      ...shrunkenBatch(given.batchSize ?? resumed?.options.batchSize, plan),
+      ...(isPretrained(name) && epochs === 1
+        ? []
+        : shrunkenBatch(given.batchSize ?? resumed?.options.batchSize, plan)),
       ...remarks,
       ...ended,
     ],
   };
+}
+
+/** Of each class, validation included. */
+function imagesOf({ event: { train, validation } }: Plan): number[] {
+  return train.map((count, k) => count + validation[k]!);
 }
 
 /** Of a run that is resumed and has nothing left to do. */
@@ -663,7 +717,7 @@ export async function trainCommand(
   // Beneath mpirun the output may look like a terminal, but nobody can press keys.
   const usual = launched.size === 1 && canShow(process) ? 'tui' : 'plain';
   const { ui = usual } = line.values;
-  const live = ui === 'tui' ? openLiveView(process, { predict, signal, interrupt }) : undefined;
+  const live = ui === 'tui' ? await showLive({ predict, signal, interrupt }) : undefined;
   const hooks = live ?? { onEvent: reporter(ui as Exclude<typeof ui, 'tui'>, process.stdout, predict) };
   try {
     const { processes, hosts, ...given } = line.given;
@@ -731,6 +785,12 @@ function stopWhenTold(): void {
   process.stdin.on('data', stop).on('end', stop);
   // Not a reason to stay alive.
   (process.stdin as Partial<Socket>).unref?.();
+}
+
+/** Loaded only where it is shown: lines begin sooner. */
+async function showLive(options: LiveOptions): Promise<LiveView> {
+  const { openLiveView } = await import('./ui/open_live_view.ts');
+  return openLiveView(process, options);
 }
 
 /** As Ctrl-C does. */

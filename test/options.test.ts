@@ -156,7 +156,7 @@ describe('help', () => {
       ).toBe(true);
     }
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
-    expect(lines.length).toBeLessThan(84);
+    expect(lines.length).toBeLessThan(86);
   });
 
   test('each command prints it as it is written', async () => {

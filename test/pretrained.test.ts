@@ -1,6 +1,7 @@
 /** Training on a pretrained network, end to end; its weights are random ones in the layout of timm's files. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf, encodeSafetensors, readSafetensors } from '../src/export/safetensors.ts';
 import { loadWeights, splitValues } from '../src/export/weights.ts';
@@ -11,7 +12,7 @@ import type { TrainOptions } from '../src/options.ts';
 import { predict } from '../src/predict.ts';
 import { train } from '../src/train.ts';
 import type { TrainEvent } from '../src/training/train_events.ts';
-import { pictureFolder, temporaryFolder } from './images.ts';
+import { picture, pictureFolder, temporaryFolder } from './images.ts';
 
 const folder = temporaryFolder('pretrained');
 const photos = join(folder, 'photos');
@@ -38,6 +39,12 @@ async function writeRandom(
   await session.dispose();
   change?.(tensors);
   writeFileSync(path, encodeSafetensors({ metadata: { format: 'pt' }, tensors }));
+}
+
+/** Pictures that are in no other folder. */
+async function otherPictures(to: string, count: number, isBird: boolean) {
+  mkdirSync(to, { recursive: true });
+  for (let i = 0; i < count; i++) await sharp(await picture(isBird, 500 + i)).toFile(join(to, `${i}.png`));
 }
 
 /** Byte for byte; `toEqual` of millions of numbers takes minutes. */
@@ -125,6 +132,7 @@ describe('the head alone', () => {
 test('fine-tuning goes on from the head, moves the layers below it, and keeps the better of both', async () => {
   const { results, of } = await follow(options('tuned', { fineTune: 2, batchSize: 16, learningRate: 1e-4 }));
   expect(results.epochs).toBe(3);
+  expect(of('start')[0]!.remarks.join()).toMatch(/Fine-tuning takes about \d+(\.\d)? MB of memory/);
   expect(of('epoch').map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
   const best = Math.max(...of('epoch').map(({ validation }) => validation.balancedAccuracy));
   expect(results.best!.balancedAccuracy).toBe(best);
@@ -140,6 +148,138 @@ test('fine-tuning goes on from the head, moves the layers below it, and keeps th
   expect(rates.at(-1)).toBeLessThan(3e-5);
 });
 
+test('--mirror: the head learns from mirrored images too, whose features are kept beside the others', async () => {
+  const shelves = () => readdirSync(join(folder, 'cache')).filter((name) => name.startsWith('features-'));
+  const before = shelves().length;
+  const { results, of } = await follow(options('mirror', { mirror: true }));
+  expect(shelves().length).toBe(before + 1);
+  expect(results.best!.balancedAccuracy).toBeGreaterThan(0.9);
+  expect(of('reading').map(({ source }) => source)).toContain('mobilenetv4-small, mirrored');
+  const plain = await readSafetensors(join(folder, 'first', 'best.safetensors'));
+  const mirrored = await readSafetensors(join(folder, 'mirror', 'best.safetensors'));
+  const bias = (file: typeof plain) => file.tensors['classifier.weight']!.data;
+  expect(isSame(bias(plain), bias(mirrored))).toBe(false);
+  const again = await follow(options('mirror-again', { mirror: true }));
+  expect(again.of('reading').some(({ stage, done }) => stage === 'features' && done === 0)).toBe(false);
+  expect(shelves().length).toBe(before + 1);
+});
+
+describe('why', () => {
+  test('the report shows what spoke for the worst mistakes, and the training images most like them', async () => {
+    // Every answer is a mistake: the labels are the other way round.
+    const wrong = join(folder, 'wrong');
+    await otherPictures(join(wrong, 'bird'), 4, false);
+    await otherPictures(join(wrong, 'not-bird'), 3, true);
+    await follow(options('mistaken', { val: [wrong] }));
+    const lines = readFileSync(join(folder, 'mistaken', 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    const { mistakes } = lines.map((line) => JSON.parse(line)).find(({ type }) => type === 'findings');
+    expect(mistakes.length).toBeGreaterThan(0);
+    for (const { guess, other, heat, nearest } of mistakes) {
+      expect(other).toBe(1 - guess);
+      expect(heat).toMatchObject({ height: 1, width: 1 });
+      expect(nearest.length).toBe(2);
+      expect(nearest[0].similarity).toBeGreaterThanOrEqual(nearest[1].similarity);
+    }
+    const report = readFileSync(join(folder, 'mistaken', 'report.html'), 'utf8');
+    expect(report).toContain('Why these answers?');
+    expect(report).toMatch(/trained on as <b>.*similarity 0\.\d\d/);
+    expect(report.length).toBeLessThan(5e6);
+  });
+
+  test('predict --why writes the image with it; one image, a .png, a network that can', async () => {
+    const [bird] = readdirSync(join(photos, 'bird')).map((name) => join(photos, 'bird', name));
+    const why = join(folder, 'why.png');
+    const model = join(folder, 'first');
+    for await (const answer of predict(bird!, { model, why }))
+      expect(answer).toMatchObject({ label: 'bird' });
+    const { format, width, height } = await sharp(why).metadata();
+    expect({ format, width, height }).toEqual({ format: 'png', width: 32, height: 32 });
+    const refused = async (files: string[], more: object, message: RegExp) =>
+      expect(predict(files, { model, why, ...more }).next()).rejects.toThrow(message);
+    await refused([bird!, bird!], {}, /one image with --why, but found 2/);
+    await refused([photos], {}, /one image with --why/);
+    await refused([bird!], { why: 'why.jpg' }, /a \.png file to write, but found why\.jpg/);
+    await refused([bird!], { why: join(folder, 'none', 'why.png') }, /Could not save/);
+  });
+});
+
+describe('resumed', () => {
+  test('a head alone goes on with fine-tuning, as if that had been asked for at once', async () => {
+    await follow(options('late', { batchSize: 16, learningRate: 1e-4 }));
+    const { results, of } = await follow({ resume: join(folder, 'late'), fineTune: 2 });
+    expect(of('start')[0]).toMatchObject({ epochs: 3, resumed: { step: 1, epoch: 1 } });
+    expect(results).toMatchObject({ status: 'done', epochs: 3 });
+    const [late, tuned] = await Promise.all(
+      ['late', 'tuned'].map((run) => readSafetensors(join(folder, run, 'last.safetensors'))),
+    );
+    for (const [name, { data }] of Object.entries(tuned!.tensors))
+      expect(isSame(late!.tensors[name]!.data, data), name).toBe(true);
+  });
+
+  test('a fine-tuned run gets more epochs, by either name', async () => {
+    const more = await follow({ resume: join(folder, 'late'), fineTune: 3 });
+    expect(more.results).toMatchObject({ status: 'done', epochs: 4 });
+    const whole = await follow({ resume: join(folder, 'late'), epochs: 4 });
+    expect(whole.of('start')[0]!.remarks.join()).toContain('nothing left to train');
+  });
+});
+
+describe('--init', () => {
+  const three = join(folder, 'three');
+
+  test('starts from the layers of an earlier run, with a head for other classes', async () => {
+    await otherPictures(join(three, 'owl'), 20, true);
+    for (const [from, to] of [
+      ['bird', 'robin'],
+      ['not-bird', 'street'],
+    ] as const)
+      cpSync(join(photos, from), join(three, to), { recursive: true });
+    const given = options('three-run', { data: [three], network: 'auto', init: join(folder, 'late') });
+    const { results, of } = await follow({ ...given, pretrained: undefined, imageSize: undefined });
+    expect(results).toMatchObject({ status: 'done', epochs: 1, classNames: ['owl', 'robin', 'street'] });
+    expect(of('start')[0]).toMatchObject({ network: 'mobilenetv4-small', imageSize: 32 });
+    const [before, after] = await Promise.all(
+      ['late', 'three-run'].map((run) => readSafetensors(join(folder, run, 'best.safetensors'))),
+    );
+    for (const [name, { data }] of Object.entries(before!.tensors))
+      if (!name.startsWith('classifier.')) expect(isSame(after!.tensors[name]!.data, data), name).toBe(true);
+  });
+
+  test('of a network from scratch keeps the head where the classes are the same', async () => {
+    const scratch = { network: 'birbs', imageSize: 16, pretrained: undefined, batchSize: 16 } as const;
+    const before = await follow(options('scratch', { ...scratch, epochs: 6 }));
+    const init = join(folder, 'scratch', 'best.safetensors');
+    // A rate at which nothing is learned: what it answers is what it began with.
+    const still = { ...scratch, network: 'auto', epochs: 1, learningRate: 1e-9, init } as const;
+    const { results } = await follow(options('scratch-again', still));
+    expect(results.best!.loss).toBeCloseTo(before.results.best!.loss, 5);
+    const other = await follow(options('scratch-three', { ...still, data: [three] }));
+    expect(other.results.classNames).toEqual(['owl', 'robin', 'street']);
+  });
+
+  test('what it can not start from is refused in a sentence', async () => {
+    const refused = (more: Partial<TrainOptions>, message: RegExp) =>
+      expect(train({ ...options('refused-init'), pretrained: undefined, ...more })).rejects.toThrow(message);
+    const init = join(folder, 'scratch');
+    await refused({ init: join(folder, 'nowhere') }, /there is no .*nowhere.*check the path/);
+    await refused({ init }, /the network mobilenetv4-small, but found birbs; leave --network out/);
+    await refused(
+      { init, network: 'auto' },
+      /images of 32 pixels, but its fc1\.weight .*leave --image-size out/,
+    );
+    await refused({ init, pretrained: weights }, /--init or --pretrained, but found both/);
+    await refused({ init, network: 'auto', imageSize: 16, fineTune: 2 }, /--network birbs; use --epochs/);
+    writeFileSync(join(folder, 'cut.safetensors'), readFileSync(weights).subarray(0, 5000));
+    await refused({ init: join(folder, 'cut.safetensors') }, /cut\.safetensors/);
+    await refused({ init: weights }, /does not say which network/);
+    const why = join(folder, 'scratch.png');
+    const asked = predict(join(photos, 'bird', readdirSync(join(photos, 'bird'))[0]!), { model: init, why });
+    await expect(asked.next()).rejects.toThrow(/ends in global average pooling for --why/);
+  });
+});
+
 test('interrupted while features are computed: nothing is lost, and a resume ends it', async () => {
   const controller = new AbortController();
   const run = join(folder, 'interrupted');
@@ -151,6 +291,15 @@ test('interrupted while features are computed: nothing is lost, and a resume end
   expect(stopped).toMatchObject({ status: 'interrupted', epochs: 0 });
   const { results } = await follow({ resume: run });
   expect(results).toMatchObject({ status: 'done', epochs: 1 });
+});
+
+test('two photos of a class are enough to begin, and not taken for more', async () => {
+  const few = join(folder, 'few');
+  await otherPictures(join(few, 'bird'), 2, true);
+  await otherPictures(join(few, 'cat'), 2, false);
+  const { results, of } = await follow(options('few-run', { data: [few] }));
+  expect(results).toMatchObject({ status: 'done', classNames: ['bird', 'cat'], epochs: 1 });
+  expect(of('start')[0]!.remarks.join('\n')).toContain('fewer than 10 images: bird (2), cat (2); take');
 });
 
 describe('weights that are not right', () => {
@@ -185,7 +334,20 @@ describe('weights that are not right', () => {
 
   test('another architecture, no network of that kind, options that contradict', async () => {
     const other = train(options('other', { network: 'resnet18' }));
-    await expect(other).rejects.toThrow(/weights of resnet18, but there is no tensor fc\.weight/);
+    await expect(other).rejects.toThrow(
+      /weights of resnet18, but found those of mobilenetv4-small; add --network/,
+    );
+    const nowhere = train(options('nowhere', { pretrained: join(folder, 'nowhere.safetensors') }));
+    await expect(nowhere).rejects.toThrow(/nowhere\.safetensors is not there; check the path/);
+    const aRun = train(options('a-run', { pretrained: join(folder, 'first') }));
+    await expect(aRun).rejects.toThrow(/is a folder; a run of yours is named with --init/);
+    const small = train(options('small', { imageSize: 16 }));
+    await expect(small).rejects.toThrow(/--image-size of at least 32 for mobilenetv4-small, but found 16/);
+    const cut = join(folder, 'short.safetensors');
+    writeFileSync(cut, readFileSync(weights).subarray(0, 1_000_000));
+    await expect(train(options('short', { pretrained: cut }))).rejects.toThrow(
+      /the file is cut short, get it again/,
+    );
     await expect(train(options('birbs', { network: 'birbs' }))).rejects.toThrow(/--network birbs/);
     await expect(train(options('both', { epochs: 3, fineTune: 2 }))).rejects.toThrow(
       /--epochs or --fine-tune/,
@@ -200,6 +362,6 @@ test('auto: without weights a sentence says so, and it trains from scratch', asy
   const [start] = of('start');
   expect(start).toMatchObject({ network: 'birbs-bn', pretrained: null });
   expect(start!.remarks[0]).toMatch(
-    /^Training from scratch, as the pretrained weights of lite0 .* 127\.0\.0\.1.*check the network/,
+    /^Training from scratch, because the pretrained weights of lite0 .* 127\.0\.0\.1.*check the network/,
   );
 });

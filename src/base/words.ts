@@ -13,7 +13,8 @@ export function percent(share: number, decimals = 1): string {
 }
 
 export function count(n: number): string {
-  return Number.isFinite(n) ? Math.round(n).toLocaleString('en-US') : '–';
+  // toLocaleString takes 50 ms the first time.
+  return Number.isFinite(n) ? String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',') : '–';
 }
 
 /** Three significant digits, without an exponent unless very small or large. */

@@ -1,5 +1,7 @@
 /** The weights of a pretrained network: from the hub, or a file of the user's. */
+import { stat } from 'node:fs/promises';
 import { UserError } from '../base/errors.ts';
+import { quote } from '../base/words.ts';
 import {
   type PretrainedModel,
   type PretrainedName,
@@ -9,8 +11,7 @@ import {
 } from '../model/pretrained.ts';
 import { fileSum } from './cache/checksums.ts';
 import type { Connection, HubFile } from './hub/hub_api.ts';
-import { HubRepository } from './hub/hub_repository.ts';
-import { hubSettings } from './hub/hub_settings.ts';
+import type { HubRepository } from './hub/hub_repository.ts';
 import { lockWeights, type WeightsLock } from './lock/weights_lock.ts';
 import { type DatasetProgress, Meter } from './meter.ts';
 
@@ -33,6 +34,9 @@ export async function fetchPretrained(
   name: PretrainedName,
   { cacheDir, lock, impatient = false, onProgress = () => {}, signal }: PretrainedOptions,
 ): Promise<PretrainedWeights> {
+  // Loaded where they are needed: a run on weights of this disk begins sooner.
+  const { HubRepository } = await import('./hub/hub_repository.ts');
+  const { hubSettings } = await import('./hub/hub_settings.ts');
   const { repository, licence }: PretrainedModel = pretrainedModels[name];
   const source = `hf:${repository}`;
   const meter = new Meter(source, onProgress);
@@ -79,6 +83,12 @@ export async function localPretrained(
   path: string,
   { cacheDir, signal }: Pick<PretrainedOptions, 'cacheDir' | 'signal'>,
 ): Promise<PretrainedWeights> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile())
+    throw new UserError(
+      `Expected --pretrained to name a .safetensors file, but ${quote(path)} ${found ? 'is a folder; a run of yours is named with --init' : 'is not there; check the path'}`,
+      2,
+    );
   const { sha256 } = await fileSum(path, cacheDir, { verify: false, ...(signal ? { signal } : {}) });
   return { path, sha256, source: path };
 }

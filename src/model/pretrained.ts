@@ -48,6 +48,9 @@ export const pretrainedModels = {
   },
 } satisfies Record<string, PretrainedModel>;
 
+/** Side of the smallest images that a pretrained network can take: it halves them five times. */
+export const SMALLEST_PRETRAINED_SIZE = 32;
+
 export type PretrainedName = keyof typeof pretrainedModels;
 
 export function isPretrained(name: string): name is PretrainedName {
@@ -65,6 +68,27 @@ export function seenRemark(names: string[]): string[] {
   if (seen === 0 || seen < LEAST_SHARE * names.length) return [];
   return [
     `${seen} of ${names.length} images have names as in ImageNet, on which the network was pretrained: on images that it has seen, scores are higher than on new ones`,
+  ];
+}
+
+/** Fewer images of a class say little of it. */
+const FEW_IMAGES = 10;
+/** Classes that are named. */
+const MOST_NAMED = 5;
+
+/**
+ * A sentence where classes have few images.
+ * @param counts images of each class, validation included
+ */
+export function fewImagesRemark(classNames: string[], counts: number[]): string[] {
+  const few = classNames
+    .map((name, k) => ({ name, count: counts[k]! }))
+    .filter(({ count }) => count < FEW_IMAGES);
+  if (few.length === 0) return [];
+  const named = few.slice(0, MOST_NAMED).map(({ name, count }) => `${name} (${count})`);
+  const more = few.length > MOST_NAMED ? ` and ${few.length - MOST_NAMED} more` : '';
+  return [
+    `Classes with fewer than ${FEW_IMAGES} images: ${named.join(', ')}${more}; take what is said of them as a guess, and add images`,
   ];
 }
 

@@ -11,8 +11,15 @@ export interface PixelSource {
 /** Longest side, in pixels: enough for a gallery on a dense screen, and to see more when it is enlarged. */
 export const SIDE = 224;
 
-/** A `data:` URI for each position, of a few kilobytes. */
-export async function thumbnails(source: PixelSource, positions: number[]): Promise<string[]> {
+/**
+ * A `data:` URI for each position, of a few kilobytes.
+ * @param change what is shown of the pixels of the i-th position; default all
+ */
+export async function thumbnails(
+  source: PixelSource,
+  positions: number[],
+  change = (pixels: Uint8Array, _i: number): Uint8Array => pixels,
+): Promise<string[]> {
   const { height, width } = source;
   const bytes = height * width * 3;
   const pixels = new Uint8Array(positions.length * bytes);
@@ -21,7 +28,8 @@ export async function thumbnails(source: PixelSource, positions: number[]): Prom
   const { default: sharp } = await import('sharp');
   const uris: string[] = [];
   for (let i = 0; i < positions.length; i++) {
-    const image = sharp(pixels.subarray(i * bytes, (i + 1) * bytes), { raw: { height, width, channels: 3 } });
+    const shown = change(pixels.subarray(i * bytes, (i + 1) * bytes), i);
+    const image = sharp(shown, { raw: { height, width, channels: 3 } });
     uris.push(await dataUri(image.resize(SIDE, SIDE, { fit: 'inside', withoutEnlargement: true })));
   }
   return uris;

@@ -25,7 +25,7 @@ export interface Predictor {
 }
 
 /** Options of a predictor: those of `predict` that are about the model. */
-export type PredictorOptions = Omit<PredictOptions, 'model' | 'json'>;
+export type PredictorOptions = Omit<PredictOptions, 'model' | 'json' | 'why'>;
 
 /**
  * Loads a model once for many images. For files and folders see `predict`.

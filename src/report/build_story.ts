@@ -25,6 +25,8 @@ export interface StoryFacts {
   nameOf: (position: number) => string;
   labelOf: (position: number) => string;
   thumbnailOf: (position: number) => string | undefined;
+  /** Of an image with what spoke for the answer. */
+  heatOf?: (position: number) => string | undefined;
 }
 
 export function buildStory(facts: StoryFacts): RunStory {
@@ -52,7 +54,10 @@ export function buildStory(facts: StoryFacts): RunStory {
     ranking: findings?.ranking,
     curve: { steps: of('step').map(stepPoint), epochs: of('epoch') },
     rateSweep: facts.rateSweep,
-    mistakes: (findings?.mistakes ?? []).map((chosen) => picture(chosen, facts, classNames)),
+    mistakes: (findings?.mistakes ?? []).map((chosen) => ({
+      ...picture(chosen, facts, classNames),
+      ...why(chosen, facts, classNames),
+    })),
     unsure: (findings?.unsure ?? []).map((chosen) => picture(chosen, facts, classNames)),
     suspects: suspects.map((losses) => suspect(losses, facts)),
     incidents: lines.flatMap((line) =>
@@ -124,6 +129,21 @@ function confusedPair(
     mistaken: mistaken.map(shown),
     example: example === null ? undefined : shown(example),
   };
+}
+
+function why(
+  { position, heat, other, nearest = [] }: Chosen,
+  { nameOf, labelOf, thumbnailOf, heatOf }: StoryFacts,
+  classNames: string[],
+): Pick<Picture, 'why'> {
+  if (!heat && nearest.length === 0) return {};
+  const shown = nearest.map(({ position: one, similarity }) => {
+    const thumbnail = thumbnailOf(one);
+    return { name: nameOf(one), label: labelOf(one), similarity, ...(thumbnail ? { thumbnail } : {}) };
+  });
+  const picture = heat && heatOf?.(position);
+  const versus = other === undefined ? {} : { other: classNames[other]! };
+  return { why: { nearest: shown, ...versus, ...(picture ? { heat: picture } : {}) } };
 }
 
 function suspect({ position, ...losses }: ImageLosses, facts: StoryFacts): Suspect {

@@ -17,7 +17,7 @@ export function picturesSection(story: RunStory): Html {
     'Which images?',
     html`${network && html`<p class="hint">As the network sees them, ${network.imageSize} × ${network.imageSize} pixels; a click enlarges an image.</p>`}<h3>Worst mistakes</h3>${
       mistakes.length > 0
-        ? html`<p class="hint">Validation images it was most certain about, and wrong.${isGood && ' Sometimes the label is what is wrong.'}</p>${gallery(mistakes.map(mistake))}`
+        ? html`<p class="hint">Validation images it was most certain about, and wrong.${isGood && ' Sometimes the label is what is wrong.'}</p>${gallery(mistakes.map(mistake))}${reasons(mistakes)}`
         : html`<p class="fine">No validation image was answered wrong.</p>`
     }
 ${
@@ -44,6 +44,32 @@ function mistake({ name, truth, guess, certainty, thumbnail }: Picture): Html {
     { name, thumbnail, alt: `${truth}, taken for ${guess}` },
     html`<p>said <b>${classHtml(guess)}</b> (${percent(certainty, 0)}), is <b>${classHtml(truth)}</b></p>`,
   );
+}
+
+/** Why the worst mistakes were made. */
+function reasons(mistakes: Picture[]): Html {
+  const explained = mistakes.filter(({ why }) => why !== undefined);
+  if (explained.length === 0) return html``;
+  return html`<details><summary>Why these answers?</summary><p class="hint">What spoke for the answer is red, what spoke against it blue${explained.some(({ why }) => why!.nearest.length > 0) && '; beside it the training images that are most like it to the network'}.</p>${explained.map(reason)}</details>`;
+}
+
+function reason({ name, guess, why }: Picture): Html {
+  const { heat, other, nearest } = why!;
+  const shown = heat
+    ? [
+        figure(
+          { name, thumbnail: heat, alt: `what speaks for ${guess}` },
+          html`<p>red for <b>${classHtml(guess)}</b>${other !== undefined && html`, blue for <b>${classHtml(other)}</b>`}</p>`,
+        ),
+      ]
+    : [];
+  const like = nearest.map(({ label, similarity, ...one }) =>
+    figure(
+      { name: one.name, thumbnail: one.thumbnail, alt: `training image, ${label}` },
+      html`<p>trained on as <b>${classHtml(label)}</b>, similarity ${similarity.toFixed(2)}</p>`,
+    ),
+  );
+  return gallery([...shown, ...like]);
 }
 
 function doubt({ name, truth, guess, certainty, thumbnail }: Picture): Html {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveFile } from '../base/files.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { heatPicture } from '../page/heat_picture.ts';
 import { type PixelSource, thumbnails } from '../page/thumbnails.ts';
 import type { RunReport } from '../run/record.ts';
 import type { RunDescription } from '../run/run_description.ts';
@@ -45,12 +46,16 @@ export function openReport({ folder, description, dataset, images, weights }: Re
       const uris = await thumbnails(images, missing).catch(() => []);
       for (const [i, uri] of uris.entries()) made.set(missing[i]!, uri);
       for (const position of made.keys()) if (!shown.includes(position)) made.delete(position);
+      const heats = isCostly
+        ? new Map<number, string>()
+        : await heatPictures(images, lines, results.best?.epoch);
       const story = buildStory({
         ...{ folder, description, lines, results, reason, weights },
         rateSweep: await readSweep(folder),
         nameOf: (position) => names[position] ?? `image ${position}`,
         labelOf: (position) => classNames[labels[position] ?? -1] ?? '?',
         thumbnailOf: (position) => made.get(position),
+        heatOf: (position) => heats.get(position),
       });
       await saveFile(join(folder, 'report.html'), renderReport(story));
       if (results.status !== 'running') await saveFile(join(folder, CARD_FILE), renderCard(story));
@@ -67,12 +72,29 @@ async function readSweep(folder: string): Promise<RateSweep | undefined> {
   }
 }
 
+/** By position, the mistakes of the best epoch with what spoke for them. */
+async function heatPictures(
+  images: PixelSource,
+  lines: LogLine[],
+  best: number | undefined,
+): Promise<Map<number, string>> {
+  const findings = lines.findLast((line) => line.type === 'findings' && line.epoch === best);
+  const mistakes = findings?.type === 'findings' ? findings.mistakes : [];
+  const explained = mistakes.filter(({ heat }) => heat !== undefined);
+  const positions = explained.map(({ position }) => position);
+  const { height, width } = images;
+  const change = (pixels: Uint8Array, i: number) => heatPicture(pixels, height, width, explained[i]!.heat!);
+  const uris = await thumbnails(images, positions, change).catch(() => []);
+  return new Map(uris.map((uri, i) => [positions[i]!, uri]));
+}
+
 /** Positions of the images that the report shows. */
 function picturesOf(lines: LogLine[], best: number | undefined): number[] {
   const findings = lines.filter((line) => line.type === 'findings');
   const shown = findings.find(({ epoch }) => epoch === best);
   const suspects = findings.at(-1)?.suspects ?? [];
-  const all = [...(shown?.mistakes ?? []), ...(shown?.unsure ?? []), ...suspects].map(
+  const nearest = (shown?.mistakes ?? []).flatMap((mistake) => mistake.nearest ?? []);
+  const all = [...(shown?.mistakes ?? []), ...(shown?.unsure ?? []), ...suspects, ...nearest].map(
     ({ position }) => position,
   );
   const paired = (shown?.pairs ?? []).flatMap(({ mistaken, example }) =>

@@ -86,6 +86,18 @@ export interface Picture {
   certainty: number;
   /** A `data:` URI. */
   thumbnail?: string;
+  /** Of a mistake that is explained. */
+  why?: Explanation;
+}
+
+/** Why a mistake was made. */
+export interface Explanation {
+  /** The image with what spoke for the guess in red, against it in blue: a `data:` URI. */
+  heat?: string;
+  /** What the guess is compared with. */
+  other?: string;
+  /** The training images most like it, with the cosine of their features. */
+  nearest: { name: string; label: string; similarity: number; thumbnail?: string }[];
 }
 
 /** Two classes that are confused. */

@@ -93,7 +93,9 @@ function* checkpointParts(checkpoint: Checkpoint): Generator<void, Uint8Array[]>
     },
     tensors: {
       ...weights,
-      [MOMENTS]: { shape: [moments.length], data: moments },
+      // Before the first step they are all 0.
+      [MOMENTS]:
+        step > 0 ? { shape: [moments.length], data: moments } : { shape: [0], data: new Float32Array() },
       ...(losses ? { [LOSSES]: { shape: [3, losses.length / 3], data: losses } } : {}),
     },
   });

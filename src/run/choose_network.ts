@@ -1,11 +1,15 @@
 /** Which network a run trains, and what it starts from. */
+import { stat } from 'node:fs/promises';
 import { UserError } from '../base/errors.ts';
+import { quote } from '../base/words.ts';
 import { WeightsLock } from '../data/lock/weights_lock.ts';
 import type { DatasetProgress } from '../data/meter.ts';
-import { loadBackbone } from '../export/backbone.ts';
+import { loadBackbone, networkNameOf, type StartWeights, startFrom } from '../export/backbone.ts';
+import type { Weights } from '../export/weights.ts';
 import type { Fit, Network } from '../model/network.ts';
 import { type NetworkName, networks } from '../model/presets.ts';
 import { isPretrained, type PretrainedWeights, pretrainedModels } from '../model/pretrained.ts';
+import { loadRunWeights, weightsIn } from './run_weights.ts';
 
 /** What `--network auto` takes with pretrained weights, and without. */
 const AUTO = { pretrained: 'lite0', scratch: 'birbs-bn' } as const;
@@ -18,8 +22,12 @@ const LEAST_PRETRAINED_SIZE = 96;
 export interface NetworkChoice {
   name: NetworkName;
   imageSize: number;
+  /** How images become squares, where an earlier run decides. */
+  fit?: Fit;
   /** Absent: from scratch. */
   weights?: PretrainedWeights;
+  /** What those are, where they are of an earlier run. */
+  own?: Weights;
   /** A sentence for the user where `auto` could not take what it would have taken. */
   remark?: string;
 }
@@ -29,6 +37,8 @@ export interface NetworkRequest {
   imageSize: number | undefined;
   /** A file of weights (`--pretrained`). */
   pretrained: string | undefined;
+  /** Weights or folder of an earlier run (`--init`). */
+  init: string | undefined;
   /** The sources of images to train on. */
   sources: string[];
   cacheDir: string;
@@ -57,7 +67,8 @@ export async function chooseNetwork(
     signal,
   }: { onProgress?: (progress: DatasetProgress) => void; signal?: AbortSignal | undefined },
 ): Promise<NetworkChoice> {
-  const { network, imageSize, pretrained, sources, cacheDir } = request;
+  const { network, imageSize, pretrained, init, sources, cacheDir } = request;
+  if (init !== undefined) return ownNetwork(init, request, signal);
   const options = {
     cacheDir,
     lock: new WeightsLock(request.lock, request.updateLock),
@@ -85,6 +96,37 @@ export async function chooseNetwork(
     if (!(error instanceof UserError)) throw error;
     return { ...scratch, remark: scratchRemark(name, error.message) };
   }
+}
+
+/** The network of an earlier run, with its weights. */
+async function ownNetwork(
+  init: string,
+  { network, imageSize, pretrained, cacheDir }: NetworkRequest,
+  signal: AbortSignal | undefined,
+): Promise<NetworkChoice> {
+  if (pretrained !== undefined)
+    throw new UserError(
+      'Expected --init or --pretrained, but found both; --init starts from what a run of yours has learned',
+      2,
+    );
+  const found = await stat(init).catch(() => undefined);
+  if (!found)
+    throw new UserError(
+      `Expected --init to name a run folder or its weights, but there is no ${quote(init)}; check the path`,
+      2,
+    );
+  const path = found.isDirectory() ? await weightsIn(init) : init;
+  const own = await loadRunWeights(path);
+  const name = networkNameOf(own.network);
+  if (!name || (network !== 'auto' && network !== name))
+    throw new UserError(
+      `Expected --init ${quote(init)} to hold ${network === 'auto' ? 'one of our networks' : `the network ${network}`}, but found ${name ?? 'one that is none of ours'}; ${name ? 'leave --network out' : 'name weights that were trained here'}`,
+      2,
+    );
+  const { height, fit } = own.network.input;
+  const { localPretrained } = await import('../data/pretrained_weights.ts');
+  const weights = await localPretrained(path, { cacheDir, signal });
+  return { name, imageSize: imageSize ?? height, fit, weights, own };
 }
 
 function isDemo(sources: string[]): boolean {
@@ -117,22 +159,21 @@ export interface BuildOptions {
 
 /** The network of a choice for some classes. */
 export function buildNetwork({ name, imageSize }: NetworkChoice, options: BuildOptions): Network {
-  return networks[name](backboneOptions(imageSize, options));
+  const { classNames, fit, tuned } = options;
+  return networks[name]({ imageSize, classNames, fit, backbone: tuned ? 'tuned' : 'frozen' });
 }
 
 /**
- * The parameters that a pretrained network starts from, the head all 0; undefined from scratch.
+ * What the layers of a network start from; undefined from scratch.
  * @throws UserError when the file is not one of this network
  */
-export async function startValues(
-  { name, imageSize, weights }: NetworkChoice,
-  options: BuildOptions,
-): Promise<Float32Array | undefined> {
-  if (!weights || !isPretrained(name)) return undefined;
-  const { values } = await loadBackbone(weights.path, name, backboneOptions(imageSize, options));
-  return values;
-}
-
-function backboneOptions(imageSize: number, { classNames, fit, tuned }: BuildOptions) {
-  return { imageSize, classNames, fit, backbone: tuned ? ('tuned' as const) : ('frozen' as const) };
+export async function startWeights({
+  name,
+  imageSize,
+  weights,
+  own,
+}: NetworkChoice): Promise<StartWeights | undefined> {
+  if (!weights) return undefined;
+  if (own) return startFrom(own, name, imageSize, quote(weights.source));
+  return isPretrained(name) ? loadBackbone(weights.path, name, imageSize) : undefined;
 }

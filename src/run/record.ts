@@ -49,12 +49,16 @@ export interface RunFacts extends AdviceFacts {
   dataHash: string;
   /** The lock file that pins the images, if any. */
   lock?: { root: string } | undefined;
+  /** Whether the weights that it starts with are not worth a checkpoint: a resume finds them again. */
+  startsBare?: boolean;
   /** `run.json`. */
   description: object;
   /** From the checkpoint of a resumed run; if absent, the log on disk is used. */
   before?: Pick<RunState, 'log' | 'isBest'> | undefined;
   majorityAccuracy: number;
   clock: Stopwatch;
+  /** Adds to the findings of the best epoch why its worst mistakes were made. */
+  explain?: (found: Findings, event: EvaluatedEvent) => Promise<Findings>;
 }
 
 /** The events that the record takes. */
@@ -85,7 +89,7 @@ export function isTold(step: number): boolean {
   return step === 1 || step % 20 === 0;
 }
 
-/** Starts the record of a new or resumed run and saves `start` as its first checkpoint. */
+/** Starts the record of a new or resumed run; saves `start` as its first checkpoint unless `startsBare`. */
 export async function startRecord(facts: RunFacts, start: Snapshot): Promise<RunRecord> {
   const { folder, network, hierarchy, dataHash, clock, lock, report, description, before } = facts;
   const origin = {
@@ -151,7 +155,7 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
   // A report that can't be written is no reason to end a training, nor to call it failed.
   const tellSoFar = async () =>
     report?.write(lines, { ...resultsNow('done'), status: 'running' }).catch(() => {});
-  await save(start);
+  if (!facts.startsBare) await save(start);
   await saving;
   await tellSoFar();
 
@@ -179,10 +183,13 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
           lines = [...lines.map(withoutMatrix), event];
           return charts.add({ step: event.step, wallTime: Date.now() / 1000, scalars: epochScalars(event) });
         case 'evaluated': {
-          const found = await clock.during(
+          const examined = await clock.during(
             'validation',
             examine(event, network.classNames.length, hierarchy),
           );
+          // Without an explanation a run is as good.
+          const explained = examined.isBest && facts.explain?.(examined, event).catch(() => examined);
+          const found = explained ? await clock.during('validation', explained) : examined;
           // Those of the best epoch are kept, and those of the last.
           lines = lines.filter((line) => line.type !== 'findings' || (line.isBest && !found.isBest));
           lines.push(found);

@@ -6,7 +6,7 @@ import { UserError } from '../base/errors.ts';
 import { LOCK_FILE } from '../data/lock/lock.ts';
 import { networkShapes } from '../model/network_shapes.ts';
 import { networks } from '../model/presets.ts';
-import { isPretrained } from '../model/pretrained.ts';
+import { isPretrained, pretrainedModels, SMALLEST_PRETRAINED_SIZE } from '../model/pretrained.ts';
 import type { TrainOptions } from '../options.ts';
 import { autoNetwork, type NetworkChoice } from './choose_network.ts';
 
@@ -55,6 +55,11 @@ export function checkNetwork(
   classNames = ['bird', 'not-bird'],
 ): void {
   const name = network === 'auto' ? autoNetwork(imageSize) : network;
+  if (isPretrained(name) && imageSize < SMALLEST_PRETRAINED_SIZE)
+    throw new UserError(
+      `Expected --image-size of at least ${SMALLEST_PRETRAINED_SIZE} for ${name}, but found ${imageSize}; leave it out (${pretrainedModels[name].imageSize}), or train --network birbs-bn`,
+      2,
+    );
   networkShapes(networks[name]({ imageSize, fit, classNames }));
   if (network === 'auto') return;
   if (fineTune !== undefined && !isPretrained(network))

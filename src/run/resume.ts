@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import { removeLeftovers } from '../base/file_owner.ts';
+import { isSameNetwork } from '../export/backbone.ts';
 import type { Network } from '../model/network.ts';
 import { networkShapes } from '../model/network_shapes.ts';
 import { completeOptions, kebab, type TrainOptions, trainOptions } from '../options.ts';
@@ -27,7 +28,18 @@ export interface Resumed {
 
 /** Options that may be changed on resume. */
 const FREE: (keyof TrainOptions)[] = [
-  ...(['resume', 'force', 'ui', 'device', 'threads', 'cache', 'epochs', 'time', 'patience'] as const),
+  ...([
+    'resume',
+    'force',
+    'ui',
+    'device',
+    'threads',
+    'cache',
+    'epochs',
+    'fineTune',
+    'time',
+    'patience',
+  ] as const),
   ...([
     'processes',
     'hosts',
@@ -69,8 +81,10 @@ export async function openRun(
   const root = rootOf(description);
   const given = root === undefined ? asked : withOwnPaths(asked);
   const { timed, ...saved } = description.options as Record<string, unknown>;
-  // With --time alone, the number of epochs was not given by the user.
-  if (timed === true) delete saved.epochs;
+  // Where the time decided, or epochs of fine-tuning were asked for, that of all epochs was not.
+  if (timed === true || typeof saved.fineTune === 'number' || given.fineTune !== undefined)
+    delete saved.epochs;
+  if (given.epochs !== undefined) delete saved.fineTune;
   const known = Object.entries(saved).filter(([name]) => Object.hasOwn(trainOptions, name));
   const before = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
   const options: TrainOptions = { ...before, resume: folder, run: folder, force: given.force ?? false };
@@ -146,12 +160,13 @@ export function resumePosition(
     changed.push(
       `the images differ from those it was trained on (${found.dataHash.slice(0, 12)}, not ${checkpoint.dataHash.slice(0, 12)})`,
     );
-  if (!isDeepStrictEqual(found.network, checkpoint.network)) changed.push('the network differs');
+  if (!isSameNetwork(found.network, checkpoint.network)) changed.push('the network differs');
   if (changed.length > 0 && !options.force)
     throw new UserError(
       `Expected to resume ${folder} unchanged, but ${changed.join(' and ')}; train in a new folder, or add --force`,
     );
-  const shapes = (network: Network) => networkShapes(network).parameters;
+  const shapes = (network: Network) =>
+    networkShapes(network).parameters.map(({ name, shape }) => [name, ...shape]);
   if (!isDeepStrictEqual(shapes(found.network), shapes(checkpoint.network)))
     throw new UserError(
       `Expected the weights of ${folder} to fit the network, but their shapes differ; train in a new folder`,

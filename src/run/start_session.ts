@@ -1,12 +1,15 @@
 /** What a training begins with: a session, and in it the first weights or those of a checkpoint. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import { classWeights } from '../data/balance.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
+import type { StartWeights } from '../export/backbone.ts';
 import { loadAddon, type NativeSession, type OptimizerOptions, type SessionOptions } from '../model/addon.ts';
 import type { ChosenDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
+import { networkShapes, parameterCount } from '../model/network_shapes.ts';
 import type { TrainOptions } from '../options.ts';
 import type { Ranks } from '../ranks/ranks.ts';
 import { type Snapshot, startPosition } from '../training/training_state.ts';
@@ -15,10 +18,17 @@ import { type Resumed, resumePosition } from './resume.ts';
 type SessionChoice = Pick<
   TrainOptions,
   'optimizer' | 'momentum' | 'balance' | 'seed' | 'labelSmoothing' | 'clipNorm' | 'precision' | 'syncBn'
-> & { batchSize: number; threads: number; weightDecay: number };
+> & {
+  batchSize: number;
+  threads: number;
+  weightDecay: number;
+  /** Whether it begins with layers that have learned: their norms and biases don't decay. */
+  tuned: boolean;
+};
 
-function optimizerOf({ optimizer: kind, momentum, weightDecay }: SessionChoice): OptimizerOptions {
-  return kind === 'sgd' ? { kind, momentum, weightDecay } : { kind, weightDecay };
+function optimizerOf({ optimizer: kind, momentum, weightDecay, tuned }: SessionChoice): OptimizerOptions {
+  const rules = { kind, weightDecay, decayNormsAndBiases: !tuned };
+  return kind === 'sgd' ? { ...rules, momentum } : rules;
 }
 
 /** What the session of a run is opened with. */
@@ -35,7 +45,7 @@ export function sessionOptions(
     options.balance === 'weights'
       ? { classWeights: classWeights(dataset.labels, split.train, dataset.classNames.length) }
       : {};
-  const { seed, threads, labelSmoothing, clipNorm, precision } = options;
+  const { seed, threads, labelSmoothing, clipNorm = 0, precision } = options;
   // Of several ranks each has its part of a batch.
   const batchSize = Math.ceil(options.batchSize / (ranks?.size ?? 1));
   const shared = ranks ? { ranks: ranks.native, syncBatchNorm: options.syncBn } : {};
@@ -52,6 +62,27 @@ export function openSession(options: SessionOptions): Promise<NativeSession> {
     .catch((error: Error) => {
       throw new UserError(error.message);
     });
+}
+
+/** All parameters that a network starts from; a head that is made anew is all 0. */
+export function allValues(network: Network, { backbone, head }: StartWeights): Float32Array {
+  const values = new Float32Array(parameterCount(networkShapes(network)));
+  values.set(backbone);
+  if (head && isDeepStrictEqual(head.classNames, network.classNames))
+    values.set(head.values, backbone.length);
+  return values;
+}
+
+/** Puts in what the layers below the head start from, and the head itself where it is of the same classes. */
+export async function putStart(
+  session: NativeSession,
+  { backbone, head }: StartWeights,
+  classNames: string[],
+): Promise<void> {
+  const values = await session.getParameters();
+  values.set(backbone);
+  if (head && isDeepStrictEqual(head.classNames, classNames)) values.set(head.values, backbone.length);
+  await session.setParameters(values);
 }
 
 /** What the session begins with, put into it. */
@@ -71,8 +102,10 @@ export async function startState(
   }
   const position = resumePosition({ ...resumed, checkpoint }, found);
   await session.setParameters(checkpoint.values);
-  await session.setOptimizerState(checkpoint.optimizer);
   const { losses, ...rest } = checkpoint;
+  // Before the first step there is none, and what learns may be more now than then.
+  if (rest.optimizer.step > 0) await session.setOptimizerState(rest.optimizer);
+  else rest.optimizer = await session.getOptimizerState();
   // Of other images they say nothing.
   const known = losses && found.dataHash === checkpoint.dataHash ? { losses } : {};
   return { ...rest, position, ...known };

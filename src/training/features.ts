@@ -44,6 +44,12 @@ export function extractorOf(
   };
 }
 
+/** Every image is flipped, and nothing else is changed. */
+const MIRRORED = {
+  ...{ seed: 0, step: 0, flip: 1, shift: 0, brightnessProbability: 0, brightness: 0 },
+  ...{ contrastProbability: 0, contrast: 0 },
+};
+
 export interface FeatureProgress {
   done: number;
   total: number;
@@ -55,6 +61,8 @@ export interface FeatureProgress {
 
 export interface FeatureOptions {
   cacheDir: string;
+  /** Of the images as in a mirror. */
+  mirrored?: boolean;
   onProgress?: (progress: FeatureProgress) => void;
   signal?: AbortSignal | undefined;
 }
@@ -71,11 +79,11 @@ export async function featuresOf(
   images: Images,
   contents: string[],
   positions: Uint32Array,
-  { cacheDir, onProgress = () => {}, signal }: FeatureOptions,
+  { cacheDir, mirrored = false, onProgress = () => {}, signal }: FeatureOptions,
 ): Promise<Float32Array> {
-  const { key, width, batchSize } = extractor;
+  const { width, batchSize } = extractor;
   const output = new Float32Array(positions.length * width);
-  const cache = new FeatureCache(cacheDir, key, width);
+  const cache = new FeatureCache(cacheDir, `${extractor.key}${mirrored ? ' mirrored' : ''}`, width);
   const ours = Array.from(positions, (position) => contents[position]!);
   const missing = await cache.read(ours, output);
   const cached = positions.length - missing.length;
@@ -112,7 +120,11 @@ export async function featuresOf(
   tell();
   try {
     let waiting: { positions: Uint32Array; features: Promise<Float32Array> } | undefined;
-    for await (const batch of images.batches(order, { batchSize, signal })) {
+    for await (const batch of images.batches(order, {
+      batchSize,
+      signal,
+      ...(mirrored ? { augmentation: MIRRORED } : {}),
+    })) {
       const features = extractor.run(batch.images, batch.labels.length);
       // The rejection is handled where the promise is awaited.
       features.catch(() => {});

@@ -12,6 +12,7 @@ import { fitSureFrom, type Hierarchy, type LevelScore, levelScores } from '../me
 import type { ImageLosses } from '../metrics/image_losses.ts';
 import { softmax } from '../metrics/metrics.ts';
 import { type RankingCurve, rankingCurve, thinCurve } from '../metrics/ranking_curve.ts';
+import type { Neighbour } from './nearest.ts';
 import type { EvaluatedEvent } from './training_events.ts';
 
 /** An answer to an image. */
@@ -22,6 +23,11 @@ export interface Chosen {
   truth: number;
   guess: number;
   certainty: number;
+  /** Of a mistake: what spoke for the guess, in logits at each place, and the class that it was compared with. */
+  heat?: { height: number; width: number; values: number[] };
+  other?: number;
+  /** The training images most like it. */
+  nearest?: Neighbour[];
 }
 
 /** A line of the log: kept of the best epoch and of the last. */

@@ -9,6 +9,7 @@ import { partOf } from '../ranks/rank_share.ts';
 import type { Ranks } from '../ranks/ranks.ts';
 import { type FeatureExtractor, featuresOf } from './features.ts';
 import { fitHead, type Head, type HeadData, logitsOf } from './head.ts';
+import type { KnownFeatures } from './nearest.ts';
 import { afterEpoch, isBetter, type SelectionMetric } from './stopping.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import type { EpochEvent, EvaluatedEvent, SnapshotEvent, StepEvent } from './training_events.ts';
@@ -23,6 +24,8 @@ export interface HeadTraining {
   /** Positions in the data set. */
   train: Uint32Array;
   val: Uint32Array;
+  /** Whether the head learns from the training images in a mirror as well. */
+  mirrored: boolean;
   /** Whether all classes weigh the same. */
   balanced: boolean;
   /** Of the run: this one and those of fine-tuning. */
@@ -35,6 +38,8 @@ export interface HeadTraining {
   cacheDir: string;
   clock: Stopwatch;
   onProgress: (progress: DatasetProgress) => void;
+  /** Given what is known of all images; it is not changed later. */
+  onFeatures?: (known: KnownFeatures) => void;
   signal?: AbortSignal | undefined;
   /** The processes that train together, each of which computes a part of the features; absent: this one alone. */
   ranks?: Ranks | undefined;
@@ -56,8 +61,11 @@ export async function* trainHead(
   const before = clock.split;
   const features = await clock.during('device', featuresOfAll(training, positions));
   const labels = Int32Array.from(positions, (position) => dataset.labels[position]!);
-  const data = { features, width: training.extractor.width, labels, train: train.length, classes };
-  const head = await clock.during('device', fitTogether(training, data));
+  const { width } = training.extractor;
+  training.onFeatures?.({ positions, features, width, train: train.length });
+  const data = { features, width, labels, train: train.length, classes };
+  const learning = training.mirrored ? await clock.during('device', withMirrored(training, data)) : data;
+  const head = await clock.during('device', fitTogether(training, learning));
   await putHead(session, head);
 
   const { logits } = head;
@@ -101,12 +109,28 @@ export async function* trainHead(
 }
 
 /** The features of all images: of several ranks each computes a part. */
-async function featuresOfAll(training: HeadTraining, positions: Uint32Array): Promise<Float32Array> {
+async function featuresOfAll(
+  training: HeadTraining,
+  positions: Uint32Array,
+  mirrored = false,
+): Promise<Float32Array> {
   const { ranks, extractor } = training;
-  if (!ranks) return allFeatures(training, positions);
+  if (!ranks) return allFeatures(training, positions, mirrored);
   const { first, count } = partOf(positions.length, ranks);
-  const own = await ranks.together(() => allFeatures(training, positions.subarray(first, first + count)));
+  const own = await ranks.together(() =>
+    allFeatures(training, positions.subarray(first, first + count), mirrored),
+  );
   return ranks.joinRows(own, positions.length, extractor.width);
+}
+
+/** The same with the training images in a mirror before all others. */
+async function withMirrored(training: HeadTraining, data: HeadData): Promise<HeadData> {
+  const mirrored = await featuresOfAll(training, training.train, true);
+  const features = new Float32Array(mirrored.length + data.features.length);
+  features.set(mirrored);
+  features.set(data.features, mirrored.length);
+  const labels = Int32Array.from([...data.labels.subarray(0, data.train), ...data.labels]);
+  return { ...data, features, labels, train: 2 * data.train };
 }
 
 /** Of several ranks the first fits, so that all have the same head. */
@@ -124,16 +148,19 @@ async function fitTogether(training: HeadTraining, data: HeadData): Promise<Head
   return { l2, tried, weights, bias, logits: await of(head?.logits, (labels.length - train) * classes) };
 }
 
-async function allFeatures(training: HeadTraining, positions: Uint32Array): Promise<Float32Array> {
+async function allFeatures(
+  training: HeadTraining,
+  positions: Uint32Array,
+  mirrored: boolean,
+): Promise<Float32Array> {
   const { extractor, images, dataset, cacheDir, onProgress, signal } = training;
   const everywhere = new Uint32Array(dataset.names.length).map((_, position) => position);
   const contents = dataset.supply.contentsOf(everywhere);
-  const meter = new Meter(extractor.name, onProgress);
+  const meter = new Meter(mirrored ? `${extractor.name}, mirrored` : extractor.name, onProgress);
   let told = false;
   try {
     return await featuresOf(extractor, images, contents, positions, {
-      cacheDir,
-      signal,
+      ...{ cacheDir, mirrored, signal },
       onProgress: ({ done, total, problem }) => {
         meter.note({ stage: 'features', done, total });
         if (problem !== undefined && !told) meter.note({ stage: 'features', note: problem });

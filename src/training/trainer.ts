@@ -587,11 +587,12 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
 }
 
 function evaluated(
-  { val, history }: Loop,
+  { val, history, moving }: Loop,
   { logits, labels }: Evaluation,
   { epoch, step, isBest }: EpochEvent,
 ): EvaluatedEvent {
-  return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels, history };
+  const average = moving ? { average: moving.values } : {};
+  return { type: 'evaluated', epoch, step, isBest, positions: val, logits, labels, history, ...average };
 }
 
 /** Evaluates the weights that would be saved: the moving average, if there is one. */

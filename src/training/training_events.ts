@@ -62,6 +62,8 @@ export interface EvaluatedEvent {
   /** float32 [count, classes] */
   logits: Float32Array;
   labels: Int32Array;
+  /** The moving average of the weights, where that was evaluated. */
+  average?: Float32Array;
   /** Of all images, this validation included; it goes on while training does. */
   history: LossHistory;
 }

@@ -1,12 +1,16 @@
 /** The commands of the README's section on data, run word for word against a hub on this machine. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { publishedFiles } from '../../src/data/recipes.ts';
 import { dataCommand } from '../../src/data.ts';
-import { loadWeights } from '../../src/export/weights.ts';
+import { encodeSafetensors } from '../../src/export/safetensors.ts';
+import { loadWeights, splitValues } from '../../src/export/weights.ts';
+import { loadAddon } from '../../src/model/addon.ts';
+import { networkShapes } from '../../src/model/network_shapes.ts';
+import { lite0 } from '../../src/model/pretrained_networks.ts';
 import { trainCommand } from '../../src/train.ts';
 import { temporaryFolder } from '../images.ts';
 import { type DocumentedHub, documentedHub, picture } from './documented_hub.ts';
@@ -132,4 +136,23 @@ test('an image added to the photos is refused, and accepted with --update-lock',
   );
   expect((await run(`${line} --update-lock`)).said).toContain('Locked in birbs.lock.json');
   expect((await run(line)).said).toContain('Unchanged, as locked');
+});
+
+test('the first page: photos of your own, with pretrained weights that you have', async () => {
+  const line = /\n(npx tsx src\/train\.ts --data my\/photos --pretrained \S+)/.exec(readme)![1]!;
+  const weights = line.split(' ').at(-1)!;
+  // Random ones, in the layout of timm's file, of the classes of ImageNet.
+  const network = lite0({ imageSize: 224, classNames: Array.from({ length: 1000 }, (_, i) => `class ${i}`) });
+  const session = await loadAddon().createSession({
+    ...{ device: 'cpu', network, seed: 3, batchSize: 1, threads: 1, optimizer: { kind: 'sgd' } },
+  });
+  const tensors = splitValues(networkShapes(network).parameters, await session.getParameters());
+  await session.dispose();
+  writeFileSync(weights, encodeSafetensors({ metadata: {}, tensors }));
+  cpSync('photos', 'my/photos', { recursive: true });
+  vi.stubEnv('HF_ENDPOINT', 'http://127.0.0.1:1');
+  const { code, said } = await run(line);
+  expect(code).toBe(0);
+  expect(said).toContain(`Network lite0, pretrained (${weights}): 224 x 224 pixels`);
+  expect(said).toContain('Epoch 1/1');
 });
