@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "depthwise_gradient.h"
 #include "elementwise.h"
 #include "max_pool_2x2.h"
 #include "parallel.h"
@@ -75,7 +76,7 @@ ConvolutionDescs describe_convolution(const Layer& layer, const Node& node,
       at.pad_before, at.pad_after);
   const memory::desc x = descs.forward.src_desc();
   const memory::desc y = descs.forward.dst_desc();
-  if (node.learns) {
+  if (node.learns && !node.own_gradient) {
     descs.weights = describe_backward<dnnl::convolution_backward_weights>(
         plain, descs.forward, direct, x, weights, bias, y, at.strides,
         at.dilations, at.pad_before, at.pad_after);
@@ -110,8 +111,15 @@ void choose_convolution(const Layer& layer, Node& node, const Layout* in,
                                 unsettled.images);
     const auto to = layout_of(descs.forward.dst_desc(), unsettled.middle.shape,
                               unsettled.images);
-    if (!from || !to || descs.slowness() >= least) continue;
-    least = descs.slowness();
+    if (!from || !to) continue;
+    const int gradient = descs.weights ? slowness_of(*descs.weights) : 0;
+    const bool own =
+        gradient > 0 && !node.pooled &&
+        serves_depthwise(layer, *from, *to, descs.forward.weights_desc());
+    const int slowness = descs.slowness() - (own ? gradient : 0);
+    if (slowness >= least) continue;
+    least = slowness;
+    node.own_gradient = own;
     node.in = *from;
     node.middle = *to;
     node.weights = descs.forward.weights_desc();
@@ -274,6 +282,13 @@ void ConvolutionStage::backward() {
                             taken(part.first), middle_);
     }
     if (part.weights) part.weights.run(shared_.stream);
+    if (node_.own_gradient) {
+      depthwise_weight_gradient(layer_, node_.in, node_.middle, part.count,
+                                bindings_.x + part.first * node_.in.size(),
+                                bindings_.dy + part.first * node_.out.size(),
+                                part.first > 0,
+                                shared_.parameters.gradient(node_.layer, 0));
+    }
     if (part.weights && part.first > 0) {
       add(weight_part_, weight_sum_, weight_size_);
       if (layer_.bias) add(bias_part_, bias_sum_, layer_.out_features);

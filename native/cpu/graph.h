@@ -34,6 +34,7 @@ struct Node {
   bool input_gradient = false;  // whether anything before it learns
   int norm = -1;                // convolution: the batch norm in its weights
   memory::desc weights{};       // convolution, dense
+  bool own_gradient = false;    // convolution: of the weights, by our kernel
 
   // A convolution followed by max pooling keeps its full-size output only for
   // so many images at a time, so that it stays in cache.

@@ -1,6 +1,12 @@
 /** Every gradient against central differences: of single operations, and of every layer inside a network. */
 import { describe, expect, test } from 'vitest';
-import type { DeviceName, NativeSession, OperationAttributes, Tensor } from '../../src/model/addon.ts';
+import type {
+  DeviceName,
+  NativeSession,
+  OperationAttributes,
+  ParameterInfo,
+  Tensor,
+} from '../../src/model/addon.ts';
 import type { Layer } from '../../src/model/network.ts';
 import { assertClose, differenceTolerance } from '../close.ts';
 import { addon, devices } from './devices.ts';
@@ -216,6 +222,78 @@ const middles: { name: string; layers: Layer[] }[] = [
   },
 ];
 
+/** What training does with the layers of a block. */
+const trained = { learns: {}, frozen: { frozen: true }, statistics: { frozenStatistics: true } } as const;
+
+/** Two convolutions beside a shortcut, as in ResNet; with a stride the shortcut has a convolution of its own. */
+function residual(kernelSize: number, stride: number, how: keyof typeof trained): Layer[] {
+  const { frozenStatistics, ...frozen } = { frozenStatistics: false, ...trained[how] };
+  const norm = { type: 'batchNorm2d', epsilon: 1e-3, frozenStatistics, ...frozen } as const;
+  const conv = { type: 'conv2d', outChannels: 4, bias: false } as const;
+  const own = { kernelSize, padding: Math.floor(kernelSize / 2), ...frozen };
+  return [
+    { ...norm, name: 'first.bn' },
+    { type: 'relu', name: 'input' },
+    { ...conv, ...own, name: 'a', stride },
+    { ...norm, name: 'a.bn' },
+    { type: 'relu' },
+    { ...conv, ...own, name: 'b' },
+    { ...norm, name: 'b.bn' },
+    ...(stride > 1
+      ? [{ ...conv, name: 'down', kernelSize: 1, stride, from: 'input' } satisfies Layer]
+      : [{ type: 'relu', name: 'down', from: 'input' } satisfies Layer]),
+    { type: 'add', name: 'sum', from: ['b.bn', 'down'] },
+    { type: 'relu' },
+  ];
+}
+
+/** Expansion, depthwise convolution, projection, as in MobileNet; without a stride the input is added. */
+function inverted(kernelSize: number, stride: number, how: keyof typeof trained): Layer[] {
+  const { frozenStatistics, ...frozen } = { frozenStatistics: false, ...trained[how] };
+  const norm = { type: 'batchNorm2d', epsilon: 1e-3, frozenStatistics, ...frozen } as const;
+  const conv = { type: 'conv2d', bias: false, ...frozen } as const;
+  return [
+    { ...norm, name: 'first.bn' },
+    { type: 'relu6', name: 'input' },
+    { ...conv, name: 'pw', outChannels: 8, kernelSize: 1 },
+    { ...norm, name: 'bn1' },
+    { type: 'relu6' },
+    { ...conv, name: 'dw', outChannels: 8, groups: 8, kernelSize, stride, padding: 'same' },
+    { ...norm, name: 'bn2' },
+    { type: 'relu6' },
+    { ...conv, name: 'pwl', outChannels: 4, kernelSize: 1 },
+    { ...norm, name: 'bn3' },
+    ...(stride > 1 ? [] : [{ type: 'add', name: 'sum', from: ['bn3', 'input'] } satisfies Layer]),
+  ];
+}
+
+/** Batch norms that keep what they give away from the kinks at 0 and 6, on either side of them by channel. */
+function apart({ name, offset, size }: ParameterInfo, values: Float32Array): void {
+  if (!name.includes('bn')) return;
+  if (name.endsWith('.weight')) values.fill(0.2, offset, offset + size);
+  if (!name.endsWith('.bias')) return;
+  // The last one of a residual block meets the shortcut.
+  const centres = name === 'b.bn.bias' ? [4, -4] : name.startsWith('bn') ? [3, -1.5, 8] : [1.5, -1.5, 3];
+  for (let i = 0; i < size; i++) values[offset + i] = centres[i % centres.length]!;
+}
+
+/** They meet 5 x 4 values of each channel: an odd and an even side. */
+const blocks = Object.entries({ residual, inverted }).flatMap(([name, block]) =>
+  (
+    [
+      [3, 1, 'learns'],
+      [5, 2, 'learns'],
+      [3, 2, 'frozen'],
+      [5, 1, 'frozen'],
+      [5, 1, 'statistics'],
+    ] as const
+  ).map(([kernel, stride, how]) => ({
+    name: `${name} block, ${kernel} x ${kernel}, stride ${stride}, ${how}`,
+    layers: block(kernel, stride, how),
+    start: apart,
+  })),
+);
+
 const count = 3;
 const images = drawImages(16, count, 5, 6);
 const labels = Int32Array.of(2, 0, 1);
@@ -259,31 +337,35 @@ async function slope(session: NativeSession, values: Float32Array, i: number, st
 }
 
 describe.each(devices)('%s: layers in a network', (device) => {
-  test.each(middles)('$name', async ({ layers }) => {
-    const session = await open(device, layers);
-    const values = await session.getParameters();
-    const { gradients } = await session.gradients(images, labels);
-    for (const { name, offset, size, trainable } of session.parameters) {
-      // Twelve of each parameter: all of the small ones.
-      const chosen = Array.from({ length: Math.min(size, 12) }, (_, k) =>
-        Math.floor((k * size) / Math.min(size, 12)),
-      );
-      for (const i of chosen) {
-        const gradient = gradients[offset + i]!;
-        if (!trainable) {
-          expect(gradient).toBe(0);
-          continue;
+  test.each<{ name: string; layers: Layer[]; start?: typeof apart }>([...middles, ...blocks])(
+    '$name',
+    async ({ layers, start }) => {
+      const session = await open(device, layers);
+      const values = await session.getParameters();
+      for (const parameter of session.parameters) start?.(parameter, values);
+      await session.setParameters(values);
+      const { gradients } = await session.gradients(images, labels);
+      for (const { name, offset, size, trainable } of session.parameters) {
+        // Twelve of each parameter: all of the small ones. Blocks have many parameters.
+        const most = Math.min(size, start ? 5 : 12);
+        const chosen = Array.from({ length: most }, (_, k) => Math.floor((k * size) / most));
+        for (const i of chosen) {
+          const gradient = gradients[offset + i]!;
+          if (!trainable) {
+            expect(gradient).toBe(0);
+            continue;
+          }
+          // A step may cross a kink of relu or max-pool; then a smaller one has to agree.
+          let expected = Number.POSITIVE_INFINITY;
+          for (const step of [0.003, 0.001, 0.0003]) {
+            const found = await slope(session, values, offset + i, step);
+            if (Math.abs(found - gradient) < Math.abs(expected - gradient)) expected = found;
+            if (Math.abs(expected - gradient) < differenceTolerance.absolute / 5) break;
+          }
+          assertClose([gradient], [expected], differenceTolerance, `${name}, element ${i}`);
         }
-        // A step may cross a kink of relu or max-pool; then a smaller one has to agree.
-        let expected = Number.POSITIVE_INFINITY;
-        for (const step of [0.003, 0.001, 0.0003]) {
-          const found = await slope(session, values, offset + i, step);
-          if (Math.abs(found - gradient) < Math.abs(expected - gradient)) expected = found;
-          if (Math.abs(expected - gradient) < differenceTolerance.absolute / 5) break;
-        }
-        assertClose([gradient], [expected], differenceTolerance, `${name}, element ${i}`);
       }
-    }
-    await session.dispose();
-  });
+      await session.dispose();
+    },
+  );
 });
