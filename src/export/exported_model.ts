@@ -24,14 +24,15 @@ export type RunExported = (pixels: Uint8Array) => {
   probabilities: ArrayLike<number>;
 };
 
-/**
- * The bytes of a tensor, little endian. Float16 only where there is something to gain and nothing to lose: not for
- * vectors, nor where a weight is beyond its range.
- */
+/** An output that is a sum of fewer products feels the rounding of each: vectors, depthwise filters, the first filters. */
+const FEW = 32;
+
+/** The bytes of a tensor, little endian; float16 where much is gained and no weight is beyond its range. */
 export function storedTensor(
   { shape, data }: Pick<NamedTensor, 'shape' | 'data'>,
   width: WeightWidth,
 ): { bytes: Uint8Array; isHalf: boolean } {
-  const halves = width === 'fp16' && shape.length > 1 ? halfBytes(data) : undefined;
+  const halves =
+    width === 'fp16' && shape.length > 1 && data.length > FEW * shape[0]! ? halfBytes(data) : undefined;
   return halves ? { bytes: halves, isHalf: true } : { bytes: bytesOf(data), isHalf: false };
 }
