@@ -41,7 +41,7 @@ function make(file, from, to) {
   const words = compile
     .replace(' -O3 ', ' -O0 ')
     .replace(` -o ${object}`, ` -o ${own}`)
-    .replace(` -c ${path}`, ` -I${join(root, 'native/metal')} -c ${mutated}`);
+    .replace(` -c ${path}`, ` -iquote ${join(root, 'native/metal')} -c ${mutated}`);
   const done = shell(words.replace(/ -MF \S+/, ` -MF ${own}.d`), build);
   if (done.status !== 0) return 'does not compile';
   const linked = shell(link.replace(object, own).replace(/-o \S*birbs\.node/, `-o ${addon}`), build);
