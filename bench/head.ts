@@ -13,7 +13,8 @@ import { splitDataset } from '../src/data/split.ts';
 import { calibrate } from '../src/metrics/calibration.ts';
 import { computeMetrics } from '../src/metrics/metrics.ts';
 import { loadAddon } from '../src/model/addon.ts';
-import { buildNetwork, chooseNetwork, startValues } from '../src/run/choose_network.ts';
+import { buildNetwork, chooseNetwork, startWeights } from '../src/run/choose_network.ts';
+import { allValues } from '../src/run/start_session.ts';
 import { extractorOf, featuresOf } from '../src/training/features.ts';
 import { fitHead } from '../src/training/head.ts';
 
@@ -27,12 +28,21 @@ async function measure(source: string, pretrained: string, imageSize: number, ca
   const { train, val } = await splitDataset(dataset, { fraction: 0.2, seed: 1 });
   const lock = join(cacheDir, 'head.lock.json');
   const choice = await chooseNetwork(
-    { network: 'lite0', imageSize, pretrained, sources: [source], cacheDir, lock, updateLock: false },
+    {
+      network: 'lite0',
+      imageSize,
+      pretrained,
+      sources: [source],
+      cacheDir,
+      lock,
+      updateLock: false,
+      init: undefined,
+    },
     {},
   );
   const build = { classNames: dataset.classNames, fit: 'cover', tuned: false } as const;
   const network = buildNetwork(choice, build);
-  const values = (await startValues(choice, build))!;
+  const values = allValues(network, (await startWeights(choice))!);
   const session = await loadAddon().createSession({
     ...{ device: 'cpu', network, seed: 0, batchSize: 32, threads },
     optimizer: { kind: 'sgd' },
