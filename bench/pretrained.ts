@@ -21,7 +21,7 @@ export async function* features(): AsyncGenerator<BenchResult | MissingRival> {
     const session = await openSession(imageSize, 'frozen');
     const images = noise(imageSize);
     const ours = contender(() => session.features(images, BATCH));
-    yield* beside(line, ours, ['features', imageSize], 7, ({ ours: time, rival }) => ({
+    yield* beside(line, ours, ['features', imageSize], 3, ({ ours: time, rival }) => ({
       unit: 'images/s',
       ours: rounded((BATCH / time) * 1000),
       rival: rounded((BATCH / rival) * 1000),
@@ -39,7 +39,7 @@ export async function* finetune(): AsyncGenerator<BenchResult | MissingRival> {
   const images = noise(imageSize);
   const labels = new Int32Array(BATCH).map((_, i) => i % 2);
   const ours = contender(() => session.trainStep(images, labels, 1e-4));
-  yield* beside(line, ours, ['finetune', imageSize], 7, ({ ours: time, rival }) => ({
+  yield* beside(line, ours, ['finetune', imageSize], 3, ({ ours: time, rival }) => ({
     unit: 'ms',
     ours: rounded(time),
     rival: rounded(rival),
