@@ -13,7 +13,7 @@ const conv = (name: string, outChannels: number, more: object = {}): Layer => ({
 });
 const layers: Layer[] = [
   conv('conv1', 6),
-  { type: 'relu', name: 'relu1' },
+  { type: 'relu6', name: 'relu1' },
   conv('dw', 6, { groups: 6, padding: 'same', bias: false, learningRateFactor: 0.5 }),
   { type: 'batchNorm2d', name: 'bn1' },
   { type: 'relu6', name: 'a' },

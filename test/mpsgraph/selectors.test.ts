@@ -112,14 +112,17 @@ function clang(): { command: string; flags: string[] } {
 /** `MPSGraph reLUWithTensor:name:` and so on, by clang's syntax tree. */
 async function sentBy(file: string): Promise<string[]> {
   const { command, flags } = clang();
-  const args = [...flags, '-Xclang', '-ast-dump', '-Xclang', '-ast-dump-filter=birbs', file];
+  const args = [...flags, '-Xclang', '-ast-dump', '-Xclang', '-ast-dump-filter=irbs', file];
   const { stdout } = await promisify(execFile)(command, args, { maxBuffer: 1 << 30 });
   const lines = stdout.split('\n');
   return lines.flatMap((line, i) => {
     const message = /ObjCMessageExpr .* selector=(\S+)(?: class='(\w+)')?/.exec(line);
     if (!message) return [];
     // The receiver is the first thing below the message.
-    const receiver = message[2] ?? /'([^']*)'/.exec(lines[i + 1] ?? '')?.[1] ?? '';
+    const above = line.includes(' super (instance)') ? 'MPSCommandBuffer *' : undefined;
+    const sentTo = message[2] ?? above ?? /'([^']*)'/.exec(lines[i + 1] ?? '')?.[1] ?? '';
+    // Our one subclass.
+    const receiver = sentTo.replace('BirbsCommandBuffer', 'MPSCommandBuffer');
     const type = /^(?:const )?(?:id<)?((?:MPS|MTL)\w+)(?:>| \*|$)/.exec(receiver)?.[1];
     if (receiver === 'id') throw new Error(`${file} sends ${message[1]} to an object without a type`);
     return type && !nsObject.includes(message[1]!) ? [`${type} ${message[1]}`] : [];
