@@ -31,6 +31,11 @@ birbs::Augmentation augmentation_of(const Napi::Value& value) {
   }
   augmentation.shift = static_cast<int>(
       integer_of(object.Get("shift"), "augmentation.shift", 0, 65535));
+  const Napi::Value cutout = object.Get("cutout");
+  if (!cutout.IsUndefined()) {
+    augmentation.cutout =
+        static_cast<int>(integer_of(cutout, "augmentation.cutout", 0, 65535));
+  }
   const auto read = [&](const char* key) {
     return static_cast<float>(
         number_of(object.Get(key), std::string("augmentation.") + key));

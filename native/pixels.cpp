@@ -37,10 +37,14 @@ Error pixel_error(const std::string& path, const std::string& problem) {
                "; delete it and it will be decoded again");
 }
 
+// About the mean of photographs.
+constexpr uint8_t kGrey = 118;
+
 // How one image of a batch is changed.
 struct Change {
   bool flip = false;
   int shift_x = 0, shift_y = 0;
+  uint32_t cutout_word = 0;
   bool recolour = false;
   uint8_t colours[256];
 };
@@ -63,6 +67,7 @@ Change change_of(const Augmentation& augmentation, uint32_t position) {
   change.flip = to_uniform(first[0]) < augmentation.flip;
   change.shift_x = shift_of(first[1], augmentation.shift);
   change.shift_y = shift_of(first[2], augmentation.shift);
+  change.cutout_word = first[3];
   const float brightness =
       factor_of(second[0], second[1], augmentation.brightness_probability,
                 augmentation.brightness);
@@ -103,6 +108,26 @@ void copy_changed(const uint8_t* source, int height, int width,
   if (!change.recolour) return;
   for (int64_t i = 0; i < height * pitch; ++i) {
     target[i] = change.colours[target[i]];
+  }
+}
+
+// Of `length` pixels those that a square of `side` around a point covers. The
+// point is at `half_word` / 65536 of the length.
+struct Span {
+  int begin, end;
+};
+Span covered(uint32_t half_word, int length, int side) {
+  const int centre = static_cast<int>((uint64_t{half_word} * length) >> 16);
+  const int begin = centre - side / 2;
+  return {std::max(begin, 0), std::min(begin + side, length)};
+}
+
+void cut_out(uint32_t word, int height, int width, int side, uint8_t* target) {
+  const Span columns = covered(word >> 16, width, side);
+  const Span rows = covered(word & 0xffff, height, side);
+  for (int y = rows.begin; y < rows.end; ++y) {
+    std::memset(target + 3 * (int64_t{y} * width + columns.begin), kGrey,
+                size_t{3} * (columns.end - columns.begin));
   }
 }
 
@@ -226,10 +251,13 @@ void PixelFiles::assemble(const uint32_t* rows, int64_t row_count,
       if (augmentation == nullptr) {
         std::memcpy(target, image(rows[i]), static_cast<size_t>(image_bytes()));
       } else {
-        copy_changed(image(rows[i]), height_, width_,
-                     change_of(*augmentation,
-                               augmentation->first + static_cast<uint32_t>(i)),
-                     target);
+        const Change change = change_of(
+            *augmentation, augmentation->first + static_cast<uint32_t>(i));
+        copy_changed(image(rows[i]), height_, width_, change, target);
+        if (augmentation->cutout > 0) {
+          cut_out(change.cutout_word, height_, width_, augmentation->cutout,
+                  target);
+        }
       }
     }
   };

@@ -8,9 +8,9 @@ namespace birbs {
 
 // Changes to images of one batch, `first` of which come before them. All
 // randomness is Philox at (seed, augment_stream, step): image i of the batch
-// owns blocks 2i and 2i + 1, words
-// in the order flip, shift x, shift y, -, brightness gate, brightness,
-// contrast gate, contrast.
+// owns blocks 2i and 2i + 1, words in the order flip, shift x, shift y, cutout
+// (high half x, low half y), brightness gate, brightness, contrast gate,
+// contrast.
 struct Augmentation {
   uint64_t seed = 0, step = 0;
   uint32_t first = 0;
@@ -18,6 +18,9 @@ struct Augmentation {
   int shift = 0;   // pixels at most, each axis; edges are repeated
   float brightness_probability = 0, brightness = 0;
   float contrast_probability = 0, contrast = 0;
+  // Side in pixels of a grey square; its centre is anywhere in the image, and
+  // what lies outside is cut off (DeVries and Taylor, 2017). 0: none.
+  int cutout = 0;
 };
 
 // Removes a pixel file unless a process, this one included, has it open as

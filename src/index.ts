@@ -41,7 +41,7 @@ export {
   parseNetwork,
 } from './model/network_shapes.ts';
 export * as ops from './model/ops.ts';
-export { birbs, birbsBn, type NetworkName, networks } from './model/presets.ts';
+export { birbs, birbsBn, birbsRes, type NetworkName, networks } from './model/presets.ts';
 export type { ExportOptions, PredictOptions, TrainOptions } from './options.ts';
 export { predict } from './predict.ts';
 export type { Prediction, Verdict } from './predictor/prediction.ts';

@@ -8,6 +8,7 @@ import { version } from './base/version.ts';
 import { count } from './base/words.ts';
 import { type RecipeName, type RecipeOptions, recipeNames, recipes } from './data/recipes.ts';
 import { type NetworkName, networks } from './model/presets.ts';
+import { optimizers } from './model/training_defaults.ts';
 import { schedules } from './training/schedule.ts';
 import { selectionMetrics } from './training/stopping.ts';
 
@@ -54,6 +55,11 @@ export const trainOptions = {
   imageSize: integer(undefined, [8, 1024], 'side in pixels of every image; default that of the network'),
   fit: choice(['cover', 'contain', 'fill'], 'cover', 'crop to a square, pad to it, or stretch'),
   augment: flag(true, 'flip, shift, brighten and darken the training images'),
+  cutout: number(
+    undefined,
+    [0, 1],
+    'side of a grey square in training images, of 1; default 0, birbs-res 0.25',
+  ),
   network: choice(
     ['auto', ...(Object.keys(networks) as (keyof typeof networks)[])],
     'auto',
@@ -70,20 +76,36 @@ export const trainOptions = {
   ),
   time: duration('time limit of the run, such as 8h or 90m; a last validation follows'),
   batchSize: integer(undefined, [1, 65_535], 'images per step; default 32, less for a small set'),
-  optimizer: choice(['adamw', 'adam', 'sgd'], 'adamw', 'optimizer'),
-  learningRate: number(undefined, [1e-9, 100], 'peak learning rate; default 0.001, 0.01 for sgd'),
+  optimizer: optional(choice(optimizers, 'adamw', 'optimizer; default adamw, sgd for birbs-res')),
+  learningRate: number(
+    undefined,
+    [1e-9, 100],
+    'peak learning rate; default 0.001, 0.01 for sgd, 0.03 for birbs-res',
+  ),
   findLr: flag(false, 'run a learning rate finder first and use its suggestion'),
   schedule: choice(schedules, 'cosine', 'learning rate schedule after the warmup'),
   warmup: integer(undefined, [0, 1e6], 'warmup steps; default one epoch, at most a tenth of the run'),
-  momentum: number(0.9, [0, 0.999], 'momentum of sgd'),
-  weightDecay: number(undefined, [0, 1], 'weight decay; default 0.01 for adamw, else 0'),
-  labelSmoothing: number(0, [0, 0.9], 'label smoothing: share of each label spread over all classes'),
+  momentum: number(0.9, [0, 0.999], 'Nesterov momentum of sgd'),
+  weightDecay: number(
+    undefined,
+    [0, 1],
+    'weight decay; default 0.01 for adamw, 0.0005 for birbs-res, else 0',
+  ),
+  labelSmoothing: number(
+    undefined,
+    [0, 0.9],
+    'label smoothing: share spread over all classes; default 0, birbs-res 0.1',
+  ),
   clipNorm: number(
     undefined,
     [0, 1e6],
     'clip gradients to this norm; 0: off; default 1 in fine-tuning, else 0',
   ),
-  ema: number(0, [0, 0.99999], 'decay per step of a moving average of the weights; 0: off'),
+  ema: number(
+    undefined,
+    [0, 0.99999],
+    'decay per step of a moving average of weights; default 0, birbs-res 0.999',
+  ),
   metric: choice(
     selectionMetrics,
     'balancedAccuracy',

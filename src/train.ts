@@ -23,6 +23,7 @@ import { type ChosenDevice, chooseDevice } from './model/device.ts';
 import type { Network } from './model/network.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
 import { fewImagesRemark, isPretrained, seenRemark } from './model/pretrained.ts';
+import { type TrainingSettings, trainingSettings } from './model/training_defaults.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
 import { coresAre, startedByUs, trainOnRanks } from './ranks/launch.ts';
 import { launchedAs } from './ranks/launched_as.ts';
@@ -247,6 +248,7 @@ interface Prepared {
   /** Absent from scratch, and where a checkpoint has them. */
   start: StartWeights | undefined;
   epochs: number;
+  settings: TrainingSettings;
   dataset: Dataset;
   split: Split;
   plan: Plan;
@@ -276,7 +278,12 @@ async function prepareTogether(run: Run): Promise<Prepared> {
 async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptions> {
   const { options, device, resumed, clock, tell, signal, ranks } = run;
   const { choice, dataset, split, plan, network } = prepared;
-  const choices = { ...options, batchSize: plan.batchSize, tuned: isPretrained(choice.name) };
+  const choices = {
+    ...options,
+    ...prepared.settings,
+    batchSize: plan.batchSize,
+    tuned: isPretrained(choice.name),
+  };
   const session = sessionOptions(network, device, dataset, split, choices, ranks);
   if (device.name !== 'metal') return session;
   const values = resumed?.checkpoint?.values ?? (prepared.start && allValues(network, prepared.start));
@@ -313,8 +320,9 @@ async function prepare(run: Run): Promise<Prepared> {
   const tuned = epochs > 1;
   const fit = run.given.fit ?? choice.fit ?? options.fit;
   const clipNorm = options.clipNorm ?? (isPretrained(name) && tuned ? TUNED_CLIP : undefined);
+  const settings = trainingSettings(name, options);
   // For run.json, and whoever resumes it.
-  Object.assign(options, { network: name, imageSize, epochs, fit, clipNorm });
+  Object.assign(options, { network: name, imageSize, epochs, fit, clipNorm, ...settings });
   // Weights that can't be used are refused before any image is read.
   const start = await clock.during('reading', startWeights(choice));
   const { data, birds, notBirds, val, cacheLimit, updateLock, verify, valFraction, seed } = options;
@@ -329,10 +337,10 @@ async function prepare(run: Run): Promise<Prepared> {
       : await readHierarchy(fromRoot(options.hierarchy), dataset.classNames);
   const split = await splitDataset(dataset, { fraction: valFraction, seed });
   const headEpochs = isPretrained(name) ? 1 : 0;
-  const plan = await planEpochs(dataset, split, { ...options, imageSize, epochs, headEpochs });
+  const plan = await planEpochs(dataset, split, { ...options, ...settings, imageSize, epochs, headEpochs });
   tell(plan.event);
   const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned });
-  return { choice, start, epochs, dataset, split, plan, network, hierarchy };
+  return { choice, start, epochs, settings, dataset, split, plan, network, hierarchy };
 }
 
 /** Largest norm of a gradient of fine-tuning. */
@@ -547,7 +555,7 @@ function headTraining(
 /** What the epochs need. */
 async function epochTraining(
   { options, device, clock, paused, ranks }: Run,
-  { epochs, dataset, split, plan, sessionOptions }: Trained,
+  { epochs, settings, dataset, split, plan, sessionOptions }: Trained,
   session: NativeSession,
   images: Images,
 ): Promise<Training> {
@@ -559,7 +567,7 @@ async function epochTraining(
   return {
     ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },
     ...{ schedule, augmentation, seed, canary, clock, patience, minChange, timed, rollbacks, paused },
-    ...{ metric: options.metric, budget: options.time, average: options.ema, ranks },
+    ...{ metric: options.metric, budget: options.time, average: settings.ema, ranks },
     checkpointSeconds: options.checkpointMinutes * 60,
   };
 }

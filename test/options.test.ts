@@ -27,7 +27,7 @@ describe('the command line', () => {
     expect(train()).toMatchObject({
       network: 'auto',
       imageSize: undefined,
-      ema: 0,
+      ema: undefined,
       balance: 'undersample',
       seed: 1,
       data: [],

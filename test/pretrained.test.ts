@@ -360,7 +360,7 @@ test('auto: without weights a sentence says so, and it trains from scratch', asy
   const given = options('auto', { network: 'auto', imageSize: 96, epochs: 1, batchSize: 16 });
   const { of } = await follow({ ...given, pretrained: undefined });
   const [start] = of('start');
-  expect(start).toMatchObject({ network: 'birbs-bn', pretrained: null });
+  expect(start).toMatchObject({ network: 'birbs-res', pretrained: null });
   expect(start!.remarks[0]).toMatch(
     /^Training from scratch, because the pretrained weights of lite0 .* 127\.0\.0\.1.*check the network/,
   );

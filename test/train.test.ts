@@ -100,7 +100,7 @@ describe('train()', () => {
     expect(json('first/results.json')).toEqual(JSON.parse(JSON.stringify(results)));
     expect(json('first/run.json')).toMatchObject({
       classNames: ['bird', 'not-bird'],
-      options: { imageSize: 16, epochs: 3, learningRate: 0.001, seed: 1, data: [photos] },
+      options: { imageSize: 16, epochs: 3, learningRate: 0.03, seed: 1, data: [photos] },
       device: { name: 'cpu' },
       data: { hash: expect.stringMatching(/^[0-9a-f]{64}$/), train: [24, 72] },
     });

@@ -255,6 +255,8 @@ export interface Augmentation {
   brightness: number;
   contrastProbability: number;
   contrast: number;
+  /** Side in pixels of a grey square somewhere in each image, cut off at its edges; default 0: none. */
+  cutout?: number;
 }
 
 /** Memory-mapped pixel files, read as one long array of images. */

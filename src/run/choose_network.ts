@@ -12,7 +12,7 @@ import { isPretrained, type PretrainedWeights, pretrainedModels } from '../model
 import { loadRunWeights, weightsIn } from './run_weights.ts';
 
 /** What `--network auto` takes with pretrained weights, and without. */
-const AUTO = { pretrained: 'lite0', scratch: 'birbs-bn' } as const;
+const AUTO = { pretrained: 'lite0', scratch: 'birbs-res' } as const;
 
 /** Side in pixels of a network that starts from scratch. */
 const SCRATCH_SIZE = 64;

@@ -23,7 +23,7 @@ export type ResolvedOptions = ReturnType<typeof resolveOptions>;
  * @throws UserError for options that contradict each other
  */
 export function resolveOptions(options: TrainOptions, processes = 1) {
-  const { optimizer, birds, notBirds, time, epochs, fineTune } = options;
+  const { birds, notBirds, time, epochs, fineTune } = options;
   if (birds.length > 0 !== notBirds.length > 0 && options.data.length === 0) {
     const [given, missing] = birds.length > 0 ? ['birds', 'not-birds'] : ['not-birds', 'birds'];
     throw new UserError(`--${given} needs images of the other kind: add --${missing} SOURCE`, 2);
@@ -40,8 +40,6 @@ export function resolveOptions(options: TrainOptions, processes = 1) {
     data: none ? [existsSync('data/birds') ? 'data/birds' : 'demo'] : options.data,
     threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / processes)),
     rateGiven: options.learningRate !== undefined,
-    learningRate: options.learningRate ?? (optimizer === 'sgd' ? 0.01 : 0.001),
-    weightDecay: options.weightDecay ?? (optimizer === 'adamw' ? 0.01 : 0),
     cache: options.cache ?? cacheFolder(),
     // With --time alone, the number of epochs is open and the learning rate follows the clock.
     timed: time !== undefined && epochs === undefined && fineTune === undefined,

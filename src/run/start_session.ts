@@ -10,6 +10,7 @@ import { loadAddon, type NativeSession, type OptimizerOptions, type SessionOptio
 import type { ChosenDevice } from '../model/device.ts';
 import type { Network } from '../model/network.ts';
 import { networkShapes, parameterCount } from '../model/network_shapes.ts';
+import type { TrainingSettings } from '../model/training_defaults.ts';
 import type { TrainOptions } from '../options.ts';
 import type { Ranks } from '../ranks/ranks.ts';
 import { type Snapshot, startPosition } from '../training/training_state.ts';
@@ -17,18 +18,18 @@ import { type Resumed, resumePosition } from './resume.ts';
 
 type SessionChoice = Pick<
   TrainOptions,
-  'optimizer' | 'momentum' | 'balance' | 'seed' | 'labelSmoothing' | 'clipNorm' | 'precision' | 'syncBn'
-> & {
-  batchSize: number;
-  threads: number;
-  weightDecay: number;
-  /** Whether it begins with layers that have learned: their norms and biases don't decay. */
-  tuned: boolean;
-};
+  'momentum' | 'balance' | 'seed' | 'clipNorm' | 'precision' | 'syncBn'
+> &
+  Pick<TrainingSettings, 'optimizer' | 'weightDecay' | 'labelSmoothing'> & {
+    batchSize: number;
+    threads: number;
+    /** Whether it begins with layers that have learned: their norms and biases don't decay. */
+    tuned: boolean;
+  };
 
 function optimizerOf({ optimizer: kind, momentum, weightDecay, tuned }: SessionChoice): OptimizerOptions {
   const rules = { kind, weightDecay, decayNormsAndBiases: !tuned };
-  return kind === 'sgd' ? { ...rules, momentum } : rules;
+  return kind === 'sgd' ? { ...rules, momentum, nesterov: momentum > 0 } : rules;
 }
 
 /** What the session of a run is opened with. */

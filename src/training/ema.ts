@@ -5,7 +5,10 @@ const BATCHES_AN_UPDATE = 10;
 /** Numbers that are averaged before other work may go on. */
 const NUMBERS_A_TURN = 200_000;
 
-/** Follows the weights with a decay a step (Polyak averaging), ten steps at a time. */
+/**
+ * Follows the weights with a decay a step (Polyak averaging), ten steps at a time. The decay rises from nearly 0, so
+ * that the average of a short run is not one of its beginning.
+ */
 export class Average {
   values: Float32Array;
   readonly #keep: number;
@@ -24,7 +27,9 @@ export class Average {
   /** Takes in the weights as they are behind `batch`. */
   async update(batch: number, values: Float32Array): Promise<void> {
     if (!this.isDue(batch)) return;
-    const keep = this.#keep;
+    const updates = (batch + 1) / BATCHES_AN_UPDATE;
+    // As TensorFlow's ExponentialMovingAverage with num_updates.
+    const keep = Math.min(this.#keep, (1 + updates) / (10 + updates));
     for (let begin = 0; begin < values.length; begin += NUMBERS_A_TURN) {
       const end = Math.min(values.length, begin + NUMBERS_A_TURN);
       for (let i = begin; i < end; i++) this.values[i] = keep * this.values[i]! + (1 - keep) * values[i]!;

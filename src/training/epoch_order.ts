@@ -5,15 +5,29 @@ import type { Images } from '../data/images.ts';
 
 /** An epoch should show this many images where there are enough. */
 const IMAGES_AN_EPOCH = 1000;
+/** And this many for each of the validation, which would else take much of the time. */
+const IMAGES_A_VALIDATED = 2;
 
 /**
  * How many fresh draws an epoch joins. Undersampling a rare class leaves few images a draw (on the demo 128 of 6,300):
  * epochs of a handful of steps would only validate. Never more images than there are, and of
  * many classes none more often than {@link repeatsOf} allows.
+ * @param drawn images of a draw
+ * @param images training images
+ * @param validated images of the validation that follows each epoch
  */
-export function roundsAnEpoch(balance: Balance, drawn: number, images: number, classes = 2): number {
-  if (balance !== 'undersample' || drawn >= IMAGES_AN_EPOCH) return 1;
-  const wanted = Math.min(Math.ceil(IMAGES_AN_EPOCH / drawn), repeatsOf(classes));
+export function roundsAnEpoch(
+  balance: Balance,
+  {
+    drawn,
+    images,
+    validated,
+    classes,
+  }: { drawn: number; images: number; validated: number; classes: number },
+): number {
+  if (balance !== 'undersample') return 1;
+  const least = Math.max(IMAGES_AN_EPOCH, IMAGES_A_VALIDATED * validated);
+  const wanted = Math.min(Math.ceil(least / drawn), repeatsOf(classes));
   return Math.max(1, Math.min(wanted, Math.floor(images / drawn)));
 }
 

@@ -66,6 +66,8 @@ export interface PlanOptions {
   imageSize: number;
   seed: number;
   augment: boolean;
+  /** Side of the grey square, as a share of the image's side. */
+  cutout: number;
 }
 
 /** Default batch size. */
@@ -96,7 +98,10 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const { balance, epochs, learningRate, schedule: kind, imageSize, seed } = options;
   const { classNames } = dataset;
   const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
-  const rounds = roundsAnEpoch(balance, draw.length, split.train.length, classNames.length);
+  const rounds = roundsAnEpoch(balance, {
+    ...{ drawn: draw.length, images: split.train.length },
+    ...{ validated: split.val.length, classes: classNames.length },
+  });
   const images = draw.length * rounds;
   const batchSize = batchSizeFor(options.batchSize, images);
   const stepsPerEpoch = Math.ceil(images / batchSize);
@@ -134,12 +139,12 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   };
   return {
     ...{ event, batchSize, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup, first } },
-    augmentation: options.augment ? augmentationFor(imageSize) : undefined,
+    augmentation: options.augment ? augmentationFor(imageSize, options.cutout) : undefined,
   };
 }
 
-/** Random for each image: a flip, a shift of up to an eighth, changes of brightness. */
-function augmentationFor(imageSize: number): AugmentationSettings {
+/** Random for each image: a flip, a shift of up to an eighth, changes of brightness, a grey square. */
+function augmentationFor(imageSize: number, cutout: number): AugmentationSettings {
   return {
     flip: 0.5,
     shift: Math.floor(imageSize / 8),
@@ -147,5 +152,6 @@ function augmentationFor(imageSize: number): AugmentationSettings {
     brightness: 0.3,
     contrastProbability: 0.3,
     contrast: 0.2,
+    cutout: Math.round(imageSize * cutout),
   };
 }

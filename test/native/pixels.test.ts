@@ -120,6 +120,36 @@ describe('pixel files', () => {
     });
   });
 
+  test('cutout follows the documented word, is cut off at the edges and comes after the shift', async () => {
+    const rows = [0, 1, 2, 3, 4, 0, 1, 2];
+    const words = await addon.philox(none.seed, 2 << 16, none.step, rows.length * 8);
+    const moves = { ...none, flip: 0.5, shift: 1 };
+    const [whole, output] = [await assemble(rows, moves), await assemble(rows, { ...moves, cutout: 3 })];
+    const sizes = rows.map((_, i) => {
+      const word = words[i * 8 + 3] as number;
+      const centre = {
+        x: Math.floor(((word >>> 16) * width) / 65536),
+        y: Math.floor(((word & 65535) * height) / 65536),
+      };
+      const expected = image(whole, i);
+      let covered = 0;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          if (Math.abs(x - centre.x) > 1 || Math.abs(y - centre.y) > 1) continue;
+          covered++;
+          expected.fill(118, (y * width + x) * 3, (y * width + x) * 3 + 3);
+        }
+      expect(image(output, i)).toEqual(expected);
+      return covered;
+    });
+    // Some lie inside, some at an edge or in a corner.
+    expect(Math.max(...sizes)).toBe(9);
+    expect(Math.min(...sizes)).toBeLessThan(9);
+    // One that is wider than the image covers all of it.
+    expect(new Set(await assemble([1], { ...none, cutout: 65535 }))).toEqual(new Set([118]));
+    await expect(assemble([1], { ...none, cutout: -1 })).rejects.toThrow(/augmentation.cutout/);
+  });
+
   test('the same step gives the same batch, another step another one', async () => {
     const all = { ...none, flip: 0.5, shift: 2, brightnessProbability: 0.4, brightness: 0.3 };
     const rows = [0, 1, 2, 3, 4];

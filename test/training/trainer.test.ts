@@ -240,13 +240,14 @@ test('an epoch may have more images than a call may have arguments', async () =>
 
 describe('how many draws an epoch joins', () => {
   test.each([
-    ['a rare class: enough for a thousand images', 'undersample', 128, 5867, 8],
-    ['a large enough draw', 'undersample', 5000, 47_500, 1],
-    ['never more images than there are', 'undersample', 80, 300, 3],
-    ['few images, well balanced', 'undersample', 80, 90, 1],
-    ['another balance', 'oversample', 128, 128, 1],
-  ] as const)('%s', (_, balance, drawn, images, rounds) => {
-    expect(roundsAnEpoch(balance, drawn, images)).toBe(rounds);
+    ['a rare class: enough for a thousand images', 'undersample', 128, 5867, 300, 8],
+    ['a rare class: twice as many as are validated', 'undersample', 4000, 38_000, 9500, 5],
+    ['a large enough draw', 'undersample', 5000, 47_500, 2500, 1],
+    ['never more images than there are', 'undersample', 80, 300, 75, 3],
+    ['few images, well balanced', 'undersample', 80, 90, 20, 1],
+    ['another balance', 'oversample', 128, 128, 9000, 1],
+  ] as const)('%s', (_, balance, drawn, images, validated, rounds) => {
+    expect(roundsAnEpoch(balance, { drawn, images, validated, classes: 2 })).toBe(rounds);
   });
 });
 
