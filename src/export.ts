@@ -107,7 +107,10 @@ export async function exportModel(
     await checkTarget(path, source, format.extension);
     const origin = await originOf(dirname(source), metadata);
     const model: ExportedModel = {
-      ...{ network, calibration, width, graph: plainGraph(network, values) },
+      network,
+      calibration,
+      width,
+      graph: plainGraph(network, values),
       metadata: exportMetadata(network, calibration, origin),
     };
     const content = format.encode(model);

@@ -60,7 +60,9 @@ export async function reviewCommand(
     const doubts = rankDoubts(all, { ...split, labels: dataset.labels, suspects }, MOST_DOUBTS);
     const model = basename(folder);
     const about = () => ({
-      ...{ model, classNames: dataset.classNames, device: classifier.device },
+      model,
+      classNames: dataset.classNames,
+      device: classifier.device,
       corrections: { folder: corrections, count: folders.count },
     });
     await serveUntil(signal, { host, port, token }, `${count(doubts.length)} of them are in doubt`, {

@@ -35,7 +35,9 @@ export async function serveCommand(
       'GET /': pageRoute(servePage({ model, classNames, saves: correct })),
       ...predictRoutes(predictor, {
         about: () => ({
-          ...{ model, classNames, device },
+          model,
+          classNames,
+          device,
           corrections: folders ? { folder: corrections, count: folders.count } : null,
         }),
         onAnswers: (images) => {

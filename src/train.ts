@@ -163,8 +163,19 @@ async function trainFirst(
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
     const before = { isResumed: resumed !== undefined, hasCheckpoint: !!resumed?.checkpoint };
     const run: Run = {
-      ...{ folder, given, options, device, description, resumed, clock, tell, signal, paused, ranks },
-      ...{ ...before, root: resumed?.root },
+      folder,
+      given,
+      options,
+      device,
+      description,
+      resumed,
+      clock,
+      tell,
+      signal,
+      paused,
+      ranks,
+      ...before,
+      root: resumed?.root,
     };
     const { data } = options;
     await ranks?.broadcast<Told>({ asked: { ...asked, data }, folder, device, root: run.root, ...before });
@@ -186,9 +197,18 @@ async function trainBeside(
   const { asked, device, folder, ...told } = await ranks.broadcast<Told>(undefined);
   const options = resolveOptions(asked, ranks.local.size);
   const run: Run = {
-    ...{ folder, given, options, device, ...told, ranks, signal },
-    ...{ description: describeRun(options, device, undefined), resumed: undefined, paused: undefined },
-    ...{ clock: new Stopwatch(), tell: () => {} },
+    folder,
+    given,
+    options,
+    device,
+    ...told,
+    ranks,
+    signal,
+    description: describeRun(options, device, undefined),
+    resumed: undefined,
+    paused: undefined,
+    clock: new Stopwatch(),
+    tell: () => {},
   };
   const awake = await stayAwake();
   try {
@@ -327,8 +347,20 @@ async function prepare(run: Run): Promise<Prepared> {
   const start = await clock.during('reading', startWeights(choice));
   const { data, birds, notBirds, val, cacheLimit, updateLock, verify, valFraction, seed } = options;
   const loading = loadDataset({
-    ...{ data, birds, notBirds, validation: val, imageSize, fit, cacheDir, cacheLimit },
-    ...{ lock, updateLock, verify, root, onProgress, signal },
+    data,
+    birds,
+    notBirds,
+    validation: val,
+    imageSize,
+    fit,
+    cacheDir,
+    cacheLimit,
+    lock,
+    updateLock,
+    verify,
+    root,
+    onProgress,
+    signal,
   });
   const dataset = await clock.during('reading', loading);
   const hierarchy =
@@ -508,7 +540,10 @@ async function completeDescription(
   const { type: _, ...data } = plan.event;
   const { path: __, ...pretrained } = choice.weights ?? { path: '', sha256: '', source: '' };
   const complete = {
-    ...{ ...description, classNames: data.classNames, data, network },
+    ...description,
+    classNames: data.classNames,
+    data,
+    network,
     ...(choice.weights ? { pretrained, caveats: seenRemark(dataset.names) } : {}),
   };
   await saveDescription(folder, complete);
@@ -542,11 +577,27 @@ function headTraining(
   const { name, imageSize } = choice;
   const { batchSize, stepsPerEpoch } = plan;
   return {
-    ...{ session, images, dataset, train: split.train, val: split.val, clock, signal, ranks },
+    session,
+    images,
+    dataset,
+    train: split.train,
+    val: split.val,
+    clock,
+    signal,
+    ranks,
     extractor: extractorOf(session, values, {
-      ...{ name, imageSize, fit, batchSize: Math.ceil(batchSize / (ranks?.size ?? 1)) },
+      name,
+      imageSize,
+      fit,
+      batchSize: Math.ceil(batchSize / (ranks?.size ?? 1)),
     }),
-    ...{ balanced: balance !== 'none', mirrored: mirror, epochs, stepsPerEpoch, metric, minChange, threads },
+    balanced: balance !== 'none',
+    mirrored: mirror,
+    epochs,
+    stepsPerEpoch,
+    metric,
+    minChange,
+    threads,
     cacheDir: cache,
     onProgress: (progress) => tell(reading(progress)),
   };
@@ -565,9 +616,30 @@ async function epochTraining(
   const watched = { session, sessionOptions, images, val, every: options.canary };
   const canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
   return {
-    ...{ session, images, dataset, train, val, balance, rounds, epochs, stepsPerEpoch, batchSize },
-    ...{ schedule, augmentation, seed, canary, clock, patience, minChange, timed, rollbacks, paused },
-    ...{ metric: options.metric, budget: options.time, average: settings.ema, ranks },
+    session,
+    images,
+    dataset,
+    train,
+    val,
+    balance,
+    rounds,
+    epochs,
+    stepsPerEpoch,
+    batchSize,
+    schedule,
+    augmentation,
+    seed,
+    canary,
+    clock,
+    patience,
+    minChange,
+    timed,
+    rollbacks,
+    paused,
+    metric: options.metric,
+    budget: options.time,
+    average: settings.ema,
+    ranks,
     checkpointSeconds: options.checkpointMinutes * 60,
   };
 }
@@ -673,11 +745,17 @@ function startEvent(
   const ended = resumed ? endRemark(options, epochs, position.epoch, spent) : [];
   const { name, imageSize, weights, remark } = choice;
   return {
-    ...{ type: 'start', run: folder, network: name, imageSize, stepsPerEpoch: plan.stepsPerEpoch },
+    type: 'start',
+    run: folder,
+    network: name,
+    imageSize,
+    stepsPerEpoch: plan.stepsPerEpoch,
     weights: parameterCount(networkShapes(network)),
-    ...{ pretrained: weights ? weights.source : null, hasHead: isPretrained(name) },
+    pretrained: weights ? weights.source : null,
+    hasHead: isPretrained(name),
     epochs: options.timed ? null : epochs,
-    ...{ budget: options.time ?? null, spent },
+    budget: options.time ?? null,
+    spent,
     resumed: resumed ? { step: position.step, epoch: position.epoch } : null,
     remarks: [
       ...(remark ? [remark] : []),

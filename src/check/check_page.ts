@@ -181,7 +181,9 @@ function pictured(shown: Shown, { pictures, roots }: Drawn, reason?: string): Ht
   const tags = [className && classHtml(className), validation && 'validation'].filter(Boolean);
   return figure(
     {
-      ...{ name, alt: className ?? name, missing: 'no picture' },
+      name,
+      alt: className ?? name,
+      missing: 'no picture',
       thumbnail: image === undefined ? undefined : pictures.get(image),
     },
     html`${reason && html`<p>${shorten(reason)}</p>`}${folder && folder !== className && html`<p>${nameHtml(shorten(folder, 90))}</p>`}${tags.map((tag) => html`<span class="tag">${tag}</span>`)}`,

@@ -45,7 +45,13 @@ export function checkedImages(opened: OpenSource[]): CheckedImage[] {
           header: headerOf(looks[index]!),
         };
         images.push({
-          ...{ part, index, source, name, className, problem, ...known },
+          part,
+          index,
+          source,
+          name,
+          className,
+          problem,
+          ...known,
           validation: role === 'validation' || listing.heldOut?.[index] === 1,
         });
       }

@@ -138,8 +138,19 @@ function unusable({ images, skipped }: Evidence): Finding[] {
 }
 
 const ENDINGS: Record<string, string> = {
-  ...{ jpg: 'jpeg', jpeg: 'jpeg', jpe: 'jpeg', jfif: 'jpeg', png: 'png', webp: 'webp', gif: 'gif' },
-  ...{ avif: 'avif', tif: 'tiff', tiff: 'tiff', bmp: 'bmp', heic: 'heic', heif: 'heic' },
+  jpg: 'jpeg',
+  jpeg: 'jpeg',
+  jpe: 'jpeg',
+  jfif: 'jpeg',
+  png: 'png',
+  webp: 'webp',
+  gif: 'gif',
+  avif: 'avif',
+  tif: 'tiff',
+  tiff: 'tiff',
+  bmp: 'bmp',
+  heic: 'heic',
+  heif: 'heic',
 };
 
 /** Problems that headers show. */

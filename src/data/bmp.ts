@@ -82,7 +82,12 @@ function readLayout(bytes: Buffer): Layout {
   const most = depth <= 8 ? 2 ** depth : 0;
   const paletteEnd = Math.min(paletteAt + colourBytes * (Math.min(colours, most) || most), offset);
   return {
-    ...{ width, height, depth, compression, offset, colourBytes },
+    width,
+    height,
+    depth,
+    compression,
+    offset,
+    colourBytes,
     topDown: !isCore && bytes.readInt32LE(22) < 0,
     palette: bytes.subarray(paletteAt, paletteEnd),
     channels: hasMasks ? masksAt(bytes, headerBytes, compression) : plainChannels(depth),

@@ -248,7 +248,9 @@ async function fillAll(
     const need: Need =
       exceeds(contents.length + unread) && exceeds(new Set(contents).size + unread) ? 'facts' : 'pixels';
     const isThere = await cache.keep(need === 'pixels' ? contents : [], {
-      ...{ added: need === 'pixels', onBytes, signal: options.signal },
+      added: need === 'pixels',
+      onBytes,
+      signal: options.signal,
     });
     if (isThere && unread === 0 && (isRemembered || round > 0)) return need === 'facts';
     for (const source of opened) await fillSource(source, cache, need, options);

@@ -18,7 +18,9 @@ export function exportMetadata(
   { dataHash, pretrained }: Origin,
 ): Record<string, string> {
   const known = {
-    ...{ dataHash, pretrainedSource: pretrained?.source, pretrainedLicence: pretrained?.licence },
+    dataHash,
+    pretrainedSource: pretrained?.source,
+    pretrainedLicence: pretrained?.licence,
     pretrainedSha256: pretrained?.sha256,
     threshold: threshold === undefined ? undefined : String(threshold),
   };

@@ -101,7 +101,9 @@ function operationOf(
   switch (layer.type) {
     case 'conv2d':
       return {
-        ...{ kind: 'conv', window: windowOf(layer, [1, 1], input, output), groups: layer.groups ?? 1 },
+        kind: 'conv',
+        window: windowOf(layer, [1, 1], input, output),
+        groups: layer.groups ?? 1,
         ...parameters(layer.name, layer),
       };
     case 'batchNorm2d': {
@@ -110,8 +112,10 @@ function operationOf(
         kind: 'batchNorm',
         epsilon: Math.fround(layer.epsilon ?? 1e-5),
         parameters: {
-          ...{ weight: of('weight'), bias: of('bias') },
-          ...{ running_mean: of('running_mean'), running_var: of('running_var') },
+          weight: of('weight'),
+          bias: of('bias'),
+          running_mean: of('running_mean'),
+          running_var: of('running_var'),
         },
       };
     }

@@ -157,8 +157,14 @@ const NETWORKS: Record<string, Network> = {
   ]),
   'every layer': made(15, 11, 4, [
     {
-      ...{ type: 'conv2d', name: 'conv1', outChannels: 9, kernelSize: [3, 2], stride: [2, 1] },
-      ...{ groups: 3, padding: [1, 0, 2, 1], bias: false },
+      type: 'conv2d',
+      name: 'conv1',
+      outChannels: 9,
+      kernelSize: [3, 2],
+      stride: [2, 1],
+      groups: 3,
+      padding: [1, 0, 2, 1],
+      bias: false,
     },
     { type: 'batchNorm2d', name: 'bn1' },
     { type: 'relu' },

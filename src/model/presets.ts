@@ -80,8 +80,13 @@ function halving(name: string, outChannels: number, stride = 1): Layer[] {
   const kernelSize = stride === 1 ? 3 : 2 * stride - 1;
   return [
     {
-      ...{ type: 'conv2d', name: `${name}.conv`, outChannels, kernelSize, stride },
-      ...{ padding: (kernelSize - 1) / 2, bias: false },
+      type: 'conv2d',
+      name: `${name}.conv`,
+      outChannels,
+      kernelSize,
+      stride,
+      padding: (kernelSize - 1) / 2,
+      bias: false,
     },
     { type: 'maxPool2d', kernelSize: 2 },
     { type: 'batchNorm2d', name: `${name}.norm` },
@@ -93,7 +98,11 @@ function halving(name: string, outChannels: number, stride = 1): Layer[] {
 function residual(name: string, outChannels: number, from: string): Layer[] {
   const conv = (nth: number): Layer[] => [
     {
-      ...{ type: 'conv2d', name: `${name}.conv${nth}`, outChannels, kernelSize: 3, padding: 1 },
+      type: 'conv2d',
+      name: `${name}.conv${nth}`,
+      outChannels,
+      kernelSize: 3,
+      padding: 1,
       bias: false,
     },
     { type: 'batchNorm2d', name: `${name}.norm${nth}` },

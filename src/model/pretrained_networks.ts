@@ -44,7 +44,14 @@ class Builder {
   ): this {
     const read = from === undefined ? {} : { from };
     this.layers.push({
-      ...{ type: 'conv2d', name, outChannels, kernelSize, stride, padding, groups, bias: false },
+      type: 'conv2d',
+      name,
+      outChannels,
+      kernelSize,
+      stride,
+      padding,
+      groups,
+      bias: false,
       ...this.#training,
       ...read,
     });
@@ -54,7 +61,9 @@ class Builder {
   norm(name: string): this {
     const statistics = 'frozen' in this.#training ? {} : { frozenStatistics: true };
     this.layers.push({
-      ...{ type: 'batchNorm2d', name, epsilon: this.#epsilon },
+      type: 'batchNorm2d',
+      name,
+      epsilon: this.#epsilon,
       ...this.#training,
       ...statistics,
     });

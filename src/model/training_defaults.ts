@@ -23,8 +23,12 @@ const NONE = { labelSmoothing: 0, ema: 0, cutout: 0 };
  */
 const RECIPES: Partial<Record<NetworkName, TrainingSettings>> = {
   'birbs-res': {
-    ...{ optimizer: 'sgd', learningRate: 0.03, weightDecay: 5e-4 },
-    ...{ labelSmoothing: 0.1, ema: 0.999, cutout: 0.25 },
+    optimizer: 'sgd',
+    learningRate: 0.03,
+    weightDecay: 5e-4,
+    labelSmoothing: 0.1,
+    ema: 0.999,
+    cutout: 0.25,
   },
 };
 

@@ -54,7 +54,11 @@ export async function openClassifier(given: Partial<PredictOptions>): Promise<Cl
   const reading = { classNames, calibration, hierarchy, unsure: options.unsure, top: options.top };
   const { session, batchSize, device } = await openSession(network, model.values, options);
   return {
-    ...{ model, reading, device, session, batchSize },
+    model,
+    reading,
+    device,
+    session,
+    batchSize,
     decode: (bytes) => decodeImage(bytes, { size: input.height, fit: input.fit }),
     async classify(images) {
       const logits = await session.predict(Buffer.concat(images), images.length);
@@ -98,7 +102,11 @@ async function checkedOptions(
 ): Promise<SessionOptions> {
   const gpu = (await loadAddon().devices()).find(({ name }) => name === 'metal')!;
   const { why, depthwise, file } = await preflight({
-    ...{ session, gpu, values, cacheDir: cacheFolder(), predictOnly: true },
+    session,
+    gpu,
+    values,
+    cacheDir: cacheFolder(),
+    predictOnly: true,
   });
   if (why === '') return { ...session, depthwise };
   if (requested === 'auto') return { ...session, device: 'cpu' };

@@ -54,7 +54,10 @@ export function verdictOf(reading: Reading, probabilities: Float64Array, row: nu
   const doubt = isUnsure ? 'much' : certainty < 0.8 ? 'some' : 'none';
   return {
     label: unsure && isUnsure ? UNSURE : guess,
-    ...{ guess, certainty, unsure: isUnsure, doubt },
+    guess,
+    certainty,
+    unsure: isUnsure,
+    doubt,
     ...groupOf(reading, shares, certainty),
     probabilities: Object.fromEntries(classNames.map((name, k) => [name, shares[k]!])),
     ...(top === undefined ? {} : { top: likeliest(classNames, shares, top) }),

@@ -134,7 +134,8 @@ function launcherEnvironment(): NodeJS.ProcessEnv {
     ...process.env,
     [STARTED]: '1',
     // Containers run as root, which Open MPI else refuses.
-    ...{ OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' },
+    OMPI_ALLOW_RUN_AS_ROOT: '1',
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
   };
 }
 

@@ -40,14 +40,26 @@ export function buildStory(facts: StoryFacts): RunStory {
   const { classNames } = results;
   return {
     name: basename(folder),
-    ...{ status: results.status, reason: facts.reason, startedAt, writtenAt: new Date().toISOString() },
-    ...{ seconds: results.seconds, steps: results.steps, imagesPerSecond: results.imagesPerSecond },
+    status: results.status,
+    reason: facts.reason,
+    startedAt,
+    writtenAt: new Date().toISOString(),
+    seconds: results.seconds,
+    steps: results.steps,
+    imagesPerSecond: results.imagesPerSecond,
     epochs: { done: results.epochs, planned: plannedEpochs(of('epoch').at(-1), options) },
-    ...{ device, classNames, commandLine: typed(commandLine), resumed, options, environment: tool },
-    ...{ pretrained, caveats },
+    device,
+    classNames,
+    commandLine: typed(commandLine),
+    resumed,
+    options,
+    environment: tool,
+    pretrained,
+    caveats,
     network: { name: String(options.network), imageSize: Number(options.imageSize), weights },
     majority: data && { className: data.majorityClass, accuracy: data.majorityAccuracy },
-    ...{ betterThanMajority: results.betterThanMajority, best: results.best },
+    betterThanMajority: results.betterThanMajority,
+    best: results.best,
     calibration: results.calibration ?? undefined,
     levels: results.levels ?? undefined,
     pairs: findings?.pairs?.map((pair) => confusedPair(pair, facts, classNames)),
@@ -113,8 +125,11 @@ function picture(
   classNames: string[],
 ): Picture {
   return {
-    ...{ name: facts.nameOf(position), thumbnail: facts.thumbnailOf(position), certainty },
-    ...{ truth: classNames[truth]!, guess: classNames[guess]! },
+    name: facts.nameOf(position),
+    thumbnail: facts.thumbnailOf(position),
+    certainty,
+    truth: classNames[truth]!,
+    guess: classNames[guess]!,
   };
 }
 
@@ -125,7 +140,9 @@ function confusedPair(
 ): ConfusedPictures {
   const shown = (position: number) => ({ name: nameOf(position), thumbnail: thumbnailOf(position) });
   return {
-    ...{ truth: classNames[truth]!, guess: classNames[guess]!, images },
+    truth: classNames[truth]!,
+    guess: classNames[guess]!,
+    images,
     mistaken: mistaken.map(shown),
     example: example === null ? undefined : shown(example),
   };
@@ -155,7 +172,11 @@ function rollback(event: RollbackEvent): Incident {
   const { kind, epoch, step, message, backToStep, batches, newLearningRate, rollbacks, allowed, images } =
     event;
   return {
-    ...{ epoch, step, severity: 'critical', seen: sentence(message), images },
+    epoch,
+    step,
+    severity: 'critical',
+    seen: sentence(message),
+    images,
     done:
       kind === 'device-fault'
         ? `Rolled back to step ${backToStep} and repeated the steps since; rollback ${rollbacks} of at most ${allowed}.`

@@ -78,7 +78,10 @@ function sweepChart({ points, suggestion }: RateSweep): Html {
         points: points.map(({ learningRate, smoothed }): Point => [learningRate, smoothed]),
       },
     ],
-    ...{ format: digits, log: { x: true }, xLabel: 'learning rate', xFormat: digits },
+    format: digits,
+    log: { x: true },
+    xLabel: 'learning rate',
+    xFormat: digits,
     mark: suggestion === null ? undefined : { x: suggestion, label: `suggested: ${digits(suggestion)}` },
   });
 }

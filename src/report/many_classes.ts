@@ -26,7 +26,12 @@ function rowsOf(names: string[], best: EpochMetrics): ClassRow[] {
   return best.perClass.map(({ precision, recall, f1, auroc }, k) => {
     const other = takenFor.get(k);
     return {
-      ...{ name: names[k]!, ...classCounts(best, k), precision, recall, f1, auroc },
+      name: names[k]!,
+      ...classCounts(best, k),
+      precision,
+      recall,
+      f1,
+      auroc,
       ...(other === undefined ? {} : { takenFor: names[other]! }),
     };
   });
@@ -71,7 +76,10 @@ export function pairsPart({ pairs = [], classNames }: RunStory, best: EpochMetri
       ? pairs
       : (best.confused ?? []).map(
           ({ truth, guess, images }): ConfusedPictures => ({
-            ...{ truth: classNames[truth]!, guess: classNames[guess]!, images, mistaken: [] },
+            truth: classNames[truth]!,
+            guess: classNames[guess]!,
+            images,
+            mistaken: [],
           }),
         );
   return html`<h3>Confused most often</h3><p class="hint">Images of the first class that were taken for the second, and beside them one of the second that was recognised.</p>

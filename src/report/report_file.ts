@@ -50,7 +50,12 @@ export function openReport({ folder, description, dataset, images, weights }: Re
         ? new Map<number, string>()
         : await heatPictures(images, lines, results.best?.epoch);
       const story = buildStory({
-        ...{ folder, description, lines, results, reason, weights },
+        folder,
+        description,
+        lines,
+        results,
+        reason,
+        weights,
         rateSweep: await readSweep(folder),
         nameOf: (position) => names[position] ?? `image ${position}`,
         labelOf: (position) => classNames[labels[position] ?? -1] ?? '?',
@@ -114,16 +119,37 @@ export async function reportFailure(
 ): Promise<void> {
   const status = reason === undefined ? 'interrupted' : 'failed';
   const results: Results = {
-    ...{ status, stopped: null, device: description.device.name, classNames: [], epochs: 0, steps: 0 },
-    ...{ seconds: secondsSince(description.startedAt), time: noTime(), advice: '', imagesPerSecond: 0 },
-    ...{ majorityAccuracy: 0, majorityBalancedAccuracy: 0, betterThanMajority: false },
-    ...{ best: null, calibration: null, levels: null, final: null, incidents: 0 },
+    status,
+    stopped: null,
+    device: description.device.name,
+    classNames: [],
+    epochs: 0,
+    steps: 0,
+    seconds: secondsSince(description.startedAt),
+    time: noTime(),
+    advice: '',
+    imagesPerSecond: 0,
+    majorityAccuracy: 0,
+    majorityBalancedAccuracy: 0,
+    betterThanMajority: false,
+    best: null,
+    calibration: null,
+    levels: null,
+    final: null,
+    incidents: 0,
     intervals: { best: null, final: null },
   };
   const unknown = () => '';
   const story = buildStory({
-    ...{ folder, description, lines: [], results, reason, weights: 0 },
-    ...{ nameOf: unknown, labelOf: unknown, thumbnailOf: unknown },
+    folder,
+    description,
+    lines: [],
+    results,
+    reason,
+    weights: 0,
+    nameOf: unknown,
+    labelOf: unknown,
+    thumbnailOf: unknown,
   });
   await saveFile(join(folder, 'report.html'), renderReport({ ...story, network: undefined }));
 }

@@ -43,7 +43,10 @@ export async function doubtedLabels(
     for (const [i, row] of order.entries())
       arranged.set(features.subarray(row * width, (row + 1) * width), i * width);
     const data = {
-      ...{ features: arranged, width, classes, train: others.length },
+      features: arranged,
+      width,
+      classes,
+      train: others.length,
       labels: Int32Array.from(order, (row) => labels[row]!),
     };
     const { logits } = await fitHead(data, { balanced: true, threads, signal });

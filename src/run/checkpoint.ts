@@ -159,7 +159,9 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const values = joinTensors(own, named(''), path);
   const losses = history?.data;
   return {
-    ...{ network, dataHash, values },
+    network,
+    dataHash,
+    values,
     ...(metadata.run === undefined ? {} : { run: JSON.parse(metadata.run) as RunState }),
     position: JSON.parse(position) as Position,
     optimizer: { ...JSON.parse(optimizer), values: moments.data },

@@ -120,7 +120,8 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
     await saveCheckpoint(folder, { ...snapshot, network, dataHash, run });
     const { best } = snapshot.position;
     await saveWeights(join(folder, 'last.safetensors'), network, snapshot, {
-      ...{ ...origin, ...texts.last },
+      ...origin,
+      ...texts.last,
       // Lets a reader notice that the best weights are missing.
       ...(best ? { bestEpoch: String(best.epoch) } : {}),
     });
@@ -139,14 +140,22 @@ export async function startRecord(facts: RunFacts, start: Snapshot): Promise<Run
     const { images, best } = position;
     const training = time.data + time.device + time.host;
     return {
-      ...{ status, stopped: stopped ?? null, device: facts.device, classNames: network.classNames },
-      ...{ epochs: position.epoch, steps: position.step, seconds: clock.total, time },
+      status,
+      stopped: stopped ?? null,
+      device: facts.device,
+      classNames: network.classNames,
+      epochs: position.epoch,
+      steps: position.step,
+      seconds: clock.total,
+      time,
       advice: adviceOn(time, facts),
       imagesPerSecond: training > 0 ? images / training : 0,
       majorityAccuracy: facts.majorityAccuracy,
       majorityBalancedAccuracy: 1 / network.classNames.length,
       betterThanMajority: best !== null && beatsChance(best),
-      ...{ best, final, incidents },
+      best,
+      final,
+      incidents,
       intervals: { best: best && confidenceIntervals(best), final: final && confidenceIntervals(final) },
       calibration: findings(best?.epoch)?.calibration ?? null,
       levels: findings(best?.epoch)?.levels ?? null,

@@ -12,7 +12,9 @@ export function pastOf(lines: LogLine[], best: EpochMetrics | null): PastEvent {
     type: 'past',
     steps: thinned(steps).map(({ step, loss, accuracy }) => ({ step, loss, accuracy })),
     epochs: thinned(epochs).map(({ step, validation: { loss, balancedAccuracy } }) => ({
-      ...{ step, loss, balancedAccuracy },
+      step,
+      loss,
+      balancedAccuracy,
     })),
     validation: epochs.at(-1)?.validation ?? null,
     best: best && { epoch: best.epoch, balancedAccuracy: best.balancedAccuracy },

@@ -34,8 +34,17 @@ export async function runDataset(
   const run = completeOptions(trainOptions, Object.fromEntries(known) as Partial<TrainOptions>);
   const { data, birds, notBirds, val, cacheLimit, valFraction: fraction, seed } = run;
   const dataset = await loadDataset({
-    ...{ data, birds, notBirds, validation: val, root, cacheLimit, signal, onProgress },
-    ...{ imageSize: input.height, fit: input.fit, cacheDir: resolve(root, run.cache ?? cacheFolder()) },
+    data,
+    birds,
+    notBirds,
+    validation: val,
+    root,
+    cacheLimit,
+    signal,
+    onProgress,
+    imageSize: input.height,
+    fit: input.fit,
+    cacheDir: resolve(root, run.cache ?? cacheFolder()),
   });
   const split = await splitDataset(dataset, { fraction, seed });
   return {

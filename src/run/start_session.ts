@@ -51,8 +51,17 @@ export function sessionOptions(
   const batchSize = Math.ceil(options.batchSize / (ranks?.size ?? 1));
   const shared = ranks ? { ranks: ranks.native, syncBatchNorm: options.syncBn } : {};
   return {
-    ...{ device: device.name, network, seed, batchSize, threads, optimizer },
-    ...{ labelSmoothing, clipNorm, precision, ...weights, ...shared },
+    device: device.name,
+    network,
+    seed,
+    batchSize,
+    threads,
+    optimizer,
+    labelSmoothing,
+    clipNorm,
+    precision,
+    ...weights,
+    ...shared,
   };
 }
 

@@ -174,7 +174,9 @@ async function routeRequest(
       return readBody(request, limits, signal);
     };
     return await route.answer({
-      ...{ query, signal, body },
+      query,
+      signal,
+      body,
       images: async () => imagesIn(request, await body(), limits),
     });
   } finally {
@@ -219,7 +221,10 @@ function send(
   const isWhole = request.complete || request.method === 'GET' || request.method === 'HEAD';
   const bytes = Buffer.from(body as string);
   response.writeHead(status, {
-    ...{ ...HEADERS, ...headers, 'content-type': type, 'content-length': bytes.length },
+    ...HEADERS,
+    ...headers,
+    'content-type': type,
+    'content-length': bytes.length,
     ...(isWhole && !isLast ? {} : { connection: 'close' }),
   });
   response.end(request.method === 'HEAD' ? undefined : bytes);

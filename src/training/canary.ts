@@ -53,7 +53,10 @@ export async function openCanary(options: CanaryOptions): Promise<Canary> {
   const images = new Uint8Array(count * height * width * 3);
   await options.images.assemble(taken, images);
   const portable = await loadAddon().createSession({
-    ...{ ...sessionOptions, device: 'portable', precision: 'fp32', batchSize: count },
+    ...sessionOptions,
+    device: 'portable',
+    precision: 'fp32',
+    batchSize: count,
   });
   return {
     isDue: (step, epochEnds) => (every === undefined ? epochEnds : step % every === 0),

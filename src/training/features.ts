@@ -46,8 +46,14 @@ export function extractorOf(
 
 /** Every image is flipped, and nothing else is changed. */
 const MIRRORED = {
-  ...{ seed: 0, step: 0, flip: 1, shift: 0, brightnessProbability: 0, brightness: 0 },
-  ...{ contrastProbability: 0, contrast: 0 },
+  seed: 0,
+  step: 0,
+  flip: 1,
+  shift: 0,
+  brightnessProbability: 0,
+  brightness: 0,
+  contrastProbability: 0,
+  contrast: 0,
 };
 
 export interface FeatureProgress {

@@ -85,7 +85,11 @@ export async function examine(
   const probabilities = softmax(logits, classes);
   const asked = classes === 2 ? 0 : leastFound(probabilities, labels, classes);
   return {
-    ...{ type: 'findings', epoch, step, isBest, calibration },
+    type: 'findings',
+    epoch,
+    step,
+    isBest,
+    calibration,
     ranking: thinCurve(rankingCurve(probabilities, labels, classes, asked)),
     ...(await choosePictures(event, classes, calibration)),
     ...(levels ? { levels: levels.scores } : {}),

@@ -84,8 +84,16 @@ export async function* trainHead(
   const seconds = position.time.device - before.device;
   const rate = { learningRate: 0, imagesPerSecond: train.length / Math.max(seconds, 1e-3) };
   yield {
-    ...{ type: 'step', epoch: 1, step: 1, progress: 1, loss: learnt.loss, accuracy: learnt.accuracy },
-    ...{ ...rate, gradientNorm: 0, deviceSeconds: 0, time: position.time },
+    type: 'step',
+    epoch: 1,
+    step: 1,
+    progress: 1,
+    loss: learnt.loss,
+    accuracy: learnt.accuracy,
+    ...rate,
+    gradientNorm: 0,
+    deviceSeconds: 0,
+    time: position.time,
   };
   yield {
     ...{
@@ -98,7 +106,10 @@ export async function* trainHead(
       isBest,
       ...rate,
     },
-    ...{ trainLoss: learnt.loss, trainAccuracy: learnt.accuracy, images: train.length, seconds },
+    trainLoss: learnt.loss,
+    trainAccuracy: learnt.accuracy,
+    images: train.length,
+    seconds,
     secondsLeft: 0,
   };
   yield { type: 'evaluated', epoch: 1, step: 1, isBest, positions: val, logits, labels: valLabels, history };
@@ -160,7 +171,9 @@ async function allFeatures(
   let told = false;
   try {
     return await featuresOf(extractor, images, contents, positions, {
-      ...{ cacheDir, mirrored, signal },
+      cacheDir,
+      mirrored,
+      signal,
       onProgress: ({ done, total, problem }) => {
         meter.note({ stage: 'features', done, total });
         if (problem !== undefined && !told) meter.note({ stage: 'features', note: problem });

@@ -99,8 +99,10 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
   const { classNames } = dataset;
   const draw = await epochOrder(dataset, split.train, { balance, seed, round: 0 });
   const rounds = roundsAnEpoch(balance, {
-    ...{ drawn: draw.length, images: split.train.length },
-    ...{ validated: split.val.length, classes: classNames.length },
+    drawn: draw.length,
+    images: split.train.length,
+    validated: split.val.length,
+    classes: classNames.length,
   });
   const images = draw.length * rounds;
   const batchSize = batchSizeFor(options.batchSize, images);
@@ -138,7 +140,11 @@ export async function planEpochs(dataset: Dataset, split: Split, options: PlanOp
     majorityAccuracy: Math.max(...validation) / split.val.length,
   };
   return {
-    ...{ event, batchSize, rounds, stepsPerEpoch, schedule: { kind, learningRate, batches, warmup, first } },
+    event,
+    batchSize,
+    rounds,
+    stepsPerEpoch,
+    schedule: { kind, learningRate, batches, warmup, first },
     augmentation: options.augment ? augmentationFor(imageSize, options.cutout) : undefined,
   };
 }

@@ -142,7 +142,9 @@ function askChild(options: PreflightOptions, route: DepthwiseRoute): Promise<Rou
     ...(signal ? { signal } : {}),
   });
   const request: PreflightRequest = {
-    ...{ session: { ...session, depthwise: route }, values: values?.length ?? 0, predictOnly },
+    session: { ...session, depthwise: route },
+    values: values?.length ?? 0,
+    predictOnly,
   };
   // A child that ends early closes it.
   child.stdin.on('error', () => {});

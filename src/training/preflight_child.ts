@@ -83,7 +83,9 @@ process.stdout.write(
   JSON.stringify(
     await answer().catch(
       (error: NodeJS.ErrnoException): RouteVerdict => ({
-        ...{ why: error.message, seconds: 0, isTransient: error.code === 'ERR_DEVICE_FAULT' },
+        why: error.message,
+        seconds: 0,
+        isTransient: error.code === 'ERR_DEVICE_FAULT',
       }),
     ),
   ),

@@ -489,7 +489,11 @@ async function goBack(loop: Loop, bad: BadStep, order: Uint32Array): Promise<Rol
   ]);
   return {
     type: 'rollback',
-    ...{ kind, message, batches: blamed, learningRate, newLearningRate: learningRate / 2 },
+    kind,
+    message,
+    batches: blamed,
+    learningRate,
+    newLearningRate: learningRate / 2,
     epoch: position.epoch + 1,
     step: bad.step,
     images: places.map((place) => dataset.names[place]!),
@@ -521,8 +525,14 @@ async function recover(loop: Loop, error: unknown): Promise<RollbackEvent> {
   const learningRate = rateAt(loop, good.position.batch);
   return {
     type: 'rollback',
-    ...{ kind: 'device-fault', message: `the device failed: ${error.message}`, batches: [], images: [] },
-    ...{ learningRate, newLearningRate: learningRate, loss: Number.NaN, gradientNorm: Number.NaN },
+    kind: 'device-fault',
+    message: `the device failed: ${error.message}`,
+    batches: [],
+    images: [],
+    learningRate,
+    newLearningRate: learningRate,
+    loss: Number.NaN,
+    gradientNorm: Number.NaN,
     epoch: position.epoch + 1,
     step: error.step + 1,
     recentLosses: position.guard.losses,
@@ -571,8 +581,13 @@ async function endEpoch(loop: Loop): Promise<EpochEvent | RollbackEvent> {
   const perEpoch = (clock.total - loop.begun.seconds) / (epoch - loop.begun.epochs);
   return {
     type: 'epoch',
-    ...{ epoch, epochs: loop.timed ? null : epochs, step: position.step, progress, validation },
-    ...{ isBest, learningRate },
+    epoch,
+    epochs: loop.timed ? null : epochs,
+    step: position.step,
+    progress,
+    validation,
+    isBest,
+    learningRate,
     // 0 images if the guard skipped all of them.
     trainLoss: sums.loss / Math.max(1, sums.images),
     trainAccuracy: sums.correct / Math.max(1, sums.images),

@@ -51,8 +51,17 @@ export interface Snapshot {
 
 export function startPosition(seed: number): Position {
   return {
-    ...{ seed, epoch: 0, step: 0, batch: 0, images: 0, best: null },
-    ...{ sums: noSums(), time: noTime(), patience: fresh, plateau: noPlateau, guard: newGuard() },
+    seed,
+    epoch: 0,
+    step: 0,
+    batch: 0,
+    images: 0,
+    best: null,
+    sums: noSums(),
+    time: noTime(),
+    patience: fresh,
+    plateau: noPlateau,
+    guard: newGuard(),
   };
 }
 

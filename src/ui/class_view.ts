@@ -40,8 +40,13 @@ function recallChart(state: DashboardState, { columns, rows }: Room): string[] {
     return { points, name, value: percent(last), marked: true };
   });
   return chartLines({
-    ...{ ...axisOf(state), width: columns, height: rows, title: 'recall', limits: [0, 1] },
-    ...{ label: shareLabel, curves },
+    ...axisOf(state),
+    width: columns,
+    height: rows,
+    title: 'recall',
+    limits: [0, 1],
+    label: shareLabel,
+    curves,
   });
 }
 

@@ -28,7 +28,10 @@ function chartRows(state: DashboardState, { columns, rows }: Room): string[] {
   const width = Math.floor(columns / 2);
   const shape = { height: rows, ...axisOf(state) };
   const left = chartLines({
-    ...{ ...shape, width, title: 'loss', limits: [0, Number.POSITIVE_INFINITY] },
+    ...shape,
+    width,
+    title: 'loss',
+    limits: [0, Number.POSITIVE_INFINITY],
     label: (value, span) => fixed(value, span < 0.2 ? 3 : 2),
     curves: [
       { points: loss.train.points, name: 'train', value: fixed(loss.train.last, 3) },
@@ -36,13 +39,18 @@ function chartRows(state: DashboardState, { columns, rows }: Room): string[] {
     ],
   });
   const right = chartLines({
-    ...{ ...shape, width: columns - width, title: 'balanced accuracy', limits: [0, 1] },
+    ...shape,
+    width: columns - width,
+    title: 'balanced accuracy',
+    limits: [0, 1],
     label: shareLabel,
     curves: [
       { points: accuracy.train.points, name: 'train', value: percent(accuracy.train.last, 0) },
       {
-        ...{ points: accuracy.validation.points, name: 'val' },
-        ...{ value: percent(accuracy.validation.last), marked: true },
+        points: accuracy.validation.points,
+        name: 'val',
+        value: percent(accuracy.validation.last),
+        marked: true,
       },
     ],
   });

@@ -106,8 +106,13 @@ export class LiveView {
   #frame(): Frame {
     const { columns, rows } = this.#terminal.stdout;
     return {
-      ...{ state: this.#state, view: views[this.#view]!, help: this.#help, columns, rows },
-      ...{ paused: this.#held !== undefined, stopping: this.#options.signal.aborted },
+      state: this.#state,
+      view: views[this.#view]!,
+      help: this.#help,
+      columns,
+      rows,
+      paused: this.#held !== undefined,
+      stopping: this.#options.signal.aborted,
       now: Date.now(),
     };
   }

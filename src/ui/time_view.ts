@@ -37,8 +37,12 @@ export function timeLines(state: DashboardState, room: Room): string[] {
 function rateChart(state: DashboardState, { columns, rows }: Room): string[] {
   const { points, last } = state.imageRate;
   return chartLines({
-    ...{ ...axisOf(state), width: columns, height: rows, title: 'images a second' },
-    ...{ limits: [0, Number.POSITIVE_INFINITY], label: (value) => count(value) },
+    ...axisOf(state),
+    width: columns,
+    height: rows,
+    title: 'images a second',
+    limits: [0, Number.POSITIVE_INFINITY],
+    label: (value) => count(value),
     curves: [{ points, name: 'now', value: count(last) }],
   });
 }

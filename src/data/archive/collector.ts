@@ -35,7 +35,11 @@ export interface Contents {
 
 export class Collector {
   readonly contents: Contents = {
-    ...{ files: new Map(), skipped: [], ignored: 0, ignoredNames: [], nested: 0 },
+    files: new Map(),
+    skipped: [],
+    ignored: 0,
+    ignoredNames: [],
+    nested: 0,
   };
   readonly #path: string;
   #skipped = 0;

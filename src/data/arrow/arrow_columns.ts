@@ -89,7 +89,10 @@ async function dataOf(
   const inner = await Promise.all([...children.values()].map((child) => dataOf(file, child)));
   // The library takes a type's own names; what it does not need it ignores.
   const props: object = {
-    ...{ type, length, nullCount, nullBitmap: nullCount > 0 ? nullBitmap : undefined },
+    type,
+    length,
+    nullCount,
+    nullBitmap: nullCount > 0 ? nullBitmap : undefined,
     ...(offsetBytes(type) > 0 ? { valueOffsets: numbersIn(type, second!), data: third } : { data: second }),
     ...(DataType.isStruct(type) ? { children: inner } : { child: inner[0] }),
   };

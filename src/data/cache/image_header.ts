@@ -32,8 +32,15 @@ const STEPS = 4096;
 export function readHeader(bytes: Uint8Array): Header {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header: Header = {
-    ...{ format: '', width: 0, height: 0 },
-    ...{ turned: false, cmyk: false, deep: false, animated: false, alpha: false, progressive: false },
+    format: '',
+    width: 0,
+    height: 0,
+    turned: false,
+    cmyk: false,
+    deep: false,
+    animated: false,
+    alpha: false,
+    progressive: false,
   };
   const found = READERS.find(({ magic }) => magic.test(view.toString('latin1', 0, 16)));
   if (!found) return header;

@@ -78,7 +78,10 @@ async function failureOf(answer: HubAnswer, settings: HubSettings): Promise<HubF
   const code = headers.get('X-Error-Code') ?? undefined;
   const wait = status === 429 || status === 503 ? waitOf(headers) : undefined;
   return new HubFailure(`answers ${status}${code ? ` (${code.slice(0, 50)})` : ''}`, {
-    ...{ passing, status, code, host: url.host },
+    passing,
+    status,
+    code,
+    host: url.host,
     detail: headers.get('X-Error-Message')?.slice(0, 200),
     waitSeconds: wait,
   });
@@ -178,7 +181,9 @@ class Line {
     const { host } = this.#url;
     // Who never answers at all may as well not be there.
     return new HubFailure(`sent nothing for ${this.#idleSeconds} s`, {
-      ...{ passing: true, host, unreachable: isFirst },
+      passing: true,
+      host,
+      unreachable: isFirst,
     });
   }
 

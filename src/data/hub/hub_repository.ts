@@ -161,11 +161,17 @@ export class HubRepository {
     const release = await room.hold(join(folder, file.sha256 ?? file.oid));
     try {
       const access = await remoteFile(this.#connection, {
-        ...{ file, name, folder, onBytes, onGrow: room.growing() },
+        file,
+        name,
+        folder,
+        onBytes,
+        onGrow: room.growing(),
         address: fileAddress(settings, this, this.commit, file.path),
       });
       return {
-        ...{ name, size: file.size, stamp: access.stamp },
+        name,
+        size: file.size,
+        stamp: access.stamp,
         read: (begin, end, signal) => this.#told(access.read(begin, end, signal)),
         close: async () => {
           await access.close!();

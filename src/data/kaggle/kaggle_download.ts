@@ -51,7 +51,9 @@ async function complete(wanted: Wanted, partial: Partial, settings: KaggleSettin
   const { signal, name, onProgress } = wanted;
   const onNote = (note: string) => onProgress?.({ stage: 'download', file: name, note });
   await retrying((gained) => fetchRest(wanted, partial, settings, gained), {
-    ...{ pauseMs: settings.pauseMs, signal, onNote },
+    pauseMs: settings.pauseMs,
+    signal,
+    onNote,
   });
   await partial.finish(wanted.target);
 }

@@ -103,8 +103,10 @@ export function onlyUsed({ header, names, paths, labels, split }: Columns): {
   const used = [...new Set([...paths, ...labels, ...(split === undefined ? [] : [split])])];
   const placeOf = (column: number) => used.indexOf(column);
   const columns = {
-    ...{ header, names: used.map((column) => names[column]!) },
-    ...{ paths: paths.map(placeOf), labels: labels.map(placeOf) },
+    header,
+    names: used.map((column) => names[column]!),
+    paths: paths.map(placeOf),
+    labels: labels.map(placeOf),
     split: split === undefined ? undefined : placeOf(split),
   };
   return { columns, used };

@@ -180,8 +180,12 @@ function operatorOf(
       return {
         type: 'conv',
         inputs: {
-          ...{ ...input, ...tensors, strides: ints(stride), ...padding(window) },
-          ...{ dilations: ints(dilation), groups: int(groups) },
+          ...input,
+          ...tensors,
+          strides: ints(stride),
+          ...padding(window),
+          dilations: ints(dilation),
+          groups: int(groups),
         },
       };
     }

@@ -123,7 +123,8 @@ function windowOf(
   const side = (size: number, i: 0 | 1) =>
     Math.floor((size - dilation![i] * (kernel![i] - 1) - 1) / step![i]) + 1;
   const output = {
-    ...{ channels, flat: false },
+    channels,
+    flat: false,
     height: side(image.height + top + bottom, 0),
     width: side(image.width + left + right, 1),
   };

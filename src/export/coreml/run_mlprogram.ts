@@ -157,7 +157,8 @@ function windowOf(
   const side = (size: number, i: number) =>
     Math.floor((size - dilation[i]! * (kernel[i]! - 1) - 1) / stride![i]!) + 1;
   const output = {
-    ...{ channels, flat: false },
+    channels,
+    flat: false,
     height: side(image.height + top + bottom, 0),
     width: side(image.width + left + right, 1),
   };

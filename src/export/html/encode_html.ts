@@ -30,9 +30,13 @@ export function encodeHtml(model: ExportedModel): Uint8Array[] {
     JSON.stringify(model.graph, (_, value) => (value?.data instanceof Float32Array ? store(value) : value)),
   );
   const page: PageModel = {
-    ...{ input: network.input, normalization: network.normalization, classNames: network.classNames },
-    ...{ temperature: calibration.temperature, threshold: calibration.threshold },
-    ...{ unsureBelow: calibration.unsureBelow, graph },
+    input: network.input,
+    normalization: network.normalization,
+    classNames: network.classNames,
+    temperature: calibration.temperature,
+    threshold: calibration.threshold,
+    unsureBelow: calibration.unsureBelow,
+    graph,
   };
   if (offset > LARGEST)
     throw new UserError(

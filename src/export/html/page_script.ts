@@ -16,8 +16,13 @@ export function pageScript(): string {
 function bundled(path: string): string {
   const { buildSync }: typeof import('esbuild') = createRequire(import.meta.url)('esbuild');
   const { outputFiles } = buildSync({
-    ...{ entryPoints: [path], bundle: true, write: false, format: 'iife', target: 'es2022' },
-    ...{ charset: 'utf8', legalComments: 'none' },
+    entryPoints: [path],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    target: 'es2022',
+    charset: 'utf8',
+    legalComments: 'none',
   });
   return outputFiles[0]!.text;
 }

@@ -172,7 +172,9 @@ function operatorOf({ name, operation }: PlainLayer): Operator {
       return { type: 'Gemm', tensors: [operation.weight, operation.bias], attributes: [int('transB', 1)] };
     case 'relu6': {
       const bound = (suffix: string, value: number): NamedTensor => ({
-        ...{ name: `${name}.${suffix}`, shape: [], data: Float32Array.of(value) },
+        name: `${name}.${suffix}`,
+        shape: [],
+        data: Float32Array.of(value),
       });
       return { type: 'Clip', tensors: [bound('min', 0), bound('max', 6)] };
     }

@@ -139,7 +139,8 @@ function windowOf(
   const side = (size: number, i: 0 | 1, padding: number) =>
     Math.floor((size + padding - dilation[i] * (kernel[i] - 1) - 1) / stride[i]) + 1;
   const output = {
-    ...{ channels, flat: false },
+    channels,
+    flat: false,
     height: side(image.height, 0, top + bottom),
     width: side(image.width, 1, left + right),
   };
