@@ -159,7 +159,7 @@ async function trainFirst(
 ): Promise<Results> {
   const { asked, options, device, folder, description, resumed } = begun;
   onEvent({ type: 'device', ...device, ...nameSources(options, asked) });
-  return withAlerts(folder, options, onEvent, async (tell, remarks) => {
+  return withAlerts(folder, options, onEvent, async (emit, remarks) => {
     const clock = new Stopwatch(resumed?.checkpoint?.position.time);
     const before = { isResumed: resumed !== undefined, hasCheckpoint: !!resumed?.checkpoint };
     const run: Run = {
@@ -170,7 +170,7 @@ async function trainFirst(
       description,
       resumed,
       clock,
-      tell,
+      emit,
       signal,
       paused,
       ranks,
@@ -178,13 +178,13 @@ async function trainFirst(
       root: resumed?.root,
     };
     const { data } = options;
-    await ranks?.broadcast<Told>({ asked: { ...asked, data }, folder, device, root: run.root, ...before });
+    await ranks?.broadcast<SentRun>({ asked: { ...asked, data }, folder, device, root: run.root, ...before });
     return trainRun(run, [...remarks, ...(ranks ? coresAre(ranks.local.size) : [])]);
   });
 }
 
-/** What the first rank tells the others of the run. */
-interface Told extends Pick<Run, 'folder' | 'device' | 'isResumed' | 'hasCheckpoint' | 'root'> {
+/** What the first rank sends to the others about the run. */
+interface SentRun extends Pick<Run, 'folder' | 'device' | 'isResumed' | 'hasCheckpoint' | 'root'> {
   asked: TrainOptions;
 }
 
@@ -194,21 +194,21 @@ async function trainBeside(
   { signal }: TrainHooks,
   ranks: Ranks,
 ): Promise<Results> {
-  const { asked, device, folder, ...told } = await ranks.broadcast<Told>(undefined);
+  const { asked, device, folder, ...sent } = await ranks.broadcast<SentRun>(undefined);
   const options = resolveOptions(asked, ranks.local.size);
   const run: Run = {
     folder,
     given,
     options,
     device,
-    ...told,
+    ...sent,
     ranks,
     signal,
     description: describeRun(options, device, undefined),
     resumed: undefined,
     paused: undefined,
     clock: new Stopwatch(),
-    tell: () => {},
+    emit: () => {},
   };
   const awake = await stayAwake();
   try {
@@ -246,7 +246,7 @@ interface Run {
   description: RunDescription;
   resumed: Resumed | undefined;
   clock: Stopwatch;
-  tell: (event: TrainEvent) => void;
+  emit: (event: TrainEvent) => void;
   signal: AbortSignal | undefined;
   paused: TrainHooks['paused'];
   /** The processes that train together; absent: this one alone. */
@@ -296,7 +296,7 @@ async function prepareTogether(run: Run): Promise<Prepared> {
  * @throws UserError where the GPU was asked for by name and fails
  */
 async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptions> {
-  const { options, device, resumed, clock, tell, signal, ranks } = run;
+  const { options, device, resumed, clock, emit, signal, ranks } = run;
   const { choice, dataset, split, plan, network } = prepared;
   const choices = {
     ...options,
@@ -310,7 +310,7 @@ async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptio
   const devices = await loadAddon().devices();
   const gpu = devices.find(({ name }) => name === 'metal')!;
   const cacheDir = run.root === undefined ? options.cache : resolve(run.root, options.cache);
-  const onStart = () => tell({ type: 'check', device: gpu.gpu?.name ?? gpu.description });
+  const onStart = () => emit({ type: 'check', device: gpu.gpu?.name ?? gpu.description });
   const checking = preflight({ session, gpu, values, cacheDir, onStart, signal });
   const { why, depthwise, file } = await clock.during('reading', checking);
   if (why === '') return { ...session, depthwise };
@@ -323,16 +323,16 @@ async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptio
   run.device = { ...chooseDevice('cpu', devices), reason };
   run.description = describeRun(options, run.device, resumed);
   await saveDescription(run.folder, run.description);
-  tell({ type: 'device', ...run.device, ...nameSources(options, options) });
+  emit({ type: 'device', ...run.device, ...nameSources(options, options) });
   return sessionOptions(network, run.device, dataset, split, choices);
 }
 
 /** Network and weights, images, split, plan: each decided by the one before. */
 async function prepare(run: Run): Promise<Prepared> {
-  const { options, root, clock, tell, signal } = run;
+  const { options, root, clock, emit, signal } = run;
   const fromRoot = (path: string) => (root === undefined ? path : resolve(root, path));
   const [cacheDir, lock] = [fromRoot(options.cache), fromRoot(options.lock)];
-  const onProgress = (progress: Parameters<typeof reading>[0]) => tell(reading(progress));
+  const onProgress = (progress: Parameters<typeof reading>[0]) => emit(reading(progress));
   const choice = await clock.during('reading', networkOf(run, fromRoot, { cacheDir, lock, onProgress }));
   const { name, imageSize } = choice;
   if (choice.own || isPretrained(name)) checkNetwork({ ...options, network: name, imageSize });
@@ -370,7 +370,7 @@ async function prepare(run: Run): Promise<Prepared> {
   const split = await splitDataset(dataset, { fraction: valFraction, seed });
   const headEpochs = isPretrained(name) ? 1 : 0;
   const plan = await planEpochs(dataset, split, { ...options, ...settings, imageSize, epochs, headEpochs });
-  tell(plan.event);
+  emit(plan.event);
   const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned });
   return { choice, start, epochs, settings, dataset, split, plan, network, hierarchy };
 }
@@ -470,10 +470,10 @@ async function keepRecord(
   explanation: Pick<RunFacts, 'explain'>,
   remarks: string[],
 ): Promise<Results> {
-  const { folder, options, device, resumed, clock, tell, signal, ranks } = run;
+  const { folder, options, device, resumed, clock, emit, signal, ranks } = run;
   const { choice, epochs, dataset, plan, network, hierarchy } = prepared;
   const description = await completeDescription(run, prepared);
-  tell(startEvent(run, prepared, start, remarks));
+  emit(startEvent(run, prepared, start, remarks));
 
   const weights = parameterCount(networkShapes(network));
   const report = openReport({ folder, description, dataset, images, weights });
@@ -490,14 +490,14 @@ async function keepRecord(
     { folder, report, clock, hierarchy, ...origin, ...plan.event, ...limits, ...explanation },
     start,
   );
-  if (resumed) tell(record.past);
+  if (resumed) emit(record.past);
   const watch = openWatch(folder, dataset.classNames, record.history);
   try {
-    const stopped = await follow(events, record, watch, tell);
+    const stopped = await follow(events, record, watch, emit);
     const isInterrupted = ranks ? ranks.isStopped : signal?.aborted;
     const results = await record.end(isInterrupted ? 'interrupted' : 'done', stopped);
     await ranks?.broadcast(results);
-    tell({ type: 'end', run: folder, results });
+    emit({ type: 'end', run: folder, results });
     return results;
   } catch (error) {
     throw await explain(error, record, run);
@@ -557,17 +557,17 @@ async function sweep(
   session: NativeSession,
   images: Images,
 ): Promise<void> {
-  const { folder, options, tell, signal, ranks } = run;
+  const { folder, options, emit, signal, ranks } = run;
   const { batchSize } = plan;
   const found = await findLearningRate({ session, images, order: split.train, batchSize, signal, ranks });
   if (found.suggestion !== null && !options.rateGiven) plan.schedule.learningRate = found.suggestion;
   if (isFirst(run)) await saveJson(folder, 'find-lr.json', found);
-  tell({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
+  emit({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
 }
 
 /** What the head of a pretrained network needs. */
 function headTraining(
-  { options, clock, tell, signal, ranks }: Run,
+  { options, clock, emit, signal, ranks }: Run,
   { choice, epochs, dataset, split, plan }: Prepared,
   session: NativeSession,
   images: Images,
@@ -599,7 +599,7 @@ function headTraining(
     minChange,
     threads,
     cacheDir: cache,
-    onProgress: (progress) => tell(reading(progress)),
+    onProgress: (progress) => emit(reading(progress)),
   };
 }
 
@@ -816,7 +816,7 @@ export async function trainCommand(
   }
 }
 
-/** On several ranks that mpirun starts; the first tells what happens. */
+/** On several ranks that mpirun starts; the first rank emits the events. */
 async function trainElsewhere(
   words: string[],
   options: { processes: number | undefined; hosts: string | undefined },

@@ -8,7 +8,7 @@ import { comparisonRemarks, differingOptions } from './comparison.ts';
 import type { FinishedRun } from './finished_run.ts';
 import { type AskedImage, disagree } from './same_images.ts';
 
-/** Lines of a chart that can be told apart. */
+/** Largest number of lines in a chart that can be distinguished. */
 const MOST_LINES = 6;
 
 export function comparePage(comparison: Comparison): string {

@@ -1,4 +1,4 @@
-/** A run as its folder tells it, for comparing. */
+/** A finished run, read from its folder. */
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
@@ -47,7 +47,7 @@ function parseResults(text: string, folder: string): Results {
   throw new UserError(`Expected the results of a run in ${join(folder, 'results.json')}, but it is damaged`);
 }
 
-/** The shortest ends of the paths that tell them apart. */
+/** The shortest suffixes of the paths that are unique. */
 function namesOf(folders: string[]): string[] {
   const paths = folders.map((folder) => resolve(folder).split('/'));
   for (let parts = 1; ; parts++) {

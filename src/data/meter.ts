@@ -17,46 +17,46 @@ type Stage = DatasetProgress['stage'];
 export type StageProgress = Omit<SourceProgress, 'stage'> & { stage: Stage };
 
 /** Interval of progress events. */
-const TOLD_MS = 100;
+const INTERVAL_MS = 100;
 /** A speed over less says nothing. */
 const LEAST_SECONDS = 0.5;
 
 interface StageState {
   first: StageProgress;
   begin: number;
-  told: number;
+  emittedAt: number;
   pending?: DatasetProgress;
 }
 
 /**
  * Follows one source through its stages, several of which may go on at once (what is decoded may be downloaded while it
- * is asked for); tells ten times a second and the last of each stage always, notes at once.
+ * is asked for); emits at most ten events per second, always the last of each stage, and notes at once.
  */
 export class Meter {
   readonly #source: string;
-  readonly #tell: (progress: DatasetProgress) => void;
+  readonly #emit: (progress: DatasetProgress) => void;
   readonly #stages = new Map<Stage, StageState>();
 
-  constructor(source: string, tell: (progress: DatasetProgress) => void) {
+  constructor(source: string, emit: (progress: DatasetProgress) => void) {
     this.#source = source;
-    this.#tell = tell;
+    this.#emit = emit;
   }
 
   note(progress: StageProgress): void {
     const now = performance.now();
     let state = this.#stages.get(progress.stage);
     if (!state) {
-      state = { first: progress, begin: now, told: Number.NEGATIVE_INFINITY };
+      state = { first: progress, begin: now, emittedAt: Number.NEGATIVE_INFINITY };
       this.#stages.set(progress.stage, state);
     }
     const seconds = (now - state.begin) / 1000;
     const event = { source: this.#source, ...progress, seconds, ...pace(state.first, progress, seconds) };
     if (progress.note !== undefined) {
-      this.#tell(event);
+      this.#emit(event);
       return;
     }
     state.pending = event;
-    if (now - state.told >= TOLD_MS || isComplete(event)) this.#flush(state);
+    if (now - state.emittedAt >= INTERVAL_MS || isComplete(event)) this.#flush(state);
   }
 
   /** Emits pending events. */
@@ -66,8 +66,8 @@ export class Meter {
 
   #flush(state: StageState): void {
     if (!state.pending) return;
-    state.told = performance.now();
-    this.#tell(state.pending);
+    state.emittedAt = performance.now();
+    this.#emit(state.pending);
     state.pending = undefined;
   }
 }

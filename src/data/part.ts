@@ -138,7 +138,7 @@ export interface Part {
   ): AsyncIterable<SourceImage>;
   /**
    * The files that this part is made of, for the lock. Absent: each image is a file of its own, known by its content.
-   * `verify`: read every byte again, whatever sizes and times say; `onBytes` is told of those that are read.
+   * `verify`: read every byte again, whatever sizes and times say; `onBytes` gets the numbers of bytes read.
    */
   pins?(options: PinOptions): Promise<Pin[]>;
   /** Whether what is read of it lies in the cache, unpacked or fetched. */

@@ -88,7 +88,7 @@ export interface SessionOptions {
   syncBatchNorm?: boolean;
 }
 
-/** Which images of a batch of all ranks a rank has, and what else it tells the others. */
+/** Which images of the global batch a rank has, and what else it sends to the others. */
 export interface StepShare {
   /** Place of its first image in the whole batch. */
   first: number;

@@ -31,7 +31,7 @@ const ALLOWED: Record<Precision, Record<What, number>> = {
 };
 /** A tensor of a smaller share of all is held against this share: what cancels is all rounding. */
 const SMALLEST_SHARE: Record<Precision, number> = { fp32: 1e-4, fp16: 0.05 };
-/** Of a weight: movements below can't be told from its rounding. */
+/** Smaller changes of a weight can't be distinguished from rounding. */
 const ROUNDING = 1e-5;
 const LEARNING_RATE = 1e-3;
 /** Steps in which the loss scale of float16 may find its size. */

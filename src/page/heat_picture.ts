@@ -8,7 +8,7 @@ export interface HeatMap {
   values: ArrayLike<number>;
 }
 
-/** Orange-red and blue, which people with any kind of colour vision tell apart. */
+/** Orange-red and blue, which people with any kind of colour vision can distinguish. */
 const [FOR, AGAINST] = [
   [255, 60, 0],
   [0, 90, 255],

@@ -1,4 +1,4 @@
-/** What a launcher of MPI tells the processes that it starts. */
+/** The environment that MPI launchers give to their processes. */
 
 export interface LaunchedAs {
   /** Processes; 1 where none was recognised. */

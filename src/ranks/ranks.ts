@@ -1,4 +1,4 @@
-/** The processes that train together, and what they tell each other besides gradients. */
+/** The processes that train together, and the messages between them besides gradients. */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { UserError } from '../base/errors.ts';

@@ -1,4 +1,4 @@
-/** A small HTTP server that distrusts its clients: routes, limits, refusals, an orderly end. */
+/** A small HTTP server for untrusted clients: routes, limits, refusals, graceful shutdown. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { UserError } from '../base/errors.ts';
@@ -7,7 +7,7 @@ import { LIMITS, type Limits, Refusal } from './limits.ts';
 import { announcedBytes, imagesIn, readBody, type SentImage } from './request_body.ts';
 import { checkOrigin, checkToken, type Door, hostsOf } from './request_guard.ts';
 
-/** What a route may ask. */
+/** The request as a route sees it. */
 export interface Asked {
   query: URLSearchParams;
   /** Aborted when the client is gone or its time is up. */
@@ -35,7 +35,7 @@ export type Routes = Record<string, Route>;
 export interface ServerOptions extends Door {
   routes: Routes;
   limits?: Partial<Limits>;
-  /** Told of what is a fault of ours. */
+  /** Gets internal errors. */
   onFault?: (error: unknown) => void;
 }
 
@@ -58,7 +58,7 @@ const HEADERS = {
   'x-frame-options': 'DENY',
 };
 
-/** The client went away: nobody reads an answer. */
+/** The client closed the connection. */
 class ClientGone extends Error {}
 
 /** @throws UserError when the address can't be had */
@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const admission = new Admission(limits);
   const server = createServer({ connectionsCheckingInterval: Math.min(1000, limits.headerMs) });
   server.headersTimeout = limits.headerMs;
-  // A little later than our own answer.
+  // Slightly later than our own time limit.
   server.requestTimeout = limits.requestMs + 2000;
   server.keepAliveTimeout = 5000;
   server.maxConnections = 4 * limits.requests;
@@ -114,7 +114,7 @@ interface Setting extends Pick<ServerOptions, 'routes' | 'token' | 'onFault'> {
   hosts: Set<string>;
   limits: Limits;
   admission: Admission;
-  /** The client sends its body only when it is told to (`Expect: 100-continue`). */
+  /** The client sends its body only after the server asks for it (`Expect: 100-continue`). */
   waitsForHead: boolean;
   isEnding: boolean;
 }
@@ -188,7 +188,7 @@ function addressOf({ url = '' }: IncomingMessage): URL {
   try {
     return new URL(url, 'http://server');
   } catch {
-    throw new Refusal(400, 'Expected an address, but it can not be read');
+    throw new Refusal(400, 'Expected a URL, but it cannot be parsed');
   }
 }
 
@@ -260,10 +260,10 @@ function replyTo(error: unknown, onFault: ServerOptions['onFault']): Reply {
     return { ...json({ error: error.message }, error.status), headers: error.headers };
   if (error instanceof UserError) return json({ error: error.message }, 422);
   onFault?.(error);
-  return json({ error: 'This should not have happened; the terminal of the server says more' }, 500);
+  return json({ error: "Internal error; the server's terminal shows the details" }, 500);
 }
 
-/** What is not HTTP, or too slow to become a request. */
+/** Answers clients that do not send a valid request in time. */
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const [status, sentence] =
@@ -271,7 +271,7 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
       ? ['431 Request Header Fields Too Large', 'Expected at most 16 kB of headers, but found more']
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? ['408 Request Timeout', 'Expected a whole request, but it did not come in time']
-        : ['400 Bad Request', 'Expected an HTTP request, but it can not be read'];
+        : ['400 Bad Request', 'Expected an HTTP request, but it cannot be parsed'];
   const body = `${JSON.stringify({ error: sentence })}\n`;
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,

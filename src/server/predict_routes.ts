@@ -5,7 +5,7 @@ import type { Predictor } from '../predictor/predictor.ts';
 import { json, type Routes } from './image_server.ts';
 import type { SentImage } from './request_body.ts';
 
-/** @param about what `GET /model` says; `onAnswers` is told how many images were answered */
+/** @param about what `GET /model` says; `onAnswers` gets the number of answered images */
 export function predictRoutes(
   predictor: Predictor,
   { about, onAnswers }: { about: () => object; onAnswers: (images: number) => void },

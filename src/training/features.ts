@@ -100,7 +100,7 @@ export async function featuresOf(
   );
   let done = cached;
   let problem: string | undefined;
-  const tell = () =>
+  const report = () =>
     onProgress({ done, total: positions.length, cached, ...(problem === undefined ? {} : { problem }) });
   const block: { contents: string[]; features: Float32Array[] } = { contents: [], features: [] };
   const keep = async () => {
@@ -120,10 +120,10 @@ export async function featuresOf(
     }
     block.features.push(features);
     done += batch.length;
-    tell();
+    report();
     if (block.contents.length >= cache.rows) await keep();
   };
-  tell();
+  report();
   try {
     let waiting: { positions: Uint32Array; features: Promise<Float32Array> } | undefined;
     for await (const batch of images.batches(order, {
@@ -144,7 +144,7 @@ export async function featuresOf(
   }
   copyRepeats(missing, ours, rowOf, output, width);
   done = positions.length;
-  tell();
+  report();
   return output;
 }
 

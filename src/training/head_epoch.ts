@@ -168,7 +168,7 @@ async function allFeatures(
   const everywhere = new Uint32Array(dataset.names.length).map((_, position) => position);
   const contents = dataset.supply.contentsOf(everywhere);
   const meter = new Meter(mirrored ? `${extractor.name}, mirrored` : extractor.name, onProgress);
-  let told = false;
+  let noted = false;
   try {
     return await featuresOf(extractor, images, contents, positions, {
       cacheDir,
@@ -176,8 +176,8 @@ async function allFeatures(
       signal,
       onProgress: ({ done, total, problem }) => {
         meter.note({ stage: 'features', done, total });
-        if (problem !== undefined && !told) meter.note({ stage: 'features', note: problem });
-        told ||= problem !== undefined;
+        if (problem !== undefined && !noted) meter.note({ stage: 'features', note: problem });
+        noted ||= problem !== undefined;
       },
     });
   } finally {

@@ -111,7 +111,7 @@ interface Loop extends Training {
   begun: { seconds: number; epochs: number };
   signal: AbortSignal | undefined;
   /** The time split at the last step event. */
-  told: TimeSplit;
+  lastSplit: TimeSplit;
   /** The last validation. */
   evaluation: Evaluation | undefined;
   /** Of several ranks: what was last agreed. Each decides by it alone, so that all do the same at the same step. */
@@ -143,7 +143,7 @@ export async function* trainEpochs(
     savedAt: clock.total,
     begun: { seconds: clock.total, epochs: start.position.epoch },
     signal,
-    told: clock.split,
+    lastSplit: clock.split,
     evaluation: undefined,
     agreed: { seconds: clock.total },
     compared: start.position.step,
@@ -442,8 +442,8 @@ function noteStep(loop: Loop, queued: Queued, result: StepResult, images: number
   const { sums } = position;
   const count = queued.positions.length;
   const split = clock.split;
-  const time = timeBetween(loop.told, split);
-  loop.told = split;
+  const time = timeBetween(loop.lastSplit, split);
+  loop.lastSplit = split;
   position.step += 1;
   position.batch = queued.batch + 1;
   position.images += count;

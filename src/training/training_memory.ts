@@ -1,4 +1,4 @@
-/** How much memory fine-tuning takes, told before it begins. */
+/** Estimate of the memory that fine-tuning needs, reported before it starts. */
 import { freemem } from 'node:os';
 import { megabytes } from '../base/words.ts';
 import type { Network } from '../model/network.ts';

@@ -178,14 +178,14 @@ function progressOf(
   { onProgress }: UnpackOptions,
 ): (bytes: number) => void {
   let bytes = 0;
-  let told = 0;
+  let reportedAt = 0;
   return (more) => {
     const isEnd = more === Number.POSITIVE_INFINITY;
     // 100% is reported only when the last image is packed.
     bytes = isEnd ? totalBytes : Math.min(totalBytes - 1, bytes + more);
     const now = performance.now();
-    if (now - told < PROGRESS_MS && !isEnd) return;
-    told = now;
+    if (now - reportedAt < PROGRESS_MS && !isEnd) return;
+    reportedAt = now;
     onProgress?.({ stage: 'unpack', file: path, bytes, totalBytes, done: contents.files.size });
   };
 }

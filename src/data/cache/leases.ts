@@ -69,10 +69,10 @@ class Holds {
       else this.#counts.delete(name);
       isOther ||= count === 0 || count === by;
     }
-    return isOther ? this.#tell() : this.#turn;
+    return isOther ? this.#renew() : this.#turn;
   }
 
-  #tell(): Promise<void> {
+  #renew(): Promise<void> {
     // Who can't write here fails where it matters.
     this.#turn = this.#turn.then(() => this.#write()).catch(() => {});
     return this.#turn;
@@ -85,6 +85,6 @@ class Holds {
     const temporary = temporaryPath(this.#folder, this.#name);
     await writeFile(temporary, [...this.#counts.keys()].join('\n'));
     await rename(temporary, this.#path);
-    this.#beat = setInterval(() => void this.#tell(), BEAT_MS).unref();
+    this.#beat = setInterval(() => void this.#renew(), BEAT_MS).unref();
   }
 }

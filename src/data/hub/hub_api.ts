@@ -148,6 +148,9 @@ function checked(
 
 function malformed({ settings }: Connection, expected: string, found: unknown): HubFailure {
   const { host } = new URL(settings.endpoint);
-  const told = String(JSON.stringify(found)).slice(0, 200);
-  return new HubFailure(`was expected to return ${expected}, but returned ${told}`, { passing: false, host });
+  const returned = String(JSON.stringify(found)).slice(0, 200);
+  return new HubFailure(`was expected to return ${expected}, but returned ${returned}`, {
+    passing: false,
+    host,
+  });
 }

@@ -130,7 +130,7 @@ export class HubRepository {
       const name = this.nameOf(file.path);
       if (connection.settings.offline) throw offlineError(name, this.#cache.folder);
       const address = fileAddress(connection.settings, this, this.commit, file.path);
-      await this.#told(
+      await this.#reporting(
         download(connection, { file, address, target, folder: this.#cache.incomplete, name, onBytes }),
       );
     }
@@ -172,7 +172,7 @@ export class HubRepository {
         name,
         size: file.size,
         stamp: access.stamp,
-        read: (begin, end, signal) => this.#told(access.read(begin, end, signal)),
+        read: (begin, end, signal) => this.#reporting(access.read(begin, end, signal)),
         close: async () => {
           await access.close!();
           await release();
@@ -245,7 +245,7 @@ export class HubRepository {
     }
   }
 
-  async #told<T>(work: Promise<T>): Promise<T> {
+  async #reporting<T>(work: Promise<T>): Promise<T> {
     const { endpoint, token } = this.#connection.settings;
     return work.catch((error) => {
       throw explain(error, this, endpoint, token !== undefined);

@@ -66,7 +66,7 @@ export class Lock {
 
   /**
    * To be called when a source is listed and nothing fetched: files that are known by then are compared. `onBytes` is
-   * told of bytes that are read for it.
+   * called with the bytes that are read for it.
    * @throws UserError that names what changed
    */
   async begin(opened: OpenSource, onBytes?: (bytes: number) => void): Promise<void> {

@@ -69,12 +69,12 @@ async function counter(
   if (!onProgress) return () => {};
   const known = kind === 'archives' || (kind === 'parquet' && isWhole(source, files));
   const totalBytes = known ? await missingBytes(dataset, files) : undefined;
-  let [bytes, told] = [0, 0];
+  let [bytes, reportedAt] = [0, 0];
   return (more) => {
     bytes += more;
     const now = performance.now();
-    if (now - told < PROGRESS_MS && bytes !== totalBytes) return;
-    told = now;
+    if (now - reportedAt < PROGRESS_MS && bytes !== totalBytes) return;
+    reportedAt = now;
     onProgress({ stage: 'download', bytes, totalBytes });
   };
 }
