@@ -1,90 +1,56 @@
 /** The command that trains: the whole way of the data, one call a step. */
 import { rm, rmdir } from 'node:fs/promises';
-import type { Socket } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { checkAddresses } from './alerts/open_alerts.ts';
 import { withAlerts } from './alerts/with_alerts.ts';
 import { stayAwake } from './base/awake.ts';
 import { isMain, runCommand } from './base/command.ts';
 import { UserError } from './base/errors.ts';
 import { streamEvents } from './base/event_stream.ts';
-import { SaveError, saveJson } from './base/files.ts';
+import { SaveError } from './base/files.ts';
 import { checkAddressSpace } from './base/memory_limit.ts';
 import { quote } from './base/words.ts';
-import { type Dataset, loadDataset } from './data/dataset.ts';
-import { readHierarchy } from './data/hierarchy_file.ts';
 import type { Images } from './data/images.ts';
 import { openImages } from './data/loader.ts';
-import { type Split, splitDataset } from './data/split.ts';
-import type { StartWeights } from './export/backbone.ts';
-import type { Hierarchy } from './metrics/hierarchy.ts';
-import { loadAddon, type NativeSession, type SessionOptions } from './model/addon.ts';
-import { type ChosenDevice, chooseDevice } from './model/device.ts';
-import type { Network } from './model/network.ts';
+import type { NativeSession } from './model/addon.ts';
+import type { ChosenDevice } from './model/device.ts';
 import { networkShapes, parameterCount } from './model/network_shapes.ts';
-import { fewImagesRemark, isPretrained, seenRemark } from './model/pretrained.ts';
-import { type TrainingSettings, trainingSettings } from './model/training_defaults.ts';
+import { isPretrained, seenRemark } from './model/pretrained.ts';
 import { completeTrain, parseTrain, type TrainOptions } from './options.ts';
-import { coresAre, startedByUs, trainOnRanks } from './ranks/launch.ts';
+import { coresAre, startedByUs } from './ranks/launch.ts';
 import { launchedAs } from './ranks/launched_as.ts';
 import { Ranks } from './ranks/ranks.ts';
 import { openReport, reportFailure } from './report/report_file.ts';
 import { hasCheckpoint } from './run/checkpoint.ts';
-import { buildNetwork, chooseNetwork, type NetworkChoice, startWeights } from './run/choose_network.ts';
-import { numbersInWords, shrunkenBatch } from './run/in_words.ts';
-import {
-  checkParts,
-  compareData,
-  compareMachines,
-  deviceOf,
-  isOthers,
-  keepFailure,
-  sizeRemark,
-} from './run/rank_checks.ts';
+import { prepareTogether, settleSession } from './run/prepare_run.ts';
+import { compareMachines, deviceOf, isOthers, keepFailure, sizeRemark } from './run/rank_checks.ts';
 import { type RunFacts, type RunRecord, startRecord } from './run/record.ts';
-import { checkNetwork, epochsOf, type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
+import { type ResolvedOptions, resolveOptions } from './run/resolve_options.ts';
 import { openRun, type Resumed } from './run/resume.ts';
 import { describeRun, type RunDescription } from './run/run_description.ts';
+import { epochsFrom, epochTraining, follow, followBeside, headTraining, sweep } from './run/run_epochs.ts';
 import { createRunFolder, saveDescription } from './run/run_folder.ts';
 import { RunLock } from './run/run_lock.ts';
-import {
-  allValues,
-  openSession,
-  putStart,
-  sessionOptions,
-  shareStart,
-  startState,
-} from './run/start_session.ts';
-import { openCanary } from './training/canary.ts';
+import { isFirst, type Prepared, type Run, type Trained, type TrainHooks } from './run/run_state.ts';
+import { nameSources, startEvent } from './run/start_event.ts';
+import { openSession, putStart, shareStart, startState } from './run/start_session.ts';
+import { interrupt, stopWithLauncher, trainElsewhere } from './train_launch.ts';
 import { explainMistakes } from './training/explain_mistakes.ts';
-import { extractorOf } from './training/features.ts';
-import { findLearningRate } from './training/find_rate.ts';
 import type { Findings } from './training/findings.ts';
-import { type HeadTraining, trainHead } from './training/head_epoch.ts';
+import type { HeadTraining } from './training/head_epoch.ts';
 import type { KnownFeatures } from './training/nearest.ts';
-import { openWatch, type Watch } from './training/notices.ts';
-import { type Plan, planEpochs } from './training/plan.ts';
-import { preflight } from './training/preflight.ts';
+import { openWatch } from './training/notices.ts';
 import type { Results } from './training/results.ts';
 import { Stopwatch } from './training/stopwatch.ts';
-import type { StartEvent, TrainEvent } from './training/train_events.ts';
-import { DeviceError, type Training, trainEpochs } from './training/trainer.ts';
-import type { EvaluatedEvent, Stop } from './training/training_events.ts';
-import { memoryRemarks } from './training/training_memory.ts';
+import type { TrainEvent } from './training/train_events.ts';
+import { DeviceError } from './training/trainer.ts';
+import type { EvaluatedEvent } from './training/training_events.ts';
 import type { Snapshot } from './training/training_state.ts';
 import { reporter } from './ui/console.ts';
 import type { LiveOptions, LiveView } from './ui/live_view.ts';
 import { canShow } from './ui/terminal_fits.ts';
 
-/** How a program follows and controls a training run. */
-export interface TrainHooks {
-  /** Called with each event, between two steps; should return soon. */
-  onEvent?: (event: TrainEvent) => void;
-  /** Ends the training after the current step; the state is saved and `train` resolves with its results. */
-  signal?: AbortSignal;
-  /** Pauses the training, between two steps, while the promise it returns is pending. */
-  paused?: () => Promise<void> | undefined;
-}
+export type { TrainHooks };
 
 /**
  * Trains a network and writes a run folder, or resumes a run (`resume`).
@@ -236,170 +202,6 @@ async function trainRun(run: Run, remarks: string[]): Promise<Results> {
   }
 }
 
-/** What every step of a run may need. */
-interface Run {
-  folder: string;
-  /** As the user gave them. */
-  given: Partial<TrainOptions>;
-  options: ResolvedOptions;
-  device: ChosenDevice;
-  description: RunDescription;
-  resumed: Resumed | undefined;
-  clock: Stopwatch;
-  emit: (event: TrainEvent) => void;
-  signal: AbortSignal | undefined;
-  paused: TrainHooks['paused'];
-  /** The processes that train together; absent: this one alone. */
-  ranks: Ranks | undefined;
-  isResumed: boolean;
-  hasCheckpoint: boolean;
-  /** The folder that relative paths of a resumed run start from. */
-  root: string | undefined;
-}
-
-/** Whether this process keeps the run folder, or another rank does. */
-function isFirst({ ranks }: Run): boolean {
-  return ranks === undefined || ranks.isFirst;
-}
-
-/** All that is known before a device is touched. */
-interface Prepared {
-  choice: NetworkChoice;
-  /** Absent from scratch, and where a checkpoint has them. */
-  start: StartWeights | undefined;
-  epochs: number;
-  settings: TrainingSettings;
-  dataset: Dataset;
-  split: Split;
-  plan: Plan;
-  network: Network;
-  /** Groups of the classes. */
-  hierarchy: Hierarchy | undefined;
-}
-
-/** Of several ranks, the first of each machine prepares for the others there, and all must have found the same. */
-async function prepareTogether(run: Run): Promise<Prepared> {
-  const { ranks } = run;
-  if (!ranks) return prepare(run);
-  const prepared = await ranks.inTurn(async () => {
-    const found = await prepare(run);
-    checkParts(ranks, found.plan.batchSize);
-    return found;
-  });
-  await compareData(ranks, prepared.dataset.hash, prepared.network);
-  return prepared;
-}
-
-/**
- * What the session is opened with, on a device that is known to compute this network rightly: a GPU is checked first, and
- * where it fails, `auto` takes the CPU.
- * @throws UserError where the GPU was asked for by name and fails
- */
-async function settleSession(run: Run, prepared: Prepared): Promise<SessionOptions> {
-  const { options, device, resumed, clock, emit, signal, ranks } = run;
-  const { choice, dataset, split, plan, network } = prepared;
-  const choices = {
-    ...options,
-    ...prepared.settings,
-    batchSize: plan.batchSize,
-    tuned: isPretrained(choice.name),
-  };
-  const session = sessionOptions(network, device, dataset, split, choices, ranks);
-  if (device.name !== 'metal') return session;
-  const values = resumed?.checkpoint?.values ?? (prepared.start && allValues(network, prepared.start));
-  const devices = await loadAddon().devices();
-  const gpu = devices.find(({ name }) => name === 'metal')!;
-  const cacheDir = run.root === undefined ? options.cache : resolve(run.root, options.cache);
-  const onStart = () => emit({ type: 'check', device: gpu.gpu?.name ?? gpu.description });
-  const checking = preflight({ session, gpu, values, cacheDir, onStart, signal });
-  const { why, depthwise, file } = await clock.during('reading', checking);
-  if (why === '') return { ...session, depthwise };
-  const again = `birbs-metal doctor says more, and removing ${file} has it checked again`;
-  if (options.device !== 'auto')
-    throw new UserError(
-      `--device metal can't be used for this network: expected the GPU to take the training steps that the CPU takes, but ${why}; use --device cpu; ${again}`,
-    );
-  const reason = `the Apple GPU failed its check with this network: ${why}; ${again}`;
-  run.device = { ...chooseDevice('cpu', devices), reason };
-  run.description = describeRun(options, run.device, resumed);
-  await saveDescription(run.folder, run.description);
-  emit({ type: 'device', ...run.device, ...nameSources(options, options) });
-  return sessionOptions(network, run.device, dataset, split, choices);
-}
-
-/** Network and weights, images, split, plan: each decided by the one before. */
-async function prepare(run: Run): Promise<Prepared> {
-  const { options, root, clock, emit, signal } = run;
-  const fromRoot = (path: string) => (root === undefined ? path : resolve(root, path));
-  const [cacheDir, lock] = [fromRoot(options.cache), fromRoot(options.lock)];
-  const onProgress = (progress: Parameters<typeof reading>[0]) => emit(reading(progress));
-  const choice = await clock.during('reading', networkOf(run, fromRoot, { cacheDir, lock, onProgress }));
-  const { name, imageSize } = choice;
-  if (choice.own || isPretrained(name)) checkNetwork({ ...options, network: name, imageSize });
-  const epochs = epochsOf(options, choice);
-  const tuned = epochs > 1;
-  const fit = run.given.fit ?? choice.fit ?? options.fit;
-  const clipNorm = options.clipNorm ?? (isPretrained(name) && tuned ? TUNED_CLIP : undefined);
-  const settings = trainingSettings(name, options);
-  // For run.json, and whoever resumes it.
-  Object.assign(options, { network: name, imageSize, epochs, fit, clipNorm, ...settings });
-  // Weights that can't be used are refused before any image is read.
-  const start = await clock.during('reading', startWeights(choice));
-  const { data, birds, notBirds, val, cacheLimit, updateLock, verify, valFraction, seed } = options;
-  const loading = loadDataset({
-    data,
-    birds,
-    notBirds,
-    validation: val,
-    imageSize,
-    fit,
-    cacheDir,
-    cacheLimit,
-    lock,
-    updateLock,
-    verify,
-    root,
-    onProgress,
-    signal,
-  });
-  const dataset = await clock.during('reading', loading);
-  const hierarchy =
-    options.hierarchy === undefined
-      ? dataset.hierarchy
-      : await readHierarchy(fromRoot(options.hierarchy), dataset.classNames);
-  const split = await splitDataset(dataset, { fraction: valFraction, seed });
-  const headEpochs = isPretrained(name) ? 1 : 0;
-  const plan = await planEpochs(dataset, split, { ...options, ...settings, imageSize, epochs, headEpochs });
-  emit(plan.event);
-  const network = buildNetwork(choice, { classNames: dataset.classNames, fit, tuned });
-  return { choice, start, epochs, settings, dataset, split, plan, network, hierarchy };
-}
-
-/** Largest norm of a gradient of fine-tuning. */
-const TUNED_CLIP = 1;
-
-function reading(progress: Omit<Extract<TrainEvent, { type: 'reading' }>, 'type'>): TrainEvent {
-  return { type: 'reading', ...progress };
-}
-
-/** A run that is resumed keeps its network; its weights are in the checkpoint. */
-async function networkOf(
-  { options, hasCheckpoint, signal }: Run,
-  fromRoot: (path: string) => string,
-  {
-    cacheDir,
-    lock,
-    onProgress,
-  }: { cacheDir: string; lock: string; onProgress: (progress: Parameters<typeof reading>[0]) => void },
-): Promise<NetworkChoice> {
-  const { network, imageSize, data, birds, notBirds, updateLock } = options;
-  if (hasCheckpoint && network !== 'auto' && imageSize !== undefined) return { name: network, imageSize };
-  const sources = [...data, ...birds, ...notBirds];
-  const [pretrained, init] = [options.pretrained, options.init].map((path) => path && fromRoot(path));
-  const request = { network, imageSize, pretrained, init, sources, cacheDir, lock, updateLock };
-  return chooseNetwork(request, { onProgress, signal });
-}
-
 /** A run that never began leaves a report that says why; one that was only a wrong option leaves nothing. */
 async function leaveUnbegun(run: Run, error: Error): Promise<never> {
   const { folder, options, description, isResumed, signal } = run;
@@ -415,9 +217,6 @@ async function leaveUnbegun(run: Run, error: Error): Promise<never> {
     if (options.run === undefined) await rmdir(folder);
   }
 }
-
-/** What is known when the session is open. */
-type Trained = Prepared & { sessionOptions: SessionOptions };
 
 /** From the first weights to the results. */
 async function trainPrepared(
@@ -504,12 +303,6 @@ async function keepRecord(
   }
 }
 
-/** Trains as the first rank does, which keeps all of it. */
-async function followBeside(events: ReturnType<typeof epochsFrom>, { ranks }: Run): Promise<Results> {
-  while (!(await events.next()).done);
-  return ranks!.broadcast<Results>(undefined);
-}
-
 /** Why the worst mistakes of a validation were made; images that are streamed would have to be decoded once more. */
 function explanation(
   { epochs, dataset, network, plan }: Prepared,
@@ -550,118 +343,6 @@ async function completeDescription(
   return complete;
 }
 
-/** `--find-lr`: the suggestion is taken where no rate was asked for. */
-async function sweep(
-  run: Run,
-  { split, plan }: Prepared,
-  session: NativeSession,
-  images: Images,
-): Promise<void> {
-  const { folder, options, emit, signal, ranks } = run;
-  const { batchSize } = plan;
-  const found = await findLearningRate({ session, images, order: split.train, batchSize, signal, ranks });
-  if (found.suggestion !== null && !options.rateGiven) plan.schedule.learningRate = found.suggestion;
-  if (isFirst(run)) await saveJson(folder, 'find-lr.json', found);
-  emit({ type: 'sweep', ...found, learningRate: plan.schedule.learningRate });
-}
-
-/** What the head of a pretrained network needs. */
-function headTraining(
-  { options, clock, emit, signal, ranks }: Run,
-  { choice, epochs, dataset, split, plan }: Prepared,
-  session: NativeSession,
-  images: Images,
-  { values }: Snapshot,
-): HeadTraining {
-  const { balance, metric, minChange, threads, cache, fit, mirror } = options;
-  const { name, imageSize } = choice;
-  const { batchSize, stepsPerEpoch } = plan;
-  return {
-    session,
-    images,
-    dataset,
-    train: split.train,
-    val: split.val,
-    clock,
-    signal,
-    ranks,
-    extractor: extractorOf(session, values, {
-      name,
-      imageSize,
-      fit,
-      batchSize: Math.ceil(batchSize / (ranks?.size ?? 1)),
-    }),
-    balanced: balance !== 'none',
-    mirrored: mirror,
-    epochs,
-    stepsPerEpoch,
-    metric,
-    minChange,
-    threads,
-    cacheDir: cache,
-    onProgress: (progress) => emit(reading(progress)),
-  };
-}
-
-/** What the epochs need. */
-async function epochTraining(
-  { options, device, clock, paused, ranks }: Run,
-  { epochs, settings, dataset, split, plan, sessionOptions }: Trained,
-  session: NativeSession,
-  images: Images,
-): Promise<Training> {
-  const { balance, seed, patience, minChange, timed, rollbacks } = options;
-  const { train, val } = split;
-  const { batchSize, rounds, stepsPerEpoch, schedule, augmentation } = plan;
-  const watched = { session, sessionOptions, images, val, every: options.canary };
-  const canary = device.name === 'metal' && options.canary !== 0 ? await openCanary(watched) : undefined;
-  return {
-    session,
-    images,
-    dataset,
-    train,
-    val,
-    balance,
-    rounds,
-    epochs,
-    stepsPerEpoch,
-    batchSize,
-    schedule,
-    augmentation,
-    seed,
-    canary,
-    clock,
-    patience,
-    minChange,
-    timed,
-    rollbacks,
-    paused,
-    metric: options.metric,
-    budget: options.time,
-    average: settings.ema,
-    ranks,
-    checkpointSeconds: options.checkpointMinutes * 60,
-  };
-}
-
-/** The head of a pretrained network first, where the run has not got it yet; then the epochs. */
-async function* epochsFrom(
-  head: HeadTraining | undefined,
-  training: Training,
-  start: Snapshot,
-  signal: AbortSignal | undefined,
-): ReturnType<typeof trainEpochs> {
-  if (!head || start.position.epoch > 0) return yield* trainEpochs(training, start, signal);
-  let state: Snapshot;
-  try {
-    state = yield* trainHead(head, start.position.seed);
-  } catch (error) {
-    if (head.ranks?.isStopped || (signal?.aborted && error === signal.reason)) return undefined;
-    throw error;
-  }
-  return yield* trainEpochs(training, state, signal);
-}
-
 /**
  * {@link train} as an async iterator of its events: `for await (const event of trainEvents({...}))`. Leaving the loop
  * ends the training after the current step; the state is saved. A slow reader misses some `step` and `reading`
@@ -676,31 +357,6 @@ export function trainEvents(
   const work = (onEvent: (event: TrainEvent) => void, ending: AbortSignal) =>
     train(given, { onEvent, signal: ending, ...(paused ? { paused } : {}) });
   return streamEvents(work, ({ type }) => type === 'step' || type === 'reading', signal);
-}
-
-/** Records the training events and forwards them. */
-async function follow(
-  events: ReturnType<typeof epochsFrom>,
-  record: RunRecord,
-  watch: Watch,
-  onEvent: (event: TrainEvent) => void,
-): Promise<Stop | undefined> {
-  for (;;) {
-    const { value: event, done } = await events.next();
-    if (done) return event;
-    await record.add(event);
-    if (event.type === 'evaluated') continue;
-    if (event.type === 'snapshot') {
-      const { epoch, step } = event.snapshot.position;
-      onEvent({ type: 'checkpoint', epoch, step });
-      continue;
-    }
-    onEvent(event);
-    for (const notice of event.type === 'rollback' ? [] : await watch.note(event)) {
-      await record.add(notice);
-      onEvent(notice);
-    }
-  }
 }
 
 /** Saves what there is, and answers with the error to end with: where the device is lost, it says what is saved. */
@@ -726,66 +382,6 @@ async function withResume(error: unknown, folder: string): Promise<unknown> {
   );
 }
 
-function nameSources({ data, birds, notBirds }: ResolvedOptions, asked: TrainOptions) {
-  const given = [asked.data, asked.birds, asked.notBirds].some((list) => list.length > 0);
-  const missing = data[0] === 'demo' ? ' and there is no data/birds' : '';
-  return {
-    sources: [...data, ...birds, ...notBirds],
-    sourcesReason: given ? '' : `no source was given${missing}`,
-  };
-}
-
-function startEvent(
-  { folder, given, options, resumed, clock }: Run,
-  { choice, epochs, dataset, plan, network }: Prepared,
-  { position }: Snapshot,
-  remarks: string[],
-): StartEvent {
-  const spent = clock.total;
-  const ended = resumed ? endRemark(options, epochs, position.epoch, spent) : [];
-  const { name, imageSize, weights, remark } = choice;
-  return {
-    type: 'start',
-    run: folder,
-    network: name,
-    imageSize,
-    stepsPerEpoch: plan.stepsPerEpoch,
-    weights: parameterCount(networkShapes(network)),
-    pretrained: weights ? weights.source : null,
-    hasHead: isPretrained(name),
-    epochs: options.timed ? null : epochs,
-    budget: options.time ?? null,
-    spent,
-    resumed: resumed ? { step: position.step, epoch: position.epoch } : null,
-    remarks: [
-      ...(remark ? [remark] : []),
-      ...(isPretrained(name) ? seenRemark(dataset.names) : []),
-      ...(isPretrained(name) ? fewImagesRemark(dataset.classNames, imagesOf(plan)) : []),
-      ...(isPretrained(name) && epochs > 1 ? memoryRemarks(network, plan.batchSize) : []),
-      ...(resumed?.remarks ?? []),
-      ...numbersInWords(given, plan),
-      ...(isPretrained(name) && epochs === 1
-        ? []
-        : shrunkenBatch(given.batchSize ?? resumed?.options.batchSize, plan)),
-      ...remarks,
-      ...ended,
-    ],
-  };
-}
-
-/** Of each class, validation included. */
-function imagesOf({ event: { train, validation } }: Plan): number[] {
-  return train.map((count, k) => count + validation[k]!);
-}
-
-/** Of a run that is resumed and has nothing left to do. */
-function endRemark({ time }: ResolvedOptions, epochs: number, done: number, seconds: number): string[] {
-  if (time !== undefined && seconds >= time)
-    return ['Its time is up: there is nothing left to train; a longer --time goes on'];
-  if (done < epochs) return [];
-  return [`It has all its epochs (${epochs}): there is nothing left to train; a larger --epochs goes on`];
-}
-
 /** The command: prints what happens, and answers with the exit code. */
 export async function trainCommand(
   words: string[],
@@ -799,7 +395,7 @@ export async function trainCommand(
   }
   const launched = launchedAs();
   if (launched.rank > 0) return trainQuietly(line.given, signal);
-  if (startedByUs()) stopWhenTold();
+  if (startedByUs()) stopWithLauncher();
   // Beneath mpirun the output may look like a terminal, but nobody can press keys.
   const usual = launched.size === 1 && canShow(process) ? 'tui' : 'plain';
   const { ui = usual } = line.values;
@@ -816,38 +412,6 @@ export async function trainCommand(
   }
 }
 
-/** On several ranks that mpirun starts; the first rank emits the events. */
-async function trainElsewhere(
-  words: string[],
-  options: { processes: number | undefined; hosts: string | undefined },
-  onEvent: (event: TrainEvent) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  let status: Results['status'] | undefined;
-  const onLine = (line: string) => {
-    if (!line.startsWith('{')) return;
-    const event = JSON.parse(line) as TrainEvent;
-    if (event.type === 'end') status = event.results.status;
-    onEvent(event);
-  };
-  // This program and, where there is one, its subcommand.
-  const program = process.argv.slice(1, process.argv.length - words.length);
-  const command = [...program, ...withoutRanks(words)];
-  const code = await trainOnRanks(command, options, onLine, signal);
-  if (status !== undefined) return status === 'interrupted' ? 130 : 0;
-  // Killed ranks end with 128 and the signal.
-  return signal.aborted ? 130 : code === 2 ? 2 : 1;
-}
-
-/** The words for each rank, whose events are read from its output. */
-function withoutRanks(words: string[]): string[] {
-  const isTaken = (word: string) => /^--(processes|hosts|ui)(=|$)/.test(word);
-  const kept = words.filter(
-    (word, i) => !isTaken(word) && !(i > 0 && isTaken(words[i - 1]!) && !words[i - 1]!.includes('=')),
-  );
-  return [...kept, '--ui', 'json'];
-}
-
 /** Another rank than the first, which says what there is to say. */
 async function trainQuietly(given: Partial<TrainOptions>, signal: AbortSignal): Promise<number> {
   const { processes: _, hosts: __, ...own } = given;
@@ -860,28 +424,10 @@ async function trainQuietly(given: Partial<TrainOptions>, signal: AbortSignal): 
   }
 }
 
-/** What started this rank says on its input when to stop; so does its end. */
-function stopWhenTold(): void {
-  let isTold = false;
-  const stop = () => {
-    // The second interrupt would end it at once.
-    if (!isTold) interrupt();
-    isTold = true;
-  };
-  process.stdin.on('data', stop).on('end', stop);
-  // Not a reason to stay alive.
-  (process.stdin as Partial<Socket>).unref?.();
-}
-
 /** Loaded only where it is shown: lines begin sooner. */
 async function showLive(options: LiveOptions): Promise<LiveView> {
   const { openLiveView } = await import('./ui/open_live_view.ts');
   return openLiveView(process, options);
-}
-
-/** As Ctrl-C does. */
-function interrupt(): void {
-  process.kill(process.pid, 'SIGINT');
 }
 
 if (isMain(import.meta.url)) void runCommand(trainCommand);
