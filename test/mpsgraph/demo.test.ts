@@ -1,6 +1,7 @@
 /**
  * The demo set, trained for an epoch on metal and on cpu. At 32 pixels: the default 64 take a minute on the stand-in, and
- * part no less and no more.
+ * differ no less and no more. At a tenth of the default learning rate: 0.03 amplifies differences of rounding to 2e-3 in
+ * the loss (0.003: 3e-6), which would hide a wrong gradient.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,18 +42,19 @@ async function train(name: string, device: 'metal' | 'cpu', words: string[]) {
 const apart = (a: number, b: number) => Math.abs(a - b);
 
 describeStandin('the demo set through the stand-in', () => {
-  it('reaches the losses of cpu after an epoch, with the default options', { timeout: 300_000 }, async () => {
-    const [metal, cpu] = [await train('metal', 'metal', []), await train('cpu', 'cpu', [])];
-    expect(apart(metal.trainLoss, cpu.trainLoss)).toBeLessThan(1e-3);
-    expect(apart(metal.loss, cpu.loss)).toBeLessThan(5e-3);
-    expect(apart(metal.balancedAccuracy, cpu.balancedAccuracy)).toBeLessThan(0.01);
+  it('reaches the losses of cpu after an epoch, with the default network', { timeout: 300_000 }, async () => {
+    const words = ['--learning-rate', '0.003'];
+    const [metal, cpu] = [await train('metal', 'metal', words), await train('cpu', 'cpu', words)];
+    expect(apart(metal.trainLoss, cpu.trainLoss)).toBeLessThan(1e-4);
+    expect(apart(metal.loss, cpu.loss)).toBeLessThan(5e-4);
+    expect(apart(metal.balancedAccuracy, cpu.balancedAccuracy)).toBeLessThan(0.003);
   });
 
   it('and birbs-bn with sgd those of validation too', { timeout: 300_000 }, async () => {
-    const words = ['--network', 'birbs-bn', '--optimizer', 'sgd'];
+    const words = ['--network', 'birbs-bn', '--optimizer', 'sgd', '--learning-rate', '0.003'];
     const [metal, cpu] = [await train('metal-sgd', 'metal', words), await train('cpu-sgd', 'cpu', words)];
-    expect(apart(metal.trainLoss, cpu.trainLoss)).toBeLessThan(1e-3);
-    expect(apart(metal.loss, cpu.loss)).toBeLessThan(1e-3);
+    expect(apart(metal.trainLoss, cpu.trainLoss)).toBeLessThan(1e-4);
+    expect(apart(metal.loss, cpu.loss)).toBeLessThan(5e-4);
     expect(apart(metal.balancedAccuracy, cpu.balancedAccuracy)).toBeLessThan(0.002);
   });
 });
