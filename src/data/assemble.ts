@@ -277,7 +277,7 @@ function smallClasses(classNames: string[], kept: Entry[]): string[] {
   const more = few.length > FEW_SHOWN ? `, and ${count(few.length - FEW_SHOWN)} more` : '';
   const classes = few.length === 1 ? '1 class has' : `${count(few.length)} classes have`;
   return [
-    `${classes} fewer than ${FEW_IMAGES} images, too few to learn and to judge: ${shown.join(', ')}${more}`,
+    `${classes} fewer than ${FEW_IMAGES} images, too few to train on and to evaluate: ${shown.join(', ')}${more}`,
   ];
 }
 

@@ -64,6 +64,6 @@ test('classes of few images are named, and images of anything else are at most a
   expect(dataset.labels.filter((label) => label === 3)).toHaveLength(9);
   expect(dataset.notes).toEqual([
     'Of the 20 images of --not-birds 9 are used, so that they are a quarter of all',
-    '2 classes have fewer than 10 images, too few to learn and to judge: Wren (3), not-bird (9)',
+    '2 classes have fewer than 10 images, too few to train on and to evaluate: Wren (3), not-bird (9)',
   ]);
 });

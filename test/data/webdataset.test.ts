@@ -149,7 +149,10 @@ test('shards by pattern are joined by label; each is pinned by name', async () =
   const lock = join(folder, 'lock.json');
   const dataset = await loadDataset(options(folder, { data: [join(folder, 'set/*.tar')], lock }));
   expect(dataset.lock!.sources[0]!.files).toBe(4);
-  expect(dataset.notes).toEqual([`${join(folder, 'set/*.tar')}: labels from .cls`]);
+  expect(dataset.notes).toEqual([
+    `${join(folder, 'set/*.tar')}: labels from .cls`,
+    '5 classes have fewer than 10 images, too few to train on and to evaluate: x (2), y (2), heron (4), owl (4), wren (4)',
+  ]);
 });
 
 test('?split= by the names of shards', async () => {
