@@ -193,7 +193,7 @@ describe('names that are one', () => {
     const line =
       'Labels that differ in case or spaces only: "Bird" and "bird", "barn owl" and "Barn  Owl" and "barnowl\u200b"; if they are one class, give them one name';
     const dataset = await load(folder);
-    expect(dataset.notes.filter((note) => !/ fewer than 10 images/.test(note))).toEqual([line]);
+    expect(dataset.notes?.filter((note) => !/ fewer than 10 images/.test(note))).toEqual([line]);
     expect(healthLines(dataset)).toContain(line);
     expect((await load(folder, '?label=bird')).notes).toEqual([line]);
   });
