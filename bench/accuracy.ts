@@ -26,7 +26,7 @@ const WEIGHTS = process.env.BIRBS_LITE0 ?? join(SHARED, 'lite0/tf_efficientnet_l
 const PHOTOS = process.env.BIRBS_PHOTOS ?? join(SHARED, 'photos');
 const CIFAR = process.env.BIRBS_CIFAR ?? join(SHARED, 'cifar10/train-*.parquet');
 const THREADS = availableParallelism();
-/** Share of what a fit is given that it validates on, as in training. */
+/** Share of the training images that a fit holds out for validation, as in training. */
 const HELD_OUT = 0.2;
 
 /** Features of a data set with two classes. */
@@ -223,7 +223,7 @@ function aim(bench: string, what: string, unit: string, ours: number, rival: num
   };
 }
 
-/** Rows in so many parts, each class spread evenly; by lot. */
+/** Random folds of the rows, stratified by class. */
 function parts(labels: Int32Array, count: number, seed: number): number[][] {
   const all = Array.from({ length: count }, (): number[] => []);
   for (const label of [0, 1]) {

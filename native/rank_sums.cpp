@@ -8,7 +8,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A gradient of so many floats goes alone, smaller ones together up to that.
+// Bucket size in floats: larger gradients are sent alone, smaller ones together.
 constexpr int64_t bucket_floats = 1 << 20;
 
 constexpr auto channel = Collective::Channel::step;

@@ -37,7 +37,7 @@ struct Node {
   bool own_gradient = false;    // convolution: of the weights, by our kernel
 
   // A convolution followed by max pooling keeps its full-size output only for
-  // so many images at a time, so that it stays in cache.
+  // this many images at a time, so that it stays in cache.
   bool pooled = false;
   int images = 0;
   Layout middle;  // what the convolution itself gives

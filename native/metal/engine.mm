@@ -232,7 +232,7 @@ void MetalEngine::fill_scalars(float* scalar, int count, float learning_rate) {
   scalar[scalar_keep] = static_cast<float>(1 - rate * o.weight_decay);
   scalar[scalar_known_skipped] = static_cast<float>(skipped_here_);
   for (int skipped = 0; skipped < steps_in_flight; ++skipped) {
-    // Never below 1: of the first steps not so many can have been skipped.
+    // At least 1: the count of skipped steps can't exceed the steps taken.
     const double t =
         std::max(1.0, static_cast<double>(progress_.updates()) + 1 - skipped);
     scalar[scalar_step_size + skipped] =

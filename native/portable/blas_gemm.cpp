@@ -19,7 +19,7 @@ namespace {
 // Below, a call costs more than it saves.
 constexpr int64_t least_products = 16 * 16 * 16;
 
-// How BLAS is told of a matrix with one of its strides 1.
+// A matrix as BLAS takes it; one of its strides must be 1.
 struct Argument {
   CBLAS_TRANSPOSE transpose;
   int64_t stride;

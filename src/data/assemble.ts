@@ -239,7 +239,7 @@ function dropContradictions(entries: Entry[], skipped: Skipped[]): Entry[] {
 /** Of all training images, the share that `--not-birds` may have beside several classes. */
 const MOST_OTHERS = 1 / 4;
 
-/** Beside species, images of anything else are one class among many: so many as not to drown them. */
+/** Drops training images of `--not-birds` above that share, evenly spaced. */
 function capOthers(
   entries: Entry[],
   opened: OpenSource[],

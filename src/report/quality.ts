@@ -52,7 +52,7 @@ export function tiles({ best, majority, classNames }: RunStory): Html {
   return html`<div class="tiles">${asked}${metric('balancedAccuracy', 'Balanced accuracy', 'lead')}${guess}</div>`;
 }
 
-/** Up to so many classes five guesses would say little. */
+/** With at most this many classes, top-5 accuracy says little. */
 const FEW = 5;
 
 /** More wrong than right is red. */

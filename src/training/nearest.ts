@@ -7,7 +7,7 @@ export interface KnownFeatures {
   /** float32 [positions.length, width] */
   features: Float32Array;
   width: number;
-  /** The first so many rows are those of training. */
+  /** Number of training rows; they come first. */
   train: number;
 }
 

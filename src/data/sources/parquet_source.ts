@@ -55,7 +55,7 @@ async function parquetFiles({ path: pattern, text, split }: Source): Promise<Mat
 }
 
 /**
- * Parquet files as parts; nothing is opened yet. With `source.limit` and no `source.label`, at most so many images of
+ * Parquet files as parts; nothing is opened yet. With `source.limit` and no `source.label`, at most this many images of
  * all files together; of those with a label whoever knows the labels takes as many. As negatives (`notBirds`) rows
  * whose text speaks of birds are left out.
  */
