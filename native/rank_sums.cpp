@@ -8,7 +8,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Bucket size in floats: larger gradients are sent alone, smaller ones together.
+// Bucket size in floats: larger gradients are sent alone, smaller ones
+// together.
 constexpr int64_t bucket_floats = 1 << 20;
 
 constexpr auto channel = Collective::Channel::step;
