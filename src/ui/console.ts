@@ -136,7 +136,7 @@ function eventLines(event: Lasting, predict: string): string[] {
 
 function epochsText({ epochs, stepsPerEpoch, hasHead }: StartEvent): string {
   const steps = `of ${stepsPerEpoch} steps`;
-  if (!hasHead) return `${epochs === null ? 'Epochs' : `${epochs} epochs`} ${steps}`;
+  if (!hasHead) return `${epochs === null ? 'Epochs' : `${epochs} epoch${epochs === 1 ? '' : 's'}`} ${steps}`;
   if (epochs === 1) return 'Features of all images once, then a head is fitted on them';
   const more = epochs === null ? 'epochs' : epochs === 2 ? '1 epoch' : `${epochs - 1} epochs`;
   return `A head first, then ${more} of fine-tuning ${steps}`;
